@@ -3,6 +3,14 @@ export * from './backend.ts';
 export * from './bytes.ts';
 export * from './error.ts';
 export * from './hash.ts';
+export * from './psbt.ts';
+export {
+  type Bip32Derivation,
+  PSBT_GLOBAL,
+  PSBT_IN,
+  PSBT_OUT,
+  type TapBip32Derivation,
+} from './psbt-fields.ts';
 export * from './script.ts';
 export * from './secp256k1.ts';
 export * from './transaction.ts';
