@@ -2,7 +2,7 @@
  * The typed values inside a PSBT's key-value maps (BIP 174, 370, 371): one strict decoder per known field, run on
  * every entry when a PSBT is parsed, so that reading a parsed PSBT's fields cannot fail later.
  */
-import { ByteReader, ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter, concat } from './bytes.ts';
 import { FormError } from './error.ts';
 import {
   parseTransaction,
@@ -94,13 +94,11 @@ export function decodeTapBip32Derivation(xOnlyKey: Uint8Array, value: Uint8Array
 }
 
 export function encodeTapBip32Derivation(derivation: TapBip32Derivation): Uint8Array {
-  const writer = new ByteWriter();
-  writeCompactSize(writer, derivation.leafHashes.length);
-  for (const hash of derivation.leafHashes) {
-    if (hash.length !== 32) fail('leaf hash length');
-    writer.put(hash);
-  }
-  return writer.put(encodePath(derivation.fingerprint, derivation.path)).finish();
+  const { leafHashes, fingerprint, path } = derivation;
+  const count = new ByteWriter(9);
+  writeCompactSize(count, leafHashes.length);
+  if (leafHashes.some((hash) => hash.length !== 32)) fail('leaf hash length');
+  return concat(count.finish(), ...leafHashes, encodePath(fingerprint, path));
 }
 
 export function decodeTxOutput(value: Uint8Array): TxOutput {
@@ -111,7 +109,7 @@ export function decodeTxOutput(value: Uint8Array): TxOutput {
 }
 
 export function encodeTxOutput(output: TxOutput): Uint8Array {
-  const writer = new ByteWriter();
+  const writer = new ByteWriter(17 + output.script.length);
   writeTxOutput(writer, output);
   return writer.finish();
 }

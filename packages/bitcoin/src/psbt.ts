@@ -23,6 +23,7 @@ import {
   type TapBip32Derivation,
 } from './psbt-fields.ts';
 import {
+  compactSizeLength,
   parseTransaction,
   readCompactSize,
   serializeNoWitness,
@@ -134,13 +135,20 @@ export function parsePsbt(bytes: Uint8Array): Psbt {
   return { unsignedTx, global, inputs, outputs };
 }
 
+function mapLength(map: PsbtMap): number {
+  let bytes = 1;
+  for (const { type, keyData, value } of map) {
+    const keyBytes = compactSizeLength(type) + keyData.length;
+    bytes += compactSizeLength(keyBytes) + keyBytes + compactSizeLength(value.length) + value.length;
+  }
+  return bytes;
+}
+
 function writeMap(writer: ByteWriter, map: PsbtMap): void {
   for (const { type, keyData, value } of map) {
-    const key = new ByteWriter(1 + keyData.length);
-    writeCompactSize(key, type);
-    key.put(keyData);
-    writeCompactSize(writer, key.length);
-    writer.put(key.finish());
+    writeCompactSize(writer, compactSizeLength(type) + keyData.length);
+    writeCompactSize(writer, type);
+    writer.put(keyData);
     writeCompactSize(writer, value.length);
     writer.put(value);
   }
@@ -148,10 +156,10 @@ function writeMap(writer: ByteWriter, map: PsbtMap): void {
 }
 
 export function serializePsbt(psbt: Psbt): Uint8Array {
-  const writer = new ByteWriter(1024, PSBT_BYTES_MAX).put(MAGIC);
-  writeMap(writer, psbt.global);
-  for (const map of psbt.inputs) writeMap(writer, map);
-  for (const map of psbt.outputs) writeMap(writer, map);
+  const maps = [psbt.global, ...psbt.inputs, ...psbt.outputs];
+  const bytes = maps.reduce((sum, map) => sum + mapLength(map), MAGIC.length);
+  const writer = new ByteWriter(bytes, PSBT_BYTES_MAX).put(MAGIC);
+  for (const map of maps) writeMap(writer, map);
   return writer.finish();
 }
 
