@@ -13,4 +13,7 @@ export {
 } from './psbt-fields.ts';
 export * from './script.ts';
 export * from './secp256k1.ts';
+export * from './sighash.ts';
+export * from './signature.ts';
+export * from './taproot.ts';
 export * from './transaction.ts';
