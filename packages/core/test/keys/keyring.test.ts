@@ -3,6 +3,7 @@ import {
   CountersignError,
   FormError,
   fromHex,
+  hash160,
   InvariantError,
   loadSecp256k1,
   toHex,
@@ -117,7 +118,6 @@ describe('public keys, in every recording', () => {
   });
 
   it('GET_OUTPUT_SCRIPTPUBKEY (24): our output in the peer’s commitment', async () => {
-    const { hash160 } = await import('@countersign/bitcoin');
     const exchanges = await exchangesOf(24);
     expect(exchanges.length).toBe(4);
     for (const { ring, request, replyBytes, where } of exchanges) {
