@@ -29,8 +29,7 @@ const SIGHASH_OUTPUT_MASK = 0x03;
 const ZERO_HASH = new Uint8Array(32);
 
 /** ALL, NONE or SINGLE, alone or with ANYONECANPAY: the six types BIP 143 and BIP 341 share. */
-export const isSighashType = (type: number): boolean =>
-  type >= 0 && type <= 0xff && (type & ~SIGHASH.ANYONECANPAY) >= 1 && (type & ~SIGHASH.ANYONECANPAY) <= 3;
+export const isSighashType = (type: number): boolean => [0x01, 0x02, 0x03, 0x81, 0x82, 0x83].includes(type);
 
 const anyoneCanPay = (type: number): boolean => (type & SIGHASH.ANYONECANPAY) !== 0;
 const signsAllOutputs = (type: number): boolean =>
