@@ -1,5 +1,6 @@
 export * from './amount.ts';
 export * from './backend.ts';
+export * from './bolt3/index.ts';
 export * from './bytes.ts';
 export * from './error.ts';
 export * from './hash.ts';

@@ -137,6 +137,16 @@ describe('reading what was set', () => {
     ]);
   });
 
+  it('keeps global fields: an xpub, a proprietary one, version 0 said aloud', () => {
+    const bytes = raw(
+      entry(`01${'11'.repeat(78)}`, '0102030400000080') + entry('fb', '00000000') + entry('fc00', ''),
+    );
+    const psbt = parsePsbt(bytes);
+    expect(psbt.global.map((e) => e.type)).toEqual([0x00, 0x01, 0xfb, 0xfc]);
+    expect(serializePsbt(psbt)).toEqual(bytes);
+    expect(() => parsePsbt(raw(entry(`01${'11'.repeat(78)}`, '01020304000000')))).toThrow(FormError);
+  });
+
   it('an index that is not there is malformed', () => {
     const psbt = rich();
     for (const index of [-1, 2, 0.5]) {

@@ -118,6 +118,16 @@ describe('strict reading', () => {
     },
   );
 
+  it.each([75, 76, 255, 256, 520])('reads a push of %i bytes back', (length) => {
+    const data = new Uint8Array(length).fill(7);
+    expect(parseScript(pushData(data)).map((e) => e.data)).toEqual([data]);
+  });
+
+  it('refuses a push of 256 bytes in the four-byte form', () => {
+    const push = concat(fromHex('4e00010000'), new Uint8Array(256));
+    expect(() => parseScript(push)).toThrow(/not minimal/);
+  });
+
   it('never throws anything but FormError, and only re-encodes to itself', () => {
     fc.assert(
       fc.property(bytes(0, 60), (script) => {

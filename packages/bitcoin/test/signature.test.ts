@@ -50,6 +50,7 @@ describe('DER (BIP 66)', () => {
     ['a wrong length', '3007020101020102'],
     ['a length in two bytes', '308106020101020102'],
     ['a byte left over', `${good}00`],
+    ['a byte left over inside', '300702010102010200'],
     ['r zero', '3006020100020102'],
     ['s zero', '3006020101020100'],
     ['r negative', '3006020181020102'],
