@@ -1,0 +1,207 @@
+/** A lightningd with its hsmd, stock or Countersign's. Promises start, stop and crash as an operator sees them, bounded calls,
+ *  and where its logs are. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Bitcoind } from './bitcoind.ts';
+import { Daemon } from './daemon.ts';
+import { type JsonValue, numberAt, textAt } from './json-value.ts';
+import { freePort } from './ports.ts';
+import { callLightning, LostError, RpcError } from './rpc.ts';
+import { until } from './wait.ts';
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+const CALL_TIMEOUT_MS = 60_000;
+const NETWORK = 'regtest';
+
+/** `stock` is the hsmd beside lightningd; otherwise an executable, and whether it reads countersign.toml. */
+export type Hsmd = { readonly kind: 'stock' } | { readonly kind: 'countersign'; readonly path: string };
+
+/** `polling`: developer mode with immediate blocks and gossip. `plain`: as operators run it (blocks seen within 30 s). */
+export type Mode = 'polling' | 'plain';
+
+export interface NodeSettings {
+  readonly name: string;
+  readonly directory: string;
+  readonly program: string;
+  readonly hsmd: Hsmd;
+  readonly bitcoind: Bitcoind;
+  readonly options: string[];
+  readonly holds: boolean;
+  readonly policy_toml: string;
+}
+
+/** Writes an executable that runs a TypeScript file of this folder under this very Node. */
+export function writeLauncher(path: string, script: string): void {
+  const source = join(import.meta.dirname, script);
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --conditions=source '${source}' "$@"\n`);
+  chmodSync(path, 0o755);
+}
+
+export class Lightningd {
+  readonly settings: NodeSettings;
+  readonly log_path: string;
+  readonly output_path: string;
+  id = '';
+  port = 0;
+  #daemon: Daemon | undefined;
+
+  constructor(settings: NodeSettings) {
+    this.settings = settings;
+    this.log_path = join(settings.directory, 'log');
+    this.output_path = join(settings.directory, 'output');
+    mkdirSync(join(settings.directory, NETWORK), { recursive: true });
+    this.setFeerate(10_000);
+    writeLauncher(join(settings.directory, 'live-chain'), 'chain-plugin.ts');
+    writeLauncher(join(settings.directory, 'live-hold'), 'hold-plugin.ts');
+    if (settings.hsmd.kind === 'countersign') {
+      writeFileSync(join(settings.directory, NETWORK, 'countersign.toml'), settings.policy_toml);
+    }
+  }
+
+  get name(): string {
+    return this.settings.name;
+  }
+
+  get pid(): number {
+    return this.#daemon?.pid ?? -1;
+  }
+
+  get ended(): string | undefined {
+    return this.#daemon === undefined ? 'not started' : this.#daemon.ended;
+  }
+
+  /** What the Bitcoin backend tells lightningd from now on, for every target. */
+  setFeerate(sat_per_kvb: number): void {
+    writeFileSync(join(this.settings.directory, 'feerate'), String(sat_per_kvb));
+  }
+
+  #arguments(mode: Mode, extra: string[]): string[] {
+    const { directory, bitcoind, hsmd, options } = this.settings;
+    const { port, user, password } = bitcoind.endpoint;
+    const polling = [
+      '--developer',
+      '--dev-bitcoind-poll=0',
+      '--dev-fast-gossip',
+      '--dev-fast-reconnect',
+      '--allow-deprecated-apis=true',
+    ];
+    return [
+      `--lightning-dir=${directory}`,
+      `--network=${NETWORK}`,
+      ...(mode === 'polling' ? polling : []),
+      `--alias=${this.name}`,
+      `--bind-addr=127.0.0.1:${this.port}`,
+      `--log-file=${this.log_path}`,
+      '--log-level=debug',
+      '--rescan=1',
+      '--disable-plugin=bcli',
+      '--disable-plugin=bookkeeper',
+      `--plugin=${join(directory, 'live-chain')}`,
+      `--live-bitcoind=${port}:${user}:${password}`,
+      `--live-feerates=${join(directory, 'feerate')}`,
+      ...(this.settings.holds ? [`--plugin=${join(directory, 'live-hold')}`] : []),
+      ...(hsmd.kind === 'stock' ? [] : [`--subdaemon=hsmd:${hsmd.path}`]),
+      ...options,
+      ...extra,
+    ];
+  }
+
+  /** Starts the node and waits until it has the chain's tip. */
+  async start(mode: Mode = 'polling', extra: string[] = []): Promise<void> {
+    // The port stays over restarts, so that peers find the node again.
+    if (this.port === 0) this.port = await freePort();
+    const args = this.#arguments(mode, extra);
+    this.#daemon = new Daemon(this.name, this.settings.program, args, this.output_path);
+    const info = await until(`${this.name} to answer`, START_TIMEOUT_MS, () => this.#answers());
+    this.id = textAt(info, 'id');
+    await this.waitForHeight();
+  }
+
+  async #answers(): Promise<JsonValue | undefined> {
+    if (this.ended !== undefined) throw new LostError(`${this.name} ended at start: ${this.ended}`);
+    if (!existsSync(join(this.settings.directory, NETWORK, 'lightning-rpc'))) return undefined;
+    try {
+      return await this.call('getinfo');
+    } catch (error) {
+      if (error instanceof LostError) return undefined;
+      throw error;
+    }
+  }
+
+  call(
+    method: string,
+    params: { [name: string]: JsonValue } | JsonValue[] = {},
+    timeout_ms = CALL_TIMEOUT_MS,
+  ): Promise<JsonValue> {
+    const socket_path = join(this.settings.directory, NETWORK, 'lightning-rpc');
+    return callLightning(socket_path, method, params, timeout_ms);
+  }
+
+  /** The error that the call ends with; a call that succeeds fails the scenario. */
+  async refused(method: string, params: { [name: string]: JsonValue } | JsonValue[] = {}): Promise<RpcError> {
+    try {
+      const result = await this.call(method, params);
+      throw new TypeError(`${method} succeeded: ${JSON.stringify(result).slice(0, 200)}`);
+    } catch (error) {
+      if (error instanceof RpcError) return error;
+      throw error;
+    }
+  }
+
+  /** Waits until the node has seen all of bitcoind's blocks. */
+  async waitForHeight(timeout_ms = 60_000): Promise<void> {
+    const height = await this.settings.bitcoind.height();
+    await until(`${this.name} to see block ${height}`, timeout_ms, async () => {
+      return numberAt(await this.call('getinfo'), 'blockheight') >= height;
+    });
+  }
+
+  async stop(): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon === undefined || daemon.ended !== undefined) return;
+    try {
+      // lightningd answers this call when it is as good as gone, or closes the connection.
+      await this.call('stop', {}, STOP_TIMEOUT_MS).catch((error: unknown) => {
+        if (!(error instanceof LostError)) throw error;
+      });
+      await daemon.waitForEnd(STOP_TIMEOUT_MS);
+    } finally {
+      daemon.killGroup();
+    }
+  }
+
+  /** SIGKILL to lightningd and everything it started. */
+  async crash(): Promise<void> {
+    this.#daemon?.killGroup();
+    await this.#daemon?.waitForEnd(STOP_TIMEOUT_MS);
+  }
+
+  waitForEnd(timeout_ms: number): Promise<string> {
+    return this.#daemon?.waitForEnd(timeout_ms) ?? Promise.resolve('not started');
+  }
+
+  /** The process id of the node's hsmd. */
+  hsmdPid(): number {
+    for (const entry of readdirSync('/proc')) {
+      if (!/^\d+$/.test(entry)) continue;
+      try {
+        const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+        if (parent !== this.pid) continue;
+        if (/hsmd/.test(readFileSync(`/proc/${entry}/cmdline`, 'utf8'))) return Number(entry);
+      } catch {
+        // The process ended while we looked.
+      }
+    }
+    throw new LostError(`${this.name} has no hsmd process`);
+  }
+
+  log(): string {
+    return existsSync(this.log_path) ? readFileSync(this.log_path, 'utf8') : '';
+  }
+
+  async waitForLog(pattern: RegExp, timeout_ms = 20_000): Promise<void> {
+    await until(`${pattern} in the log of ${this.name}`, timeout_ms, () => pattern.test(this.log()));
+  }
+}

@@ -1,0 +1,15 @@
+/** Free TCP ports of the loopback interface. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+/** A port that was free a moment ago; the kernel hands out another one at each call. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new TypeError('no TCP address');
+  return address.port;
+}

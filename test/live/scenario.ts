@@ -1,0 +1,72 @@
+/** What a scenario is, and how one is run: bounded, its world always stopped, its directory kept only when it failed. */
+import { existsSync, readFileSync } from 'node:fs';
+import type { Programs, SignerChoice } from './options.ts';
+import { within } from './wait.ts';
+import { World } from './world.ts';
+
+const SCENARIO_TIMEOUT_MS = 180_000;
+const LOG_LINES_SHOWN = 24;
+/** The lines of a node's log that tell of trouble. */
+const TELLING = /BROKEN|UNUSUAL|STATUS_FAIL|fatal|refus|HSM gave/i;
+
+export interface Scenario {
+  readonly name: string;
+  readonly about: string;
+  /** Why the scenario can't be run with this lightningd, or undefined. */
+  readonly unless?: (features: string) => string | undefined;
+  readonly run: (world: World, note: (text: string) => void) => Promise<void>;
+}
+
+export interface Outcome {
+  readonly scenario: Scenario;
+  readonly result: 'passed' | 'failed' | 'skipped';
+  readonly duration_ms: number;
+  readonly notes: string[];
+  readonly report: string;
+}
+
+function logTail(path: string): string {
+  if (!existsSync(path)) return '';
+  const text = readFileSync(path, 'utf8').trimEnd();
+  if (text === '') return '    (empty)';
+  const lines = text.split('\n');
+  const telling = lines.filter((line) => TELLING.test(line)).slice(-LOG_LINES_SHOWN / 2);
+  const last = lines.slice(-LOG_LINES_SHOWN / 2);
+  return [...telling, '  …', ...last].map((line) => `    ${line.slice(0, 400)}`).join('\n');
+}
+
+function failureReport(world: World, error: unknown): string {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const parts = [`  ${reason}`, `  kept: ${world.directory}`];
+  for (const node of world.nodes) {
+    parts.push(`  log of ${node.name} (${node.ended ?? 'running'}):`, logTail(node.log_path));
+    if (existsSync(node.output_path)) parts.push(`  output of ${node.name}:`, logTail(node.output_path));
+  }
+  return parts.join('\n');
+}
+
+export async function runScenario(
+  scenario: Scenario,
+  programs: Programs,
+  signers: SignerChoice,
+  keep: boolean,
+): Promise<Outcome> {
+  const start_ms = performance.now();
+  const notes: string[] = [];
+  const world = await World.open(scenario.name, programs, signers);
+  const outcome = (result: Outcome['result'], report: string): Outcome => {
+    return { scenario, result, duration_ms: performance.now() - start_ms, notes, report };
+  };
+  try {
+    const running = scenario.run(world, (text) => notes.push(text));
+    await within(`scenario ${scenario.name}`, SCENARIO_TIMEOUT_MS, running);
+    await world.stop();
+  } catch (error) {
+    const report = failureReport(world, error);
+    await world.crash();
+    return outcome('failed', report);
+  }
+  if (keep) notes.push(`kept: ${world.directory}`);
+  else world.remove();
+  return outcome('passed', '');
+}

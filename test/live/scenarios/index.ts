@@ -1,0 +1,9 @@
+/** The scenarios of the live suite, in the order they run. */
+import type { Scenario } from '../scenario.ts';
+import { CLOSING } from './closing.ts';
+import { OPENING } from './opening.ts';
+import { PAYMENTS_SCENARIOS } from './payments.ts';
+import { RESTARTS } from './restarts.ts';
+import { WALLET } from './wallet.ts';
+
+export const SCENARIOS: Scenario[] = [...OPENING, ...PAYMENTS_SCENARIOS, ...WALLET, ...CLOSING, ...RESTARTS];

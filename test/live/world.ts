@@ -1,0 +1,109 @@
+/** What one scenario runs in: a directory, a bitcoind and its nodes. Promises that all of it is stopped at the end, however the
+ *  scenario ends. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Bitcoind } from './bitcoind.ts';
+import { type Hsmd, Lightningd, type Mode } from './lightningd.ts';
+import type { Programs, SignerChoice } from './options.ts';
+
+const PERMISSIVE_TOML = '[policy]\npreset = "permissive"\n';
+
+export interface NodeWishes {
+  readonly options?: string[];
+  /** Load the plugin that can hold HTLCs. */
+  readonly holds?: boolean;
+  /** Who signs with `--signers one`; a `cheater` has the stock hsmd with every choice, as Countersign would not cheat. */
+  readonly hsmd?: 'stock' | 'countersign' | 'cheater';
+  readonly mode?: Mode;
+  readonly policy_toml?: string;
+}
+
+export class World {
+  readonly directory: string;
+  readonly nodes: Lightningd[] = [];
+  readonly #programs: Programs;
+  readonly #signers: SignerChoice;
+  #bitcoind: Bitcoind | undefined;
+
+  private constructor(programs: Programs, signers: SignerChoice, directory: string) {
+    this.#programs = programs;
+    this.#signers = signers;
+    this.directory = directory;
+  }
+
+  static async open(name: string, programs: Programs, signers: SignerChoice): Promise<World> {
+    const directory = mkdtempSync(join(tmpdir(), `live-${name}-`));
+    const world = new World(programs, signers, directory);
+    world.#bitcoind = await Bitcoind.start(programs.bitcoind, join(directory, 'bitcoind'));
+    return world;
+  }
+
+  get bitcoind(): Bitcoind {
+    if (this.#bitcoind === undefined) throw new TypeError('bitcoind is not started');
+    return this.#bitcoind;
+  }
+
+  get signers(): SignerChoice {
+    return this.#signers;
+  }
+
+  get lightningd_program(): string {
+    return this.#programs.lightningd;
+  }
+
+  #hsmd(wished: 'stock' | 'countersign' | 'cheater'): Hsmd {
+    const stock =
+      this.#signers === 'none' || wished === 'cheater' || (this.#signers === 'one' && wished === 'stock');
+    return stock ? { kind: 'stock' } : { kind: 'countersign', path: this.#programs.hsmd };
+  }
+
+  /** Starts nodes l1, l2, … together. With `--signers one`, Countersign signs for l1 unless the wishes say otherwise. */
+  async start(...wishes: NodeWishes[]): Promise<Lightningd[]> {
+    const started = wishes.map((wish) => {
+      const name = `l${this.nodes.length + 1}`;
+      const directory = join(this.directory, name);
+      mkdirSync(directory);
+      const node = new Lightningd({
+        name,
+        directory,
+        program: this.#programs.lightningd,
+        hsmd: this.#hsmd(wish.hsmd ?? (this.nodes.length === 0 ? 'countersign' : 'stock')),
+        bitcoind: this.bitcoind,
+        options: wish.options ?? [],
+        holds: wish.holds ?? false,
+        policy_toml: wish.policy_toml ?? PERMISSIVE_TOML,
+      });
+      this.nodes.push(node);
+      return node.start(wish.mode ?? 'polling').then(() => node);
+    });
+    return Promise.all(started);
+  }
+
+  /** Two nodes, the usual case. */
+  async pair(first: NodeWishes = {}, second: NodeWishes = {}): Promise<[Lightningd, Lightningd]> {
+    const [l1, l2] = await this.start(first, second);
+    return [l1!, l2!];
+  }
+
+  async trio(...wishes: [NodeWishes, NodeWishes, NodeWishes]): Promise<[Lightningd, Lightningd, Lightningd]> {
+    const [l1, l2, l3] = await this.start(...wishes);
+    return [l1!, l2!, l3!];
+  }
+
+  /** Stops the nodes as an operator does; an unclean end is an error. */
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    await this.#bitcoind?.stop();
+  }
+
+  /** Ends everything at once; never fails. */
+  async crash(): Promise<void> {
+    await Promise.allSettled(this.nodes.map((node) => node.crash()));
+    await this.#bitcoind?.stop().catch(() => undefined);
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
