@@ -1,4 +1,4 @@
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   type ConnectionEnd,
@@ -7,6 +7,7 @@ import {
   FrameSocket,
   type FrameSocketOptions,
   readFrameBlocking,
+  setBlocking,
   socketPair,
   writeFrameBlocking,
 } from '../src/index.ts';
@@ -199,7 +200,9 @@ describe('FrameSocket', () => {
       expect([...(readFrameBlocking(peer) ?? [])]).toEqual([1]);
       await pause(20);
       order.push('action done');
-      writeSync(peer, Uint8Array.of());
+      setBlocking(peer, 'non-blocking');
+      expect(() => readSync(peer, new Uint8Array(1))).toThrow(/EAGAIN/);
+      setBlocking(peer, 'blocking');
     });
     frames.send(Uint8Array.of(2));
     frames.send(Uint8Array.of(3));
