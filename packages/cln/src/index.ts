@@ -1,1 +1,3 @@
-export {};
+export * from './descriptors.ts';
+export * from './status.ts';
+export * from './version.ts';
