@@ -70,6 +70,11 @@ describe('HMAC (RFC 2104)', () => {
   });
 
   it('equals noble for keys below, at and above the block size', () => {
+    for (const length of [0, 1, 63, 64, 65, 127, 128, 129]) {
+      const key = new Uint8Array(length).fill(0xa5);
+      expect(hmacSha256(key, key)).toEqual(hmac(nobleSha256, key, key));
+      expect(hmacSha512(key, key)).toEqual(hmac(nobleSha512, key, key));
+    }
     fc.assert(
       fc.property(bytes(0, 140), parts, (key, p) => {
         expect(hmacSha256(key, ...p)).toEqual(hmac(nobleSha256, key, concat(...p)));

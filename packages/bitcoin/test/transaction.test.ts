@@ -165,6 +165,14 @@ describe('hostile bytes', () => {
     expect(() => parseTransaction(fromHex(hex))).toThrow(FormError);
   });
 
+  it.each([
+    ['input', `${header}fdffff${input}`],
+    ['output', `${header}01${input}feffffff7f${output}`],
+    ['witness', `${header}000101${input}01${output}fdffff${locktime}`],
+  ])('refuses an impossible %s count before reading any of them', (what, hex) => {
+    expect(() => parseTransaction(fromHex(hex))).toThrow(`truncated: ${what} count`);
+  });
+
   it('accepts exactly 21 million coins', () => {
     const tx = parseTransaction(fromHex(`${header}01${input}010040075af075070000${locktime}`));
     expect(tx.outputs[0]?.value).toBe(2_100_000_000_000_000n);
