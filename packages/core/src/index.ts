@@ -1,1 +1,27 @@
-export {};
+/**
+ * The signer: state, laws, keys and decisions. No I/O anywhere in this package; whoever embeds it brings the
+ * journal and the transport.
+ */
+export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
+export {
+  type ChannelRef,
+  type ClientIdentity,
+  type Context,
+  type KeyView,
+  MASTER_PERMISSIONS,
+  PERMISSION,
+} from './context.ts';
+export { DECIDED_REQUESTS, type Decision, type DecisionInput, decide, malformedRefusal } from './decide.ts';
+export * from './keys/index.ts';
+export { perform } from './keys/perform.ts';
+export { keyView } from './keys/view.ts';
+export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
+export { permissionFor } from './permissions.ts';
+export { lawsMissing } from './policy/in-force.ts';
+export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';
+export { type Policy, type Preset, severityOf } from './policy/settings.ts';
+export { channelRecords, formerChannelRecords, fundingRecords } from './records/channel.ts';
+export { decodeRecord, encodeRecord, type RecordKind } from './records/kind.ts';
+export { REFUSAL_WIRE_CODE, type Refusal, type RefusalCode, refusalText } from './refusal.ts';
+export type { PsbtKey, PsbtSignature, Release } from './release.ts';
+export { type Change, Draft, recordKey, type StateReader, type Versioned } from './state.ts';

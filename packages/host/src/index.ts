@@ -1,1 +1,13 @@
-export {};
+/** The shell around the pure signer: configuration, memory over the journal, and the way of a request. */
+export {
+  type Config,
+  ConfigError,
+  DEFAULT_CONFIG,
+  MAINNET_OVERRIDE,
+  MESSAGE_BYTES_MAX_DEFAULT,
+  PRESETS,
+  parseConfig,
+  policyFor,
+} from './config.ts';
+export { Memory, RECORDS_CACHED_MAX } from './memory.ts';
+export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';

@@ -1,0 +1,266 @@
+/**
+ * The session with lightningd: its master socket, the clients it opens for its daemons, and the form in which a
+ * refusal reaches each of them. Decides nothing about money; that is the signer's.
+ */
+import { type CountersignError, FormError, toHex } from '@countersign/bitcoin';
+import {
+  type ClientIdentity,
+  MASTER_PERMISSIONS,
+  malformedRefusal,
+  REFUSAL_WIRE_CODE,
+  type Refusal,
+  refusalText,
+} from '@countersign/core';
+import type { Config, Signer } from '@countersign/host';
+import type { Journal } from '@countersign/store';
+import type { FrameSocket } from '@countersign/transport';
+import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
+import { openClient } from './descriptors.ts';
+import {
+  negotiateVersion,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  type StartInput,
+  start,
+} from './start.ts';
+import type { StatusChannel } from './status.ts';
+
+/** Open clients; lightningd has one for each channel daemon and three without a channel. */
+export const CLIENTS_MAX = 20_000;
+/** Clients without a channel besides the master; CLN has two. */
+export const UNBOUND_CLIENTS_MAX = 16;
+
+/** lightningd hung up: CLN's hsmd ends with this status. */
+export const EXIT_MASTER_GONE = 2;
+
+interface Client {
+  readonly identity: ClientIdentity;
+  /** As lightningd names it in its log; zeros for the master. */
+  readonly nodeId: Uint8Array;
+  readonly frames: FrameSocket;
+}
+
+export interface HsmdOptions extends Pick<StartInput, 'secp' | 'randomBytes' | 'monotonicMs'> {
+  /** Or why it could not be read: then INIT fails with it, so that lightningd shows it to its operator. */
+  readonly config: Config | CountersignError;
+  readonly isDeveloper: boolean;
+  readonly status: StatusChannel;
+  readonly master: FrameSocket;
+  /** Ends the process. Called at most once. */
+  readonly exit: (status: number) => void;
+}
+
+export class Hsmd {
+  readonly #options: HsmdOptions;
+  readonly #master: Client;
+  readonly #clients = new Map<string, Client>();
+  #unboundClients = 0;
+  #preinit: MessageOf<'hsmd_dev_preinit'> | null = null;
+  #signer: Signer | null = null;
+  #journal: Journal | null = null;
+  #hasEnded = false;
+
+  constructor(options: HsmdOptions) {
+    this.#options = options;
+    this.#master = {
+      identity: { channel: null, permissions: MASTER_PERMISSIONS },
+      nodeId: new Uint8Array(33),
+      frames: options.master,
+    };
+  }
+
+  run(): void {
+    this.#options.master.start({
+      frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
+      closed: (end) => {
+        if (end.how === 'failed') this.#options.status.log('broken', `master socket: ${end.error.message}`);
+        void this.#end(EXIT_MASTER_GONE);
+      },
+    });
+  }
+
+  /** Orderly end: nothing enqueued is lost, no client gets a reply that is not durable. */
+  async #end(status: number): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    for (const { frames } of this.#clients.values()) void frames.close();
+    if (this.#journal !== null) {
+      const { commits, batches, records } = this.#journal.stats;
+      this.#options.status.log('debug', `countersign stats ${JSON.stringify({ commits, batches, records })}`);
+      try {
+        await this.#journal.close();
+      } catch (error) {
+        this.#options.status.log('broken', `closing the store: ${String(error)}`);
+      }
+    }
+    this.#options.status.flush(100);
+    this.#options.exit(status);
+  }
+
+  /** A bug of ours ends the process rather than go on in an unknown state. */
+  async #guard(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#fail('internalError', error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+    }
+  }
+
+  #fail(reason: 'masterIo' | 'internalError', text: string): void {
+    if (this.#hasEnded) return;
+    const status = this.#options.status.fail(reason, text);
+    void this.#end(status);
+  }
+
+  async #onMasterFrame(body: Uint8Array): Promise<void> {
+    if (this.#hasEnded) return;
+    const decoded = decodeMessage(body, 'request', this.#limits());
+    if (this.#signer === null) return this.#beforeInit(body, decoded);
+    if (decoded.ok && decoded.message.name === 'hsmd_client_hsmfd') return this.#openClient(decoded.message);
+    if (decoded.ok && decoded.message.name === 'hsmd_dev_memleak' && this.#options.isDeveloper) {
+      return this.#send(this.#master, { name: 'hsmd_dev_memleak_reply', leak: false });
+    }
+    return this.#serve(this.#master, body, decoded);
+  }
+
+  #limits() {
+    const { config } = this.#options;
+    return { messageBytesMax: 'messageBytesMax' in config ? config.messageBytesMax : 4 * 1024 * 1024 };
+  }
+
+  async #beforeInit(body: Uint8Array, decoded: Decoded): Promise<void> {
+    const type = body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
+    if (decoded.ok && decoded.message.name === 'hsmd_dev_preinit' && this.#options.isDeveloper) {
+      this.#preinit = decoded.message;
+      return;
+    }
+    if (decoded.ok && decoded.message.name === 'hsmd_init') return this.#init(body, decoded.message);
+    if (type === 11) return this.#badMaster(body, 'could not parse request');
+    this.#fail('masterIo', `hsmd was not initialized correctly, expected message type 11, got ${type}`);
+  }
+
+  #badMaster(body: Uint8Array, why: string): void {
+    const type = body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
+    this.#options.status.log('broken', why);
+    // Never the bytes of INIT: it can carry a passphrase.
+    this.#fail('masterIo', `Error parsing ${type}: ${type === 11 ? why : toHex(body.subarray(0, 1024))}`);
+  }
+
+  async #init(body: Uint8Array, init: MessageOf<'hsmd_init'>): Promise<void> {
+    const { config, status } = this.#options;
+    const version = negotiateVersion(init);
+    if (version === null) {
+      const { hsmWireMinVersion: min, hsmWireMaxVersion: max } = init;
+      return this.#badMaster(
+        body,
+        `Version ${min}-${max} not valid: we need ${PROTOCOL_VERSION_MIN}-${PROTOCOL_VERSION_MAX}`,
+      );
+    }
+    if ('code' in config) return this.#initFailed(20, `countersign: ${config.message}`, 242);
+    const { secp, randomBytes, monotonicMs } = this.#options;
+    const log = (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => status.log(level, text);
+    const preinit = this.#preinit;
+    const started = await start({ init, preinit, config, secp, randomBytes, monotonicMs, log }, version);
+    if (!started.ok) return this.#initFailed(started.errorCode, started.errorMessage, started.exitStatus);
+    this.#signer = started.signer;
+    this.#journal = started.journal;
+    this.#send(this.#master, started.reply);
+  }
+
+  /** lightningd prints the text for its operator and exits. */
+  #initFailed(errorCode: number, errorMessage: string, exitStatus: 0 | 242): void {
+    this.#send(this.#master, { name: 'hsmd_init_reply_failure', errorCode, errorMessage });
+    if (exitStatus === 0) {
+      void this.#master.frames.close().then(() => this.#end(0));
+      return;
+    }
+    this.#options.status.log('broken', errorMessage);
+    const status = this.#options.status.fail('internalError', errorMessage);
+    void this.#master.frames.close().then(() => this.#end(status));
+  }
+
+  async #openClient(request: MessageOf<'hsmd_client_hsmfd'>): Promise<void> {
+    const isBound = request.dbid !== 0n;
+    const key = isBound ? `${request.dbid}` : `unbound ${toHex(request.id)} ${this.#unboundClients}`;
+    const tooMany = isBound ? this.#clients.size >= CLIENTS_MAX : this.#unboundClients >= UNBOUND_CLIENTS_MAX;
+    if (tooMany) {
+      return this.#refuse(
+        this.#master,
+        malformedRefusal(request.name, null, 'too many clients', { clients: this.#clients.size }),
+      );
+    }
+    const { frames, passed } = openClient(this.#master.frames, {
+      frames: { frameBytesMax: this.#limits().messageBytesMax },
+    });
+    const client: Client = {
+      identity: {
+        channel: isBound ? { peerId: request.id, dbid: request.dbid } : null,
+        permissions: request.permissions,
+      },
+      nodeId: request.id,
+      frames,
+    };
+    // A daemon that died is replaced: its old socket closes, as in CLN.
+    const replaced = this.#clients.get(key);
+    this.#clients.set(key, client);
+    if (!isBound) this.#unboundClients += 1;
+    replaced?.frames.destroy();
+    frames.start({
+      frame: (body) => this.#guard(() => this.#onClientFrame(client, body)),
+      closed: () => {
+        if (this.#clients.get(key) !== client) return;
+        this.#clients.delete(key);
+        if (!isBound) this.#unboundClients -= 1;
+      },
+    });
+    await passed;
+  }
+
+  async #onClientFrame(client: Client, body: Uint8Array): Promise<void> {
+    return this.#serve(client, body, decodeMessage(body, 'request', this.#limits()));
+  }
+
+  async #serve(client: Client, body: Uint8Array, decoded: Decoded): Promise<void> {
+    if (!decoded.ok) {
+      const { message, facts } = decoded.error;
+      return this.#badRequest(client, body, malformedRefusal('unknown', null, message, facts));
+    }
+    const { message } = decoded;
+    if (message.name === 'unknown') {
+      const facts = { message_type: message.type };
+      return this.#badRequest(client, body, malformedRefusal('unknown', null, 'unknown request', facts));
+    }
+    if (this.#signer === null) throw new FormError('a client before INIT');
+    const answer = await this.#signer.answer(client.identity, message);
+    if (answer.kind === 'reply') return this.#send(client, answer.reply);
+    if (answer.refusal.code === 'permission') return this.#badRequest(client, body, answer.refusal);
+    this.#refuse(client, answer.refusal);
+  }
+
+  /** The daemon is broken or hostile: it gets its refusal, lightningd is told, and its socket closes. */
+  #badRequest(client: Client, body: Uint8Array, refusal: Refusal): void {
+    this.#refuse(client, refusal);
+    if (client === this.#master) return;
+    this.#options.status.clientBadRequest(client.nodeId, refusalText(refusal), body);
+    void client.frames.close();
+  }
+
+  /** A reply of a type nobody waits for, with the reason as text: lightningd and its daemons show it in their logs. */
+  #refuse(client: Client, refusal: Refusal): void {
+    const text = refusalText(refusal);
+    const nodeId = client === this.#master ? undefined : client.nodeId;
+    const level = refusal.code === 'policy' ? 'unusual' : 'broken';
+    this.#options.status.log(level, `refused ${refusal.request}: ${text}`, nodeId);
+    this.#send(client, {
+      name: 'vls_signer_error',
+      code: REFUSAL_WIRE_CODE[refusal.code],
+      message: text,
+    });
+  }
+
+  #send(client: Client, reply: Reply): void {
+    client.frames.send(encodeMessage(reply));
+  }
+}
+
+type Decoded = ReturnType<typeof decodeMessage<'request'>>;

@@ -1,0 +1,111 @@
+/**
+ * `countersign-hsmd`: what lightningd starts in place of its hsmd. Descriptor 0 is the status socket, 3 the request
+ * socket; it ends when lightningd hangs up. In-place mode: the signer runs in this process.
+ */
+import { randomBytes } from 'node:crypto';
+import { fstatSync, readFileSync } from 'node:fs';
+import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
+import { type Config, ConfigError, DEFAULT_CONFIG, parseConfig } from '@countersign/host';
+import { FrameSocket } from '@countersign/transport';
+import { Hsmd } from './hsmd.ts';
+import { openStatusChannel } from './status.ts';
+import { findLightningdVersion, VERSION_ADVICE, VERSION_VARIABLE, versionLine } from './version.ts';
+
+const REQUEST_DESCRIPTOR = 3;
+const CONFIG_VARIABLE = 'COUNTERSIGN_CONFIG';
+const CONFIG_FILE = 'countersign.toml';
+
+const HELP = `countersign-hsmd: the Countersign signer as a drop-in for Core Lightning's hsmd
+
+lightningd starts it; point lightningd at it with
+  lightningd --subdaemon=hsmd:/path/to/countersign-hsmd
+
+  --version     print lightningd's version (lightningd checks that they are equal)
+  --help        this text
+  --developer   admit lightningd's developer messages (regtest only)
+  --log-trace   send trace messages to lightningd's log
+
+Files, in lightningd's network directory (its working directory):
+  hsm_secret         the node's secret, created if there is none
+  countersign.toml   settings, optional (or the file that ${CONFIG_VARIABLE} names)
+  countersign/       the signer's state: do not copy, restore or delete it
+
+Environment:
+  ${VERSION_VARIABLE}   what --version prints
+  COUNTERSIGN_NODE          the Node.js executable to run on
+`;
+
+/** The settings, or why they can't be used: INIT then fails with the reason. */
+function readConfig(): Config | CountersignError {
+  const named = process.env[CONFIG_VARIABLE];
+  const file = named ?? CONFIG_FILE;
+  try {
+    return parseConfig(readFileSync(file, 'utf8'), file);
+  } catch (error) {
+    if (error instanceof CountersignError) return error;
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (isMissing && named === undefined) return DEFAULT_CONFIG;
+    const reason = error instanceof Error ? error.message : String(error);
+    return new ConfigError(`cannot read ${file}: ${reason}`, { file });
+  }
+}
+
+function isSocket(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isSocket();
+  } catch {
+    return false;
+  }
+}
+
+async function printVersion(): Promise<void> {
+  const config = readConfig();
+  const configured = config instanceof CountersignError ? undefined : config.clnVersion;
+  const found = await findLightningdVersion({
+    environment: process.env,
+    configured,
+    parentPid: process.ppid,
+  });
+  if (found === undefined) {
+    process.stderr.write(`countersign-hsmd: ${VERSION_ADVICE}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  process.stdout.write(`${found.version}\n`);
+}
+
+function runUnderLightningd(flags: ReadonlySet<string>): void {
+  const status = openStatusChannel({ levelMin: flags.has('--log-trace') ? 'trace' : 'debug' });
+  const die = (error: unknown) => {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    process.exit(status.fail('internalError', text));
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  const config = readConfig();
+  const configured = config instanceof CountersignError ? undefined : config.clnVersion;
+  const version = versionLine(process.env[VERSION_VARIABLE]) ?? configured;
+  if (version !== undefined) status.version(version);
+  const hsmd = new Hsmd({
+    config,
+    isDeveloper: flags.has('--developer'),
+    status,
+    master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, {
+      frameBytesMax:
+        config instanceof CountersignError ? DEFAULT_CONFIG.messageBytesMax : config.messageBytesMax,
+    }),
+    secp: loadSecp256k1(),
+    randomBytes: (count) => Uint8Array.from(randomBytes(count)),
+    monotonicMs: () => performance.now(),
+    exit: (code) => process.exit(code),
+  });
+  hsmd.run();
+}
+
+const flags = new Set(process.argv.slice(2));
+if (flags.has('--help') || flags.has('-h')) process.stdout.write(HELP);
+else if (flags.has('--version')) await printVersion();
+else if (!isSocket(0) || !isSocket(REQUEST_DESCRIPTOR)) {
+  process.stderr.write(`countersign-hsmd is started by lightningd and was not.\n\n${HELP}`);
+  process.exitCode = 1;
+} else runUnderLightningd(flags);

@@ -1,0 +1,125 @@
+/**
+ * The requests of a channel's life that are neither its setup nor its commitments: declaring, forgetting, points,
+ * the funding outpoint's burial, and the proof that the node lost its state.
+ */
+import { equalOutPoints, outPointToString } from '@countersign/bitcoin';
+import type { MessageOf } from '@countersign/wire';
+import type { Context } from '../context.ts';
+import { requireLaws } from '../policy/in-force.ts';
+import { requireCommitmentNumber } from '../ratchet/commitment.ts';
+import { releaseSecret } from '../ratchet/holder.ts';
+import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
+import { channelRecords, emptyChannel } from '../records/channel.ts';
+import { refuse } from '../refusal.ts';
+import type { Release } from '../release.ts';
+import { channelId, clientChannel, requireChannel, requireUnfrozenChannel, saveChannel } from './lookup.ts';
+
+/** new_channel (30): always answered, since lightningd dies of a refusal; nothing begins before setup_channel. */
+export function newChannel(): Release {
+  return { kind: 'reply', reply: { name: 'hsmd_new_channel_reply' } };
+}
+
+/** forget_channel (34): marks the record and keeps it (`policy-channel-forget`). */
+export function forgetChannel(ctx: Context, request: MessageOf<'hsmd_forget_channel'>): Release {
+  const id = channelId({ peerId: request.id, dbid: request.dbid });
+  const record = ctx.draft.get(channelRecords, id);
+  if (record !== null && !record.forgotten) saveChannel(ctx, id, { ...record, forgotten: true });
+  return { kind: 'reply', reply: { name: 'hsmd_forget_channel_reply' } };
+}
+
+/** get_channel_basepoints (10). */
+export function getChannelBasepoints(
+  ctx: Context,
+  request: MessageOf<'hsmd_get_channel_basepoints'>,
+): Release {
+  const channel = { peerId: request.peerid, dbid: request.dbid };
+  return {
+    kind: 'reply',
+    reply: {
+      name: 'hsmd_get_channel_basepoints_reply',
+      basepoints: ctx.keys.basepoints(channel),
+      fundingPubkey: ctx.keys.fundingPublicKey(channel),
+    },
+  };
+}
+
+/** get_per_commitment_point (18): points are public; below protocol version 6 the secret of n−2 comes with it. */
+export function getPerCommitmentPoint(
+  ctx: Context,
+  request: MessageOf<'hsmd_get_per_commitment_point'>,
+): Release {
+  const ref = clientChannel(ctx);
+  const number = requireCommitmentNumber(request.n);
+  const perCommitmentPoint = ctx.keys.perCommitmentPoint(ref, number);
+  if (ctx.protocolVersion >= 6 || number < 2) {
+    return {
+      kind: 'reply',
+      reply: {
+        name: 'hsmd_get_per_commitment_point_reply',
+        perCommitmentPoint,
+        oldCommitmentSecret: undefined,
+      },
+    };
+  }
+  const secretNumber = number - 2;
+  if (ctx.draft.get(channelRecords, channelId(ref))?.setup == null) {
+    refuse(newCommitmentValid, 'no commitment of this channel was ever validated', { number: secretNumber });
+  }
+  releaseSecret(ctx, requireUnfrozenChannel(ctx, ref), secretNumber);
+  return { kind: 'point-and-secret', channel: ref, perCommitmentPoint, secretNumber };
+}
+
+/**
+ * check_future_secret (22): the peer claims to know a secret of ours. If it is right for a number this store never
+ * released, the store was rolled back: the channel freezes for good.
+ */
+export function checkFutureSecret(ctx: Context, request: MessageOf<'hsmd_check_future_secret'>): Release {
+  const ref = clientChannel(ctx);
+  const number = requireCommitmentNumber(request.n);
+  const correct = ctx.keys.isPerCommitmentSecret(ref, number, request.commitmentSecret);
+  if (correct) {
+    const id = channelId(ref);
+    const record = ctx.draft.get(channelRecords, id) ?? emptyChannel(ref.peerId, ref.dbid);
+    if (number >= record.holderNextRevoke && !record.frozen)
+      saveChannel(ctx, id, { ...record, frozen: true });
+  }
+  return { kind: 'reply', reply: { name: 'hsmd_check_future_secret_reply', correct } };
+}
+
+/**
+ * check_outpoint (32): whether the funding is buried. Until the signer follows the chain itself it has nothing to
+ * check against and believes the node, as CLN's own hsmd does.
+ */
+export function checkOutpoint(ctx: Context): Release {
+  requireLaws(ctx.policy, 'rpc', 4);
+  return { kind: 'reply', reply: { name: 'hsmd_check_outpoint_reply', isBuried: true } };
+}
+
+/** lock_outpoint (37): this candidate is the funding, the others are gone. */
+export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoint'>): Release {
+  requireLaws(ctx.policy, 'rpc', 4);
+  const { record, id } = requireChannel(ctx, clientChannel(ctx));
+  const outpoint = { txid: request.fundingTxid, vout: request.fundingTxout };
+  const locked = record.candidates.find((c) => equalOutPoints(c.outpoint, outpoint));
+  if (locked === undefined) {
+    refuse(candidateExclusive, 'no funding of this channel was set up with this outpoint', {
+      outpoint: outPointToString(outpoint),
+    });
+  }
+  if (!locked.validated.some((c) => c.number === record.holderNextRevoke)) {
+    refuse(
+      newCommitmentValid,
+      'no current commitment was validated on this funding: locking it would strand the channel',
+      {
+        outpoint: outPointToString(outpoint),
+        first_unrevoked: record.holderNextRevoke,
+      },
+    );
+  }
+  const isDone =
+    record.locked !== null && equalOutPoints(record.locked, outpoint) && record.candidates.length === 1;
+  if (!isDone) {
+    saveChannel(ctx, id, { ...record, locked: locked.outpoint, candidates: [locked], splicesSigned: [] });
+  }
+  return { kind: 'reply', reply: { name: 'hsmd_lock_outpoint_reply' } };
+}

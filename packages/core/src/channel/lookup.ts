@@ -1,0 +1,86 @@
+/**
+ * From a request to the channel it is about: reading its record, its live candidates, and writing it back.
+ */
+import { equalBytes, equalOutPoints, type OutPoint, outPointToString, toHex } from '@countersign/bitcoin';
+import type { ChannelRef, Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { channelFrozen, inputMatchFunding } from '../ratchet/rules.ts';
+import { channelRecords } from '../records/channel.ts';
+import { refuse } from '../refusal.ts';
+import type { ChannelId, ChannelRecord, ChannelSetup, FundingCandidate } from './record.ts';
+
+export function channelId(ref: ChannelRef): ChannelId {
+  return `${toHex(ref.peerId)}/${ref.dbid}`;
+}
+
+/** The channel the client is bound to; a request that needs one from a client without is malformed. */
+export function clientChannel(ctx: Context): ChannelRef {
+  return ctx.client.channel ?? malformed('this request needs a client bound to a channel');
+}
+
+export interface OpenChannel {
+  readonly ref: ChannelRef;
+  readonly id: ChannelId;
+  readonly record: ChannelRecord;
+  readonly setup: ChannelSetup;
+}
+
+/** The channel's record with its parameters known; refuses for a channel that was never set up. */
+export function requireChannel(ctx: Context, ref: ChannelRef): OpenChannel {
+  const id = channelId(ref);
+  const record = ctx.draft.get(channelRecords, id);
+  if (record === null || record.setup === null) {
+    malformed('the signer was never told the parameters of this channel (no setup_channel)', { channel: id });
+  }
+  return { ref, id, record, setup: record.setup };
+}
+
+/** As `requireChannel`, and the channel is not frozen. */
+export function requireUnfrozenChannel(ctx: Context, ref: ChannelRef): OpenChannel {
+  const channel = requireChannel(ctx, ref);
+  if (channel.record.frozen) {
+    refuse(channelFrozen, 'the channel is frozen: a secret of a future commitment proved a rollback', {
+      channel: channel.id,
+    });
+  }
+  return channel;
+}
+
+/** The candidate funding that `outpoint` names, with the peer's funding key as the request gives it. */
+export function requireCandidate(
+  channel: OpenChannel,
+  outpoint: OutPoint,
+  counterpartyFundingKey: Uint8Array | null,
+): FundingCandidate {
+  const candidate = channel.record.candidates.find((c) => equalOutPoints(c.outpoint, outpoint));
+  if (candidate === undefined) {
+    refuse(inputMatchFunding, 'the transaction does not spend a funding of this channel', {
+      spends: outPointToString(outpoint),
+      fundings: channel.record.candidates.map((c) => outPointToString(c.outpoint)).join(','),
+    });
+  }
+  if (
+    counterpartyFundingKey !== null &&
+    !equalBytes(candidate.counterpartyFundingKey, counterpartyFundingKey)
+  ) {
+    refuse(inputMatchFunding, "the peer's funding key is not the one this funding was set up with", {
+      given: toHex(counterpartyFundingKey),
+      known: toHex(candidate.counterpartyFundingKey),
+    });
+  }
+  return candidate;
+}
+
+/** A candidate that is spent by neither side's hand any more is dropped when another one is locked. */
+export function replaceCandidate(record: ChannelRecord, candidate: FundingCandidate): ChannelRecord {
+  return {
+    ...record,
+    candidates: record.candidates.map((c) =>
+      equalOutPoints(c.outpoint, candidate.outpoint) ? candidate : c,
+    ),
+  };
+}
+
+export function saveChannel(ctx: Context, id: ChannelId, record: ChannelRecord): void {
+  ctx.draft.put(channelRecords, id, record);
+}

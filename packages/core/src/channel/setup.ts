@@ -1,0 +1,207 @@
+/**
+ * setup_channel (31): the channel's parameters, once; later calls may only add a candidate funding (RBF of an
+ * opening, a splice). The same (peer, dbid) means the same secrets, so its ratchet is never started again lightly.
+ */
+import { equalBytes, equalOutPoints, type OutPoint, outPointToString, toHex } from '@countersign/bitcoin';
+import { hasFeature, type MessageOf } from '@countersign/wire';
+import type { ChannelRef, Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { rule } from '../policy/registry.ts';
+import { candidateExclusive, channelIdReuse } from '../ratchet/rules.ts';
+import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } from '../records/channel.ts';
+import { refuse } from '../refusal.ts';
+import type { Release } from '../release.ts';
+import { channelId, clientChannel, saveChannel } from './lookup.ts';
+import {
+  CANDIDATES_MAX,
+  type ChannelFormat,
+  type ChannelId,
+  type ChannelRecord,
+  type ChannelSetup,
+  type FundingCandidate,
+} from './record.ts';
+
+export const channelSafeType = rule({
+  tag: 'policy-channel-safe-type',
+  law: 'setup',
+  severity: 'hard',
+  operations: ['setup'],
+  documentation:
+    'The channel type is static_remotekey or anchors_zero_fee_htlc. The signer rebuilds transactions, and it builds only these.',
+});
+
+const STATIC_REMOTEKEY = 12;
+const ANCHORS = 20;
+const ANCHORS_ZERO_FEE_HTLC = 22;
+
+type SetupRequest = MessageOf<'hsmd_setup_channel'>;
+
+export function setupChannel(ctx: Context, request: SetupRequest): Release {
+  const ref = clientChannel(ctx);
+  const id = channelId(ref);
+  requireBasepoints(ctx, request);
+  const setup = setupOf(request);
+  const candidate = candidateOf(request);
+  const record = ctx.draft.get(channelRecords, id);
+  const next =
+    record?.setup == null
+      ? firstSetup(ref, record, setup, candidate)
+      : laterSetup(ctx, ref, id, record, record.setup, setup, candidate);
+  requireFreshOutpoint(ctx, id, candidate.outpoint);
+  saveChannel(ctx, id, next);
+  return { kind: 'reply', reply: { name: 'hsmd_setup_channel_reply' } };
+}
+
+function requireBasepoints(ctx: Context, request: SetupRequest): void {
+  const { revocation, payment, htlc, delayedPayment } = request.remoteBasepoints;
+  const keys = { revocation, payment, htlc, delayedPayment, funding: request.remoteFundingPubkey };
+  for (const [name, key] of Object.entries(keys)) {
+    if (!ctx.secp.isPublicKey(key)) malformed('a key of the peer is no point on the curve', { key: name });
+  }
+}
+
+function formatOf(channelType: Uint8Array): ChannelFormat {
+  const isStatic = hasFeature(channelType, STATIC_REMOTEKEY);
+  if (isStatic && hasFeature(channelType, ANCHORS_ZERO_FEE_HTLC)) return 'anchors_zero_fee_htlc';
+  if (isStatic && !hasFeature(channelType, ANCHORS)) return 'static_remotekey';
+  refuse(channelSafeType, 'the signer does not build commitments of this channel type', {
+    channel_type: toHex(channelType),
+  });
+}
+
+function setupOf(request: SetupRequest): ChannelSetup {
+  return {
+    isOutbound: request.isOutbound,
+    format: formatOf(request.channelType),
+    channelType: request.channelType,
+    // BOLT 2: each side names the delay it imposes on the other.
+    counterpartyToSelfDelayBlocks: request.localToSelfDelay,
+    holderToSelfDelayBlocks: request.remoteToSelfDelay,
+    counterpartyBasepoints: request.remoteBasepoints,
+    holderShutdownScript: request.localShutdownScript,
+    holderShutdownWalletIndex: request.localShutdownWalletIndex ?? null,
+    counterpartyShutdownScript: request.remoteShutdownScript,
+  };
+}
+
+function candidateOf(request: SetupRequest): FundingCandidate {
+  return {
+    outpoint: { txid: request.fundingTxid, vout: request.fundingTxout },
+    valueSat: request.channelValue,
+    pushValue: request.pushValue,
+    counterpartyFundingKey: request.remoteFundingPubkey,
+    fundingSigned: false,
+    validated: [],
+    issued: [],
+  };
+}
+
+function firstSetup(
+  ref: ChannelRef,
+  record: ChannelRecord | null,
+  setup: ChannelSetup,
+  candidate: FundingCandidate,
+): ChannelRecord {
+  const base = record ?? emptyChannel(ref.peerId, ref.dbid);
+  return { ...base, setup, candidates: [candidate] };
+}
+
+function laterSetup(
+  ctx: Context,
+  ref: ChannelRef,
+  id: ChannelId,
+  record: ChannelRecord,
+  known: ChannelSetup,
+  setup: ChannelSetup,
+  candidate: FundingCandidate,
+): ChannelRecord {
+  if (!sameParameters(known, setup)) return startAgain(ctx, ref, id, record, setup, candidate);
+  const same = record.candidates.find((c) => equalOutPoints(c.outpoint, candidate.outpoint));
+  if (same !== undefined) {
+    if (
+      same.valueSat === candidate.valueSat &&
+      equalBytes(same.counterpartyFundingKey, candidate.counterpartyFundingKey)
+    ) {
+      return record;
+    }
+    refuse(channelIdReuse, 'this funding was set up with another value or key', {
+      outpoint: outPointToString(candidate.outpoint),
+      value_sat: candidate.valueSat,
+      value_known_sat: same.valueSat,
+    });
+  }
+  if (record.candidates.length >= CANDIDATES_MAX) {
+    refuse(candidateExclusive, 'too many candidate fundings of one channel', {
+      fundings: record.candidates.length,
+      fundings_max: CANDIDATES_MAX,
+    });
+  }
+  return { ...record, candidates: [...record.candidates, candidate] };
+}
+
+/** What may never change: everything but the funding. CLN sends no shutdown scripts when it splices. */
+function sameParameters(a: ChannelSetup, b: ChannelSetup): boolean {
+  const keys = ['revocation', 'payment', 'htlc', 'delayedPayment'] as const;
+  const scriptKept = (known: Uint8Array, given: Uint8Array) => given.length === 0 || equalBytes(known, given);
+  return (
+    a.isOutbound === b.isOutbound &&
+    a.format === b.format &&
+    a.counterpartyToSelfDelayBlocks === b.counterpartyToSelfDelayBlocks &&
+    a.holderToSelfDelayBlocks === b.holderToSelfDelayBlocks &&
+    keys.every((k) => equalBytes(a.counterpartyBasepoints[k], b.counterpartyBasepoints[k])) &&
+    scriptKept(a.holderShutdownScript, b.holderShutdownScript) &&
+    scriptKept(a.counterpartyShutdownScript, b.counterpartyShutdownScript)
+  );
+}
+
+/** Nothing left the signer that would make a second life of the same secrets dangerous. */
+function isUntouched(record: ChannelRecord): boolean {
+  return (
+    record.holderNextRevoke === 0 &&
+    record.counterpartyNextSign <= 1 &&
+    record.holderSigned === null &&
+    !record.mutualCloseSigned &&
+    record.locked === null &&
+    !record.frozen &&
+    record.splicesSigned.length === 0 &&
+    record.candidates.every((c) => !c.fundingSigned && c.validated.every((v) => v.number === 0))
+  );
+}
+
+/** Former lives of one (peer, dbid) that are kept; CLN reuses numbers of openings that failed. */
+const FORMER_LIVES_MAX = 1024;
+
+function startAgain(
+  ctx: Context,
+  ref: ChannelRef,
+  id: ChannelId,
+  record: ChannelRecord,
+  setup: ChannelSetup,
+  candidate: FundingCandidate,
+): ChannelRecord {
+  if (!isUntouched(record)) {
+    refuse(channelIdReuse, 'the channel is in use: its parameters are fixed', {
+      holder_first_unrevoked: record.holderNextRevoke,
+      counterparty_next_to_sign: record.counterpartyNextSign,
+      funding_signed: record.candidates.some((c) => c.fundingSigned),
+    });
+  }
+  let life = 0;
+  while (ctx.draft.get(formerChannelRecords, `${id}/${life}`) !== null) {
+    life += 1;
+    if (life >= FORMER_LIVES_MAX)
+      refuse(channelIdReuse, 'this channel number was used too often', { lives: life });
+  }
+  ctx.draft.put(formerChannelRecords, `${id}/${life}`, record);
+  return { ...emptyChannel(ref.peerId, ref.dbid), setup, candidates: [candidate] };
+}
+
+/** An outpoint funds one channel: its keys come from (peer, dbid), so two would share nothing but the coin. */
+function requireFreshOutpoint(ctx: Context, id: ChannelId, outpoint: OutPoint): void {
+  const key = outPointToString(outpoint);
+  const owner = ctx.draft.get(fundingRecords, key);
+  if (owner !== null && owner !== id) {
+    refuse(channelIdReuse, 'another channel has this funding', { outpoint: key, channel: owner });
+  }
+  if (owner === null) ctx.draft.put(fundingRecords, key, id);
+}

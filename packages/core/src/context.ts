@@ -1,0 +1,67 @@
+/**
+ * What a handler sees: the state it may change in a draft, who asks, the policy, and the public side of the keys.
+ * Nothing here can sign, reach a disk, read a clock or draw a random number.
+ */
+import type { Secp256k1 } from '@countersign/bitcoin';
+import type { Basepoints } from './channel/record.ts';
+import type { Policy } from './policy/settings.ts';
+import type { Draft } from './state.ts';
+
+/** hsmd permission bits of CLN (common/hsm_capable): what a client may ask for. */
+export const PERMISSION = {
+  ECDH: 1n,
+  SIGN_GOSSIP: 2n,
+  SIGN_ONCHAIN_TX: 4n,
+  COMMITMENT_POINT: 8n,
+  SIGN_REMOTE_TX: 16n,
+  SIGN_CLOSING_TX: 32n,
+  SIGN_WILL_FUND_OFFER: 64n,
+  SIGN_SPLICE_TX: 128n,
+  LOCK_OUTPOINT: 256n,
+  MASTER: 1024n,
+} as const;
+
+/** The node's own client: every request of lightningd itself that CLN marks as the master's, plus ECDH and gossip. */
+export const MASTER_PERMISSIONS = PERMISSION.MASTER | PERMISSION.SIGN_GOSSIP | PERMISSION.ECDH;
+
+/** A channel as its keys are derived: the peer's node id (33 bytes) and CLN's database id of the channel. */
+export interface ChannelRef {
+  readonly peerId: Uint8Array;
+  readonly dbid: bigint;
+}
+
+export interface ClientIdentity {
+  /** Null for clients that are not bound to a channel (the node itself, connectd). */
+  readonly channel: ChannelRef | null;
+  readonly permissions: bigint;
+}
+
+/** Public results of key derivation; `keys` implements it, and hands nothing else to a handler. */
+export interface KeyView {
+  nodeId(): Uint8Array;
+  basepoints(channel: ChannelRef): Basepoints;
+  fundingPublicKey(channel: ChannelRef): Uint8Array;
+  perCommitmentPoint(channel: ChannelRef, number: number): Uint8Array;
+  /** Constant-time comparison with our own secret of that number. */
+  isPerCommitmentSecret(channel: ChannelRef, number: number, secret: Uint8Array): boolean;
+  /** Key of the wallet's m/0/0/i (plain secrets) whatever the secret's kind; null when the index is hardened. */
+  bip32PublicKey(index: number): Uint8Array | null;
+  /** m/86'/0'/0'/0/i; null for secrets that have no BIP 86 wallet. */
+  bip86PublicKey(index: number): Uint8Array | null;
+  /** The wallet's own key at that index: BIP 86 when the secret has it, else BIP 32. */
+  walletPublicKey(index: number): Uint8Array | null;
+  /** to_remote of a counterparty's commitment: static, or tweaked by the commitment point for old channels. */
+  paymentPublicKey(channel: ChannelRef, commitmentPoint: Uint8Array | null): Uint8Array;
+}
+
+export interface Context {
+  readonly draft: Draft;
+  readonly client: ClientIdentity;
+  readonly policy: Policy;
+  readonly keys: KeyView;
+  readonly secp: Secp256k1;
+  /** Negotiated hsmd protocol version, 4–6. */
+  readonly protocolVersion: number;
+  /** `fail_preapprove` of a developer's preinit (regtest only): decline every preapproval. */
+  readonly failPreapprovals: boolean;
+}

@@ -1,0 +1,207 @@
+/**
+ * `decide`: the one place where a request becomes a refusal or an approval. Pure: it reads the state, changes
+ * nothing but its own draft, and returns what to make durable and what to release afterwards.
+ */
+import { type Facts, FormError, type Secp256k1 } from '@countersign/bitcoin';
+import type { Request, RequestName } from '@countersign/wire';
+import {
+  checkFutureSecret,
+  checkOutpoint,
+  forgetChannel,
+  getChannelBasepoints,
+  getPerCommitmentPoint,
+  lockOutpoint,
+  newChannel,
+} from './channel/lifecycle.ts';
+import { channelId, clientChannel } from './channel/lookup.ts';
+import { setupChannel } from './channel/setup.ts';
+import type { ChannelRef, ClientIdentity, Context, KeyView } from './context.ts';
+import { genericError, malformed } from './form.ts';
+import {
+  signChannelAnnouncement,
+  signChannelUpdate,
+  signClientChannelAnnouncement,
+  signNodeAnnouncement,
+} from './identity/gossip.ts';
+import {
+  checkBip86Pubkey,
+  checkPubkey,
+  deriveSecret,
+  ecdh,
+  signBip137,
+  signBolt12,
+  signBolt12Alias,
+  signInvoice,
+  signLease,
+  signMessage,
+} from './identity/node.ts';
+import { getOutputScriptpubkey } from './identity/output-script.ts';
+import { preapproveInvoice, preapproveKeysend } from './payments/preapproval.ts';
+import { requirePermission } from './permissions.ts';
+import { type Policy, severityOf } from './policy/settings.ts';
+import { signCommitmentTx, signMutualClose, signSplice } from './ratchet/closing.ts';
+import { signCounterpartyCommitment, validateRevocation } from './ratchet/counterparty.ts';
+import { revokeCommitment, validateCommitment } from './ratchet/holder.ts';
+import { type Refusal, RefusalSignal } from './refusal.ts';
+import type { Release } from './release.ts';
+import {
+  signDelayedPayment,
+  signLocalHtlcTx,
+  signPenalty,
+  signRemoteHtlcToUs,
+  signRemoteHtlcTx,
+} from './spending/sweeps.ts';
+import { signAnchorspend, signHtlcTxMingle, signWithdrawal } from './spending/wallet.ts';
+import { type Change, Draft, type StateReader } from './state.ts';
+
+/** Everything a decision depends on besides the state and the request. */
+export interface DecisionInput {
+  readonly state: StateReader;
+  readonly client: ClientIdentity;
+  readonly policy: Policy;
+  readonly keys: KeyView;
+  readonly secp: Secp256k1;
+  readonly protocolVersion: number;
+  readonly failPreapprovals: boolean;
+}
+
+export type Decision =
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | {
+      readonly kind: 'approved';
+      /** Empty when the request changes nothing: then nothing needs to become durable. */
+      readonly changes: readonly Change[];
+      /** The decision read records: its release must wait until all it saw is durable. */
+      readonly dependsOnState: boolean;
+      readonly release: Release;
+    };
+
+type Handlers = {
+  readonly [N in RequestName]?: (ctx: Context, request: Extract<Request, { name: N }>) => Release;
+};
+
+interface NamedChannel {
+  readonly peerid: Uint8Array;
+  readonly channelDbid: bigint;
+}
+const named = (request: NamedChannel): ChannelRef => ({ peerId: request.peerid, dbid: request.channelDbid });
+
+/** Request → handler. What is missing here (VLS's own messages, session messages) is refused as unknown. */
+const HANDLERS: Handlers = {
+  hsmd_ecdh_req: ecdh,
+  hsmd_derive_secret: (_, request) => deriveSecret(request),
+  hsmd_check_pubkey: checkPubkey,
+  hsmd_check_bip86_pubkey: checkBip86Pubkey,
+  hsmd_sign_message: (_, request) => signMessage(request),
+  hsmd_bip137_sign_message: signBip137,
+  hsmd_sign_invoice: (_, request) => signInvoice(request),
+  hsmd_sign_bolt12: (_, request) => signBolt12(request),
+  hsmd_sign_bolt12_2: (_, request) => signBolt12Alias(request),
+  hsmd_sign_option_will_fund_offer: signLease,
+  hsmd_preapprove_invoice: preapproveInvoice,
+  hsmd_preapprove_invoice_check: preapproveInvoice,
+  hsmd_preapprove_keysend: preapproveKeysend,
+  hsmd_preapprove_keysend_check: preapproveKeysend,
+  hsmd_node_announcement_sig_req: (_, request) => signNodeAnnouncement(request),
+  hsmd_cupdate_sig_req: (_, request) => signChannelUpdate(request),
+  hsmd_cannouncement_sig_req: signClientChannelAnnouncement,
+  hsmd_sign_any_cannouncement_req: (ctx, request) =>
+    signChannelAnnouncement(ctx, named(request), request.ca, 'hsmd_sign_any_cannouncement_reply'),
+  hsmd_new_channel: newChannel,
+  hsmd_forget_channel: forgetChannel,
+  hsmd_get_channel_basepoints: getChannelBasepoints,
+  hsmd_setup_channel: setupChannel,
+  hsmd_check_outpoint: checkOutpoint,
+  hsmd_lock_outpoint: lockOutpoint,
+  hsmd_get_per_commitment_point: getPerCommitmentPoint,
+  hsmd_check_future_secret: checkFutureSecret,
+  hsmd_validate_commitment_tx: validateCommitment,
+  hsmd_revoke_commitment_tx: revokeCommitment,
+  hsmd_sign_remote_commitment_tx: signCounterpartyCommitment,
+  hsmd_validate_revocation: validateRevocation,
+  hsmd_sign_commitment_tx: signCommitmentTx,
+  hsmd_sign_mutual_close_tx: signMutualClose,
+  hsmd_sign_splice_tx: signSplice,
+  hsmd_sign_remote_htlc_tx: signRemoteHtlcTx,
+  hsmd_sign_any_local_htlc_tx: signLocalHtlcTx,
+  hsmd_sign_penalty_to_us: (ctx, request) => signPenalty(ctx, clientChannel(ctx), request),
+  hsmd_sign_any_penalty_to_us: (ctx, request) => signPenalty(ctx, named(request), request, request.input),
+  hsmd_sign_delayed_payment_to_us: (ctx, request) => signDelayedPayment(ctx, clientChannel(ctx), request),
+  hsmd_sign_any_delayed_payment_to_us: (ctx, request) =>
+    signDelayedPayment(ctx, named(request), request, request.input),
+  hsmd_sign_remote_htlc_to_us: (ctx, request) => signRemoteHtlcToUs(ctx, clientChannel(ctx), request),
+  hsmd_sign_any_remote_htlc_to_us: (ctx, request) =>
+    signRemoteHtlcToUs(ctx, named(request), request, request.input),
+  hsmd_sign_withdrawal: signWithdrawal,
+  hsmd_sign_anchorspend: signAnchorspend,
+  hsmd_sign_htlc_tx_mingle: signHtlcTxMingle,
+  hsmd_get_output_scriptpubkey: getOutputScriptpubkey,
+};
+
+/** The requests `decide` has a handler for. */
+export const DECIDED_REQUESTS: readonly RequestName[] = Object.keys(HANDLERS) as RequestName[];
+
+export function decide(input: DecisionInput, request: Request): Decision {
+  const draft = new Draft(input.state);
+  const { client, policy, keys, secp, protocolVersion, failPreapprovals } = input;
+  const ctx: Context = { draft, client, policy, keys, secp, protocolVersion, failPreapprovals };
+  try {
+    requirePermission(client, request.name);
+    const handler = HANDLERS[request.name] as ((ctx: Context, request: Request) => Release) | undefined;
+    if (handler === undefined)
+      malformed('the signer does not answer this request', { request: request.name });
+    const release = handler(ctx, request);
+    return { kind: 'approved', changes: draft.changes(), dependsOnState: draft.hasRead, release };
+  } catch (error) {
+    return { kind: 'refused', refusal: refusalOf(error, policy, client, request) };
+  }
+}
+
+/** Any other error is a bug of ours and goes on to end the process. */
+function refusalOf(error: unknown, policy: Policy, client: ClientIdentity, request: Request): Refusal {
+  const channel = channelOf(client, request);
+  if (error instanceof RefusalSignal) {
+    return {
+      code: error.code,
+      tag: error.rule.tag,
+      law: error.rule.law,
+      severity: severityOf(policy, error.rule),
+      temporary: error.temporary,
+      message: error.message,
+      facts: error.facts,
+      request: request.name,
+      channel,
+    };
+  }
+  if (error instanceof FormError) return malformedRefusal(request.name, channel, error.message, error.facts);
+  throw error;
+}
+
+/** The refusal of bytes that do not decode, for the session that could not call `decide` with them. */
+export function malformedRefusal(
+  request: string,
+  channel: string | null,
+  message: string,
+  facts: Facts,
+): Refusal {
+  return {
+    code: 'malformed',
+    tag: genericError.tag,
+    law: genericError.law,
+    severity: 'error',
+    temporary: false,
+    message,
+    facts,
+    request,
+    channel,
+  };
+}
+
+function channelOf(client: ClientIdentity, request: Request): string | null {
+  if (client.channel !== null) return channelId(client.channel);
+  if ('channelDbid' in request) {
+    const peerId = 'peerid' in request ? request.peerid : request.peerId;
+    return channelId({ peerId, dbid: request.channelDbid });
+  }
+  return null;
+}

@@ -1,0 +1,96 @@
+/**
+ * Requests that use the node's own identity: key checks, shared secrets, derived secrets, signed text, invoices,
+ * offers. Each signs in its own domain (tag or prefix), so none can be taken for a transaction's signature.
+ */
+
+import { equalBytes } from '@countersign/bitcoin';
+import type { MessageOf } from '@countersign/wire';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import {
+  bip137Digest,
+  bolt11Digest,
+  bolt12Digest,
+  leaseDigest,
+  lightningMessageDigest,
+} from '../keys/digests.ts';
+import { requireLaws } from '../policy/in-force.ts';
+import type { Release } from '../release.ts';
+
+/** Longest text, invoice or derivation info that is hashed; the wire's own limit for these fields. */
+export const TEXT_BYTES_MAX = 65_535;
+
+/** ecdh_req (1). */
+export function ecdh(ctx: Context, request: MessageOf<'hsmd_ecdh_req'>): Release {
+  if (!ctx.secp.isPublicKey(request.point)) malformed('the point is no point on the curve');
+  return { kind: 'ecdh', point: request.point };
+}
+
+/** derive_secret (27). */
+export function deriveSecret(request: MessageOf<'hsmd_derive_secret'>): Release {
+  return { kind: 'derive-secret', info: request.info };
+}
+
+/** check_pubkey (28): m/0/0/i. lightningd aborts unless the answer is yes, so a mismatch is said as one. */
+export function checkPubkey(ctx: Context, request: MessageOf<'hsmd_check_pubkey'>): Release {
+  const ours = ctx.keys.bip32PublicKey(request.index);
+  if (ours === null) malformed('wallet key index beyond 2^31', { index: request.index });
+  const ok = equalBytes(ours, request.pubkey);
+  return { kind: 'reply', reply: { name: 'hsmd_check_pubkey_reply', ok } };
+}
+
+/** check_bip86_pubkey (56). */
+export function checkBip86Pubkey(ctx: Context, request: MessageOf<'hsmd_check_bip86_pubkey'>): Release {
+  const ours = ctx.keys.bip86PublicKey(request.index);
+  if (ours === null) {
+    malformed('this secret has no BIP 86 wallet, or the index is beyond 2^31', { index: request.index });
+  }
+  return {
+    kind: 'reply',
+    reply: { name: 'hsmd_check_bip86_pubkey_reply', ok: equalBytes(ours, request.pubkey) },
+  };
+}
+
+/** sign_message (23): "Lightning Signed Message:" and the text. */
+export function signMessage(request: MessageOf<'hsmd_sign_message'>): Release {
+  return { kind: 'sign-message', digest: lightningMessageDigest(request.msg) };
+}
+
+/** bip137_sign_message (45): "Bitcoin Signed Message:" and the text, with a wallet key. */
+export function signBip137(ctx: Context, request: MessageOf<'hsmd_bip137_sign_message'>): Release {
+  if (ctx.keys.walletPublicKey(request.keyidx) === null) {
+    malformed('wallet key index beyond 2^31', { index: request.keyidx });
+  }
+  return { kind: 'sign-bip137', digest: bip137Digest(request.msg), index: request.keyidx };
+}
+
+/** sign_invoice (8): BOLT 11. */
+export function signInvoice(request: MessageOf<'hsmd_sign_invoice'>): Release {
+  return { kind: 'sign-invoice', digest: bolt11Digest(request.hrp, request.u5bytes) };
+}
+
+/** sign_bolt12 (25). */
+export function signBolt12(request: MessageOf<'hsmd_sign_bolt12'>): Release {
+  const digest = bolt12Digest(request.messagename, request.fieldname, request.merkleroot);
+  return { kind: 'sign-bolt12', digest, publicTweak: request.publictweak };
+}
+
+/** sign_bolt12_2 (41). */
+export function signBolt12Alias(request: MessageOf<'hsmd_sign_bolt12_2'>): Release {
+  const digest = bolt12Digest(request.messagename, request.fieldname, request.merkleroot);
+  return { kind: 'sign-bolt12-alias', digest, info: request.info, publicTweak: request.publictweak };
+}
+
+/** sign_option_will_fund_offer (26): the terms of a lease, bound to the channel's funding key. */
+export function signLease(ctx: Context, request: MessageOf<'hsmd_sign_option_will_fund_offer'>): Release {
+  requireLaws(ctx.policy, 'setup', 2);
+  return {
+    kind: 'sign-lease',
+    digest: leaseDigest({
+      fundingPubkey: request.fundingPubkey,
+      leaseExpiry_height: request.blockheight,
+      channelFeeMaxBase_msat: request.channelFeeBaseMaxMsat,
+      channelFeeMaxProportional_ppt: request.channelFeeProportionalBasisMax,
+    }),
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * The registry of rules: every tag once, with its law, severity, operations and one paragraph of documentation.
+ * `docs/policies.md` is generated from it; a tag that is not registered here can't refuse anything.
+ */
+
+/** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending; 'form' for malformed requests, 'keys' and 'setup' beside the laws. */
+export type Law = 1 | 2 | 3 | 4 | 5 | 'form' | 'keys' | 'setup';
+
+/** The operations of the catalogue: what a request does, whatever message asks for it. */
+export type Operation =
+  | 'init'
+  | 'new'
+  | 'setup'
+  | 'cc'
+  | 'hc'
+  | 'rev'
+  | 'vr'
+  | 'fc'
+  | 'htlc'
+  | 'mc'
+  | 'sweep'
+  | 'onchain'
+  | 'pay'
+  | 'rpc'
+  | 'all';
+
+export interface Rule {
+  readonly tag: string;
+  readonly law: Law;
+  /** Hard rules can't be downgraded; soft ones may be set to `warn` by the operator. */
+  readonly severity: 'hard' | 'soft';
+  readonly operations: readonly Operation[];
+  readonly documentation: string;
+}
+
+const registered = new Map<string, Rule>();
+
+/** Registers and returns the rule; a tag registered twice is a programming error and stops the process at load. */
+export function rule(definition: Rule): Rule {
+  if (registered.has(definition.tag)) throw new Error(`rule registered twice: ${definition.tag}`);
+  registered.set(definition.tag, definition);
+  return definition;
+}
+
+/** All rules, in the order of their tags. */
+export function allRules(): readonly Rule[] {
+  return [...registered.values()].sort((a, b) => (a.tag < b.tag ? -1 : 1));
+}
+
+export function findRule(tag: string): Rule | undefined {
+  return registered.get(tag);
+}

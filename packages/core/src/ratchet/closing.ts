@@ -1,0 +1,117 @@
+/**
+ * Spends of the funding that are not commitments: mutual closes and splices. What a transaction is decides what is
+ * asked, not the message it came in: a commitment hidden in a close is judged as a commitment.
+ */
+import {
+  commitmentNumberFrom,
+  equalBytes,
+  isCommitmentForm,
+  type Transaction,
+  txid,
+} from '@countersign/bitcoin';
+import type { MessageOf } from '@countersign/wire';
+import {
+  clientChannel,
+  type OpenChannel,
+  requireCandidate,
+  requireUnfrozenChannel,
+  saveChannel,
+} from '../channel/lookup.ts';
+import { SPLICES_MAX } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { requireLaws } from '../policy/in-force.ts';
+import { refuse } from '../refusal.ts';
+import type { Release } from '../release.ts';
+import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
+import { isClosing, signHolderCommitment, singleInput } from './holder.ts';
+import { candidateExclusive, holderNotRevoked, revokeNotClosed } from './rules.ts';
+
+/** sign_commitment_tx (5): our own commitment for broadcast, or the agreed close again. */
+export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_commitment_tx'>): Release {
+  const channel = requireUnfrozenChannel(ctx, { peerId: request.peerId, dbid: request.channelDbid });
+  const { tx } = request.tx;
+  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  if (isCommitmentForm(tx)) {
+    const number = requireCommitmentNumber(request.commitNum);
+    signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
+  } else {
+    signClose(ctx, channel);
+  }
+  return {
+    kind: 'sign-funding',
+    channel: channel.ref,
+    sighash: fundingSighash(ctx, channel, candidate, tx),
+    reply: 'hsmd_sign_commitment_tx_reply',
+  };
+}
+
+/** sign_mutual_close_tx (21). */
+export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutual_close_tx'>): Release {
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const { tx } = request.tx;
+  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  if (isCommitmentForm(tx))
+    signHolderCommitment(ctx, channel, candidate, tx, carriedNumber(ctx, channel, tx), txid(tx));
+  else signClose(ctx, channel);
+  return {
+    kind: 'sign-funding',
+    channel: channel.ref,
+    sighash: fundingSighash(ctx, channel, candidate, tx),
+    reply: 'hsmd_sign_tx_reply',
+  };
+}
+
+/** The number a commitment-shaped transaction carries, for messages that do not name one. */
+function carriedNumber(ctx: Context, channel: OpenChannel, tx: Transaction): number {
+  const carried = commitmentNumberFrom(tx, obscureFactorOf(ctx, channel));
+  return carried === null ? malformed('the transaction carries no commitment number') : Number(carried);
+}
+
+/** From here the channel only ends: fee negotiation may repeat, commitments and revocations may not follow. */
+function signClose(ctx: Context, channel: OpenChannel): void {
+  requireLaws(ctx.policy, 'mc', 2, 5);
+  if (!channel.record.mutualCloseSigned) {
+    saveChannel(ctx, channel.id, { ...channel.record, mutualCloseSigned: true });
+  }
+}
+
+/** sign_splice_tx (29): the input of a splice that spends the funding; other inputs are the wallet's business. */
+export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx'>): Release {
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const { record } = channel;
+  const { tx } = request.tx;
+  const input = tx.inputs[request.inputIndex];
+  if (input === undefined) {
+    malformed('the transaction has no such input', { input: request.inputIndex, inputs: tx.inputs.length });
+  }
+  const candidate = requireCandidate(
+    channel,
+    { txid: input.txid, vout: input.vout },
+    request.remoteFundingKey,
+  );
+  if (isCommitmentForm(tx, request.inputIndex)) {
+    refuse(holderNotRevoked, 'a transaction in the form of a commitment is not a splice', {
+      input: request.inputIndex,
+      locktime: tx.locktime,
+    });
+  }
+  requireLaws(ctx.policy, 'onchain', 5);
+  const id = txid(tx);
+  if (!record.splicesSigned.some((known) => equalBytes(known, id))) {
+    if (isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
+    if (record.splicesSigned.length >= SPLICES_MAX) {
+      refuse(candidateExclusive, 'too many splices signed and none of them locked', {
+        splices: record.splicesSigned.length,
+        splices_max: SPLICES_MAX,
+      });
+    }
+    saveChannel(ctx, channel.id, { ...record, splicesSigned: [...record.splicesSigned, id] });
+  }
+  return {
+    kind: 'sign-funding',
+    channel: channel.ref,
+    sighash: fundingSighash(ctx, channel, candidate, tx, request.inputIndex),
+    reply: 'hsmd_sign_tx_reply',
+  };
+}

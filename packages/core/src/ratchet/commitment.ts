@@ -1,0 +1,252 @@
+/**
+ * What a commitment transaction from the wire is: which funding it spends, which number it carries, and what each
+ * of its outputs is for. Law 1 counts numbers, so a transaction must be bound to its number, its point and its
+ * funding before it counts: otherwise it could not be revoked.
+ */
+import {
+  type CommitmentHtlc,
+  type CommitmentKeys,
+  type CommitmentMatch,
+  type CommitmentMatchResult,
+  type CommitmentMismatch,
+  type CommitmentParty,
+  type CommitmentScriptParams,
+  commitmentNumberFrom,
+  commitmentObscureFactor,
+  deriveCommitmentKeys,
+  fundingScript,
+  matchCommitmentOutputs,
+  fundingSighash as sighashOfFunding,
+  type Transaction,
+  toHex,
+  txid,
+  txidToHex,
+} from '@countersign/bitcoin';
+import type { OpenChannel } from '../channel/lookup.ts';
+import {
+  COMMITMENT_NUMBER_MAX,
+  type CommitmentContent,
+  type FundingCandidate,
+  HTLCS_MAX,
+  type HtlcRecord,
+} from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { refuse } from '../refusal.ts';
+import { findLease } from './lease.ts';
+import {
+  commitmentInputSingle,
+  commitmentLocktime,
+  commitmentSequence,
+  commitmentVersion,
+  unrecognizedOutputs,
+} from './rules.ts';
+
+/** Which side may publish the commitment. */
+export type Broadcaster = 'holder' | 'counterparty';
+
+/** A commitment number from the wire (u64) as the exact number the ratchet counts with. */
+export function requireCommitmentNumber(value: bigint): number {
+  if (value > BigInt(COMMITMENT_NUMBER_MAX)) {
+    malformed('commitment number beyond 48 bits', { number: value, max: COMMITMENT_NUMBER_MAX });
+  }
+  return Number(value);
+}
+
+/** BOLT 3: lower 48 bits of SHA256(opener's payment_basepoint ‖ accepter's). */
+export function obscureFactorOf(ctx: Context, channel: OpenChannel): bigint {
+  const ours = ctx.keys.basepoints(channel.ref).payment;
+  const theirs = channel.setup.counterpartyBasepoints.payment;
+  return channel.setup.isOutbound
+    ? commitmentObscureFactor(ours, theirs)
+    : commitmentObscureFactor(theirs, ours);
+}
+
+/** Version, single input, and the number in locktime and sequence (BOLT 3 "Commitment Transaction"). */
+export function requireCommitmentForm(
+  ctx: Context,
+  channel: OpenChannel,
+  tx: Transaction,
+  number: number,
+): void {
+  if (tx.version !== 2) {
+    refuse(commitmentVersion, 'a commitment transaction has version 2', { version: tx.version });
+  }
+  const input = tx.inputs[0];
+  if (input === undefined || tx.inputs.length !== 1) {
+    refuse(commitmentInputSingle, 'a commitment transaction has exactly one input', {
+      inputs: tx.inputs.length,
+    });
+  }
+  if (tx.locktime >>> 24 !== 0x20) {
+    refuse(commitmentLocktime, 'the locktime does not mark a commitment', { locktime: tx.locktime });
+  }
+  if (input.sequence >>> 24 !== 0x80) {
+    refuse(commitmentSequence, 'the sequence does not mark a commitment', { sequence: input.sequence });
+  }
+  const carried = commitmentNumberFrom(tx, obscureFactorOf(ctx, channel));
+  if (carried !== BigInt(number)) {
+    refuse(commitmentLocktime, 'the transaction carries another commitment number than the request', {
+      number_requested: number,
+      number_carried: carried ?? 'none',
+    });
+  }
+}
+
+/** The keys of one commitment, from the channel's basepoints and the point of the side that may publish it. */
+export function commitmentKeys(
+  ctx: Context,
+  channel: OpenChannel,
+  broadcaster: Broadcaster,
+  perCommitmentPoint: Uint8Array,
+): CommitmentKeys {
+  const holder = ctx.keys.basepoints(channel.ref);
+  const counterparty = channel.setup.counterpartyBasepoints;
+  return deriveCommitmentKeys(
+    ctx.secp,
+    broadcaster === 'holder'
+      ? { perCommitmentPoint, broadcaster: holder, countersignatory: counterparty }
+      : { perCommitmentPoint, broadcaster: counterparty, countersignatory: holder },
+  );
+}
+
+export interface JudgedCommitment {
+  readonly content: CommitmentContent;
+  readonly keys: CommitmentKeys;
+  readonly match: CommitmentMatch;
+  readonly htlcs: readonly CommitmentHtlc[];
+  readonly broadcaster: Broadcaster;
+  /** Delay on the broadcaster's outputs, blocks. */
+  readonly toSelfDelayBlocks: number;
+}
+
+/** How an HTLC of the node's list looks to the side that may publish the commitment. */
+function seenBy(broadcaster: Broadcaster, htlc: HtlcRecord): CommitmentHtlc {
+  return {
+    direction: htlc.offeredBy === broadcaster ? 'offered' : 'received',
+    amountMsat: htlc.amountMsat,
+    paymentHash: htlc.paymentHash,
+    cltvExpiry: htlc.cltvExpiry,
+  };
+}
+
+function scriptParams(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  broadcaster: Broadcaster,
+  keys: CommitmentKeys,
+): CommitmentScriptParams {
+  const ours = ctx.keys.fundingPublicKey(channel.ref);
+  const theirs = candidate.counterpartyFundingKey;
+  const { setup } = channel;
+  const funder: CommitmentParty =
+    setup.isOutbound === (broadcaster === 'holder') ? 'broadcaster' : 'countersignatory';
+  return {
+    format: setup.format,
+    keys,
+    broadcasterFundingKey: broadcaster === 'holder' ? ours : theirs,
+    countersignatoryFundingKey: broadcaster === 'holder' ? theirs : ours,
+    toSelfDelayBlocks:
+      broadcaster === 'holder' ? setup.holderToSelfDelayBlocks : setup.counterpartyToSelfDelayBlocks,
+    funder,
+  };
+}
+
+function matchOutputs(
+  params: CommitmentScriptParams,
+  tx: Transaction,
+  htlcs: readonly CommitmentHtlc[],
+): CommitmentMatchResult {
+  const plain = matchCommitmentOutputs(tx, { ...params, htlcs });
+  if (plain.ok) return plain;
+  const leaseCsvBlocks = findLease(params, tx);
+  return leaseCsvBlocks === null ? plain : matchCommitmentOutputs(tx, { ...params, htlcs, leaseCsvBlocks });
+}
+
+const MISMATCH: Readonly<Record<CommitmentMismatch['reason'], string>> = {
+  'not-ordered': 'the outputs are not in the order of BOLT 3',
+  'unrecognized-output': "an output is none that this channel's keys and HTLCs explain",
+  'duplicate-output': 'an output occurs twice',
+  'duplicate-htlc': 'an HTLC has more outputs than the list has HTLCs',
+  'missing-htlc': 'an HTLC of the list has no output',
+  'anchor-amount': 'an anchor has another amount than 330 sat',
+  'missing-anchor': 'an anchor is missing',
+  'unexpected-anchor': 'an anchor has no main output or HTLC beside it',
+};
+
+/**
+ * Judge the form of a commitment: every output is one that BOLT 3 gives this channel at this number, and every
+ * listed HTLC has its output. Balances are law 2's business.
+ */
+export function judgeCommitment(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  broadcaster: Broadcaster,
+  perCommitmentPoint: Uint8Array,
+  request: {
+    readonly tx: Transaction;
+    readonly number: number;
+    readonly feeratePerKw: number;
+    readonly htlcs: readonly HtlcRecord[];
+  },
+): JudgedCommitment {
+  requireCommitmentForm(ctx, channel, request.tx, request.number);
+  if (request.htlcs.length > HTLCS_MAX) {
+    malformed('more HTLCs than a channel can hold', { htlcs: request.htlcs.length, max: HTLCS_MAX });
+  }
+  const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
+  const htlcs = request.htlcs.map((htlc) => seenBy(broadcaster, htlc));
+  const params = scriptParams(ctx, channel, candidate, broadcaster, keys);
+  const match = matchOutputs(params, request.tx, htlcs);
+  if (!match.ok) {
+    const { ok: _, reason, ...facts } = match;
+    refuse(unrecognizedOutputs, MISMATCH[reason], {
+      broadcaster,
+      number: request.number,
+      txid: txidToHex(txid(request.tx)),
+      ...facts,
+    });
+  }
+  const [holder, counterparty] =
+    broadcaster === 'holder' ? [match.toLocalSat, match.toRemoteSat] : [match.toRemoteSat, match.toLocalSat];
+  return {
+    content: {
+      number: request.number,
+      txid: txid(request.tx),
+      feeratePerKw: request.feeratePerKw,
+      toHolderSat: holder,
+      toCounterpartySat: counterparty,
+      htlcs: request.htlcs,
+    },
+    keys,
+    match,
+    htlcs,
+    broadcaster,
+    toSelfDelayBlocks: params.toSelfDelayBlocks,
+  };
+}
+
+/** What either side signs to spend the funding with this transaction (BIP 143, SIGHASH_ALL). */
+export function fundingSighash(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  tx: Transaction,
+  inputIndex = 0,
+): Uint8Array {
+  const script = fundingScript(ctx.keys.fundingPublicKey(channel.ref), candidate.counterpartyFundingKey);
+  return sighashOfFunding(tx, script, candidate.valueSat, inputIndex);
+}
+
+/** Same transaction, judged by the same HTLCs: what law 1 calls identical content. */
+export function sameContent(a: CommitmentContent, b: CommitmentContent): boolean {
+  if (toHex(a.txid) !== toHex(b.txid) || a.htlcs.length !== b.htlcs.length) return false;
+  const canonical = (content: CommitmentContent) =>
+    content.htlcs
+      .map((h) => `${h.offeredBy} ${h.amountMsat} ${toHex(h.paymentHash)} ${h.cltvExpiry}`)
+      .sort()
+      .join('\n');
+  return canonical(a) === canonical(b);
+}

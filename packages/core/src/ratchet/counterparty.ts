@@ -1,0 +1,193 @@
+/**
+ * Law 1, the peer's commitments: sign the next one only when all but the last are revoked, keep every variant
+ * until it is revoked, and accept a revocation only with the secret of the point we signed for.
+ */
+import { equalBytes, insertSecret, lookupSecret, secretIndex, toHex } from '@countersign/bitcoin';
+import type { MessageOf } from '@countersign/wire';
+import {
+  clientChannel,
+  type OpenChannel,
+  replaceCandidate,
+  requireCandidate,
+  requireUnfrozenChannel,
+  saveChannel,
+} from '../channel/lookup.ts';
+import {
+  type ChannelRecord,
+  type CommitmentContent,
+  type FundingCandidate,
+  type PointRecord,
+  VARIANTS_MAX,
+} from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { requireLaws } from '../policy/in-force.ts';
+import { refuse } from '../refusal.ts';
+import type { Release } from '../release.ts';
+import { fundingSighash, judgeCommitment, requireCommitmentNumber, sameContent } from './commitment.ts';
+import { isClosing, singleInput } from './holder.ts';
+import { htlcsFromWire } from './htlcs.ts';
+import { previousRevoked, retrySame, revokeNotClosed } from './rules.ts';
+
+/** sign_remote_commitment_tx (19): our signature lets the peer publish this commitment. */
+export function signCounterpartyCommitment(
+  ctx: Context,
+  request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
+): Release {
+  requireLaws(ctx.policy, 'cc', 2, 3, 4);
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const number = requireCommitmentNumber(request.commitNum);
+  const { tx } = request.tx;
+  if (!ctx.secp.isPublicKey(request.remotePerCommit))
+    malformed('the per-commitment point is no point on the curve');
+  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  requireSignableNumber(channel.record, number);
+  const points = requirePoint(channel.record, number, request.remotePerCommit);
+  const { content } = judgeCommitment(ctx, channel, candidate, 'counterparty', request.remotePerCommit, {
+    tx,
+    number,
+    feeratePerKw: request.feerate,
+    htlcs: htlcsFromWire(request.htlcs),
+  });
+  const issued = candidate.issued.filter((variant) => variant.number === number);
+  if (!issued.some((variant) => sameContent(variant, content))) {
+    requireVariantAllowed(channel.record, candidate, issued, number);
+    issue(ctx, channel, candidate, content, points);
+  }
+  return {
+    kind: 'sign-funding',
+    channel: channel.ref,
+    sighash: fundingSighash(ctx, channel, candidate, tx),
+    reply: 'hsmd_sign_tx_reply',
+  };
+}
+
+function requireSignableNumber(record: ChannelRecord, number: number): void {
+  const { counterpartyNextRevoke: unrevoked, counterpartyNextSign: next } = record;
+  if (number < unrevoked) {
+    refuse(retrySame, 'the peer has revoked this commitment', { number, first_unrevoked: unrevoked });
+  }
+  if (number > unrevoked + 1) {
+    refuse(previousRevoked, 'an older commitment of the peer is not revoked yet', {
+      number,
+      first_unrevoked: unrevoked,
+    });
+  }
+  if (number > next) {
+    refuse(previousRevoked, 'commitments are signed one after the other', { number, next });
+  }
+}
+
+/** One number has one point, on every funding and in every variant: the secret that revokes it must revoke all. */
+function requirePoint(record: ChannelRecord, number: number, point: Uint8Array): readonly PointRecord[] {
+  const known = record.counterpartyPoints.find((p) => p.number === number);
+  if (known === undefined) return [...record.counterpartyPoints, { number, point }];
+  if (!equalBytes(known.point, point)) {
+    refuse(retrySame, 'this number was signed with another per-commitment point', {
+      number,
+      point: toHex(point),
+      point_signed: toHex(known.point),
+    });
+  }
+  return record.counterpartyPoints;
+}
+
+function requireVariantAllowed(
+  record: ChannelRecord,
+  candidate: FundingCandidate,
+  issued: readonly CommitmentContent[],
+  number: number,
+): void {
+  if (isClosing(record)) {
+    refuse(revokeNotClosed, 'the channel is closing: no new commitment of the peer', {
+      number,
+      mutual_close_signed: record.mutualCloseSigned,
+      holder_commitment_signed: record.holderSigned ?? 'none',
+    });
+  }
+  if (number < record.counterpartyNextSign - 1) {
+    refuse(retrySame, 'a newer commitment is signed: this one can only be repeated as it was', {
+      number,
+      newest: record.counterpartyNextSign - 1,
+      variants: issued.length,
+    });
+  }
+  if (issued.length >= VARIANTS_MAX) {
+    refuse(retrySame, 'too many variants of one commitment number', {
+      number,
+      variants: issued.length,
+      variants_max: VARIANTS_MAX,
+      fundings: record.candidates.length,
+      funding_value_sat: candidate.valueSat,
+    });
+  }
+}
+
+function issue(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  content: CommitmentContent,
+  points: readonly PointRecord[],
+): void {
+  const record = replaceCandidate(channel.record, { ...candidate, issued: [...candidate.issued, content] });
+  saveChannel(ctx, channel.id, {
+    ...record,
+    counterpartyPoints: points,
+    counterpartyNextSign: Math.max(record.counterpartyNextSign, content.number + 1),
+  });
+}
+
+/** validate_revocation (36): the secret must open the point we signed for and chain with all before it. */
+export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_validate_revocation'>): Release {
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const { record } = channel;
+  const number = requireCommitmentNumber(request.revokeNum);
+  const done: Release = { kind: 'reply', reply: { name: 'hsmd_validate_revocation_reply' } };
+  if (number < record.counterpartyNextRevoke) {
+    requireKnownSecret(record, number, request.perCommitmentSecret);
+    return done;
+  }
+  if (number > record.counterpartyNextRevoke || number + 1 >= record.counterpartyNextSign) {
+    refuse(previousRevoked, 'no successor of this commitment was signed, or an older one is not revoked', {
+      number,
+      first_unrevoked: record.counterpartyNextRevoke,
+      next_to_sign: record.counterpartyNextSign,
+    });
+  }
+  const signed = record.counterpartyPoints.find((p) => p.number === number);
+  if (
+    signed === undefined ||
+    !ctx.secp.isPrivateKey(request.perCommitmentSecret) ||
+    !equalBytes(ctx.secp.publicKey(request.perCommitmentSecret), signed.point)
+  ) {
+    refuse(previousRevoked, 'the secret does not open the point this commitment was signed with', { number });
+  }
+  const inserted = insertSecret(
+    { entries: record.counterpartySecrets },
+    secretIndex(number),
+    request.perCommitmentSecret,
+  );
+  if (!inserted.ok) {
+    refuse(previousRevoked, 'the secret does not chain with the ones revealed before (BOLT 3)', { number });
+  }
+  saveChannel(ctx, channel.id, {
+    ...record,
+    counterpartyNextRevoke: number + 1,
+    counterpartySecrets: inserted.store.entries,
+    counterpartyPoints: record.counterpartyPoints.filter((p) => p.number > number),
+    candidates: record.candidates.map((candidate) => ({
+      ...candidate,
+      issued: candidate.issued.filter((variant) => variant.number > number),
+    })),
+  });
+  return done;
+}
+
+/** A repeated revocation must be the one we know; the store can derive every older secret. */
+function requireKnownSecret(record: ChannelRecord, number: number, secret: Uint8Array): void {
+  const known = lookupSecret({ entries: record.counterpartySecrets }, secretIndex(number));
+  if (known === null || !equalBytes(known, secret)) {
+    refuse(previousRevoked, 'this commitment was revoked with another secret', { number });
+  }
+}

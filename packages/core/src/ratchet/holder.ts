@@ -1,0 +1,320 @@
+/**
+ * Law 1, our own commitments: validate the next one, then reveal the secret of the one before, and sign for
+ * broadcast only what was never revoked. A secret leaves the signer only through `releaseSecret`.
+ */
+import {
+  buildHtlcTransactions,
+  countersignatoryHtlcHash,
+  countersignatoryHtlcSighash,
+  equalOutPoints,
+  type OutPoint,
+  type Transaction,
+  toHex,
+  txidToHex,
+} from '@countersign/bitcoin';
+import { type MessageOf, SIGHASH_ALL } from '@countersign/wire';
+import {
+  clientChannel,
+  type OpenChannel,
+  replaceCandidate,
+  requireCandidate,
+  requireUnfrozenChannel,
+  saveChannel,
+} from '../channel/lookup.ts';
+import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { requireLaws } from '../policy/in-force.ts';
+import { refuse } from '../refusal.ts';
+import type { Release } from '../release.ts';
+import {
+  fundingSighash,
+  type JudgedCommitment,
+  judgeCommitment,
+  requireCommitmentForm,
+  requireCommitmentNumber,
+  sameContent,
+} from './commitment.ts';
+import { htlcsFromWire } from './htlcs.ts';
+import {
+  commitmentInputSingle,
+  holderNotRevoked,
+  newCommitmentSigned,
+  newCommitmentValid,
+  retrySame,
+  revokeNotClosed,
+} from './rules.ts';
+
+/** A signature on a close or on a holder commitment was given: the channel only ends from here. */
+export function isClosing(record: ChannelRecord): boolean {
+  return record.mutualCloseSigned || record.holderSigned !== null;
+}
+
+/** The outpoint a transaction with exactly one input spends. */
+export function singleInput(tx: Transaction): OutPoint {
+  const input = tx.inputs[0];
+  if (input === undefined || tx.inputs.length !== 1) {
+    refuse(commitmentInputSingle, 'the transaction has not exactly one input', { inputs: tx.inputs.length });
+  }
+  return { txid: input.txid, vout: input.vout };
+}
+
+/**
+ * validate_commitment_tx (35): check everything the peer signed for our commitment and remember it. Gives nothing
+ * away by itself; what it allows is the revocation of the commitment before.
+ */
+export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_validate_commitment_tx'>): Release {
+  requireLaws(ctx.policy, 'hc', 2, 3, 4);
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const number = requireCommitmentNumber(request.commitNum);
+  const { tx } = request.tx;
+  const candidate = requireCandidate(channel, singleInput(tx), null);
+  requireValidatableNumber(channel.record, number);
+  const point = ctx.keys.perCommitmentPoint(channel.ref, number);
+  const judged = judgeCommitment(ctx, channel, candidate, 'holder', point, {
+    tx,
+    number,
+    feeratePerKw: request.feerate,
+    htlcs: htlcsFromWire(request.htlcs),
+  });
+  const known = candidate.validated.find((c) => c.number === number);
+  const isRepeat = known !== undefined && sameContent(known, judged.content);
+  if (!isRepeat) requireNewContentAllowed(channel.record, candidate, known, number);
+  requirePeerSignatures(ctx, channel, candidate, tx, judged, request);
+  if (!isRepeat) {
+    const validated: ValidatedCommitment = {
+      ...judged.content,
+      signature: request.sig.signature,
+      htlcSignatures: request.htlcSigs.map((sig) => sig.signature),
+    };
+    const others = candidate.validated.filter((c) => c.number !== number);
+    saveChannel(
+      ctx,
+      channel.id,
+      replaceCandidate(channel.record, {
+        ...candidate,
+        validated: [...others, validated].sort((a, b) => a.number - b.number),
+      }),
+    );
+  }
+  return {
+    kind: 'reply',
+    reply: {
+      name: 'hsmd_validate_commitment_tx_reply',
+      oldCommitmentSecret: undefined,
+      nextPerCommitmentPoint: ctx.keys.perCommitmentPoint(channel.ref, number + 1),
+    },
+  };
+}
+
+/** Only the current commitment (again, or on a new candidate funding) and the next one can be validated. */
+function requireValidatableNumber(record: ChannelRecord, number: number): void {
+  const current = record.holderNextRevoke;
+  if (number < current) {
+    refuse(holderNotRevoked, 'the commitment is already revoked', { number, first_unrevoked: current });
+  }
+  if (number > current + 1) {
+    refuse(newCommitmentValid, 'commitments are validated one after the other', {
+      number,
+      first_unrevoked: current,
+    });
+  }
+}
+
+function requireNewContentAllowed(
+  record: ChannelRecord,
+  candidate: FundingCandidate,
+  known: ValidatedCommitment | undefined,
+  number: number,
+): void {
+  if (isClosing(record)) {
+    refuse(revokeNotClosed, 'the channel is closing: no new commitment', {
+      number,
+      mutual_close_signed: record.mutualCloseSigned,
+      holder_commitment_signed: record.holderSigned ?? 'none',
+    });
+  }
+  if (number === record.holderNextRevoke) {
+    // The current commitment stands since its predecessor was revoked: the peer can't have signed another one.
+    if (known !== undefined) {
+      refuse(retrySame, 'the current commitment was validated with another content', { number });
+    }
+    return;
+  }
+  if (!candidate.validated.some((c) => c.number === number - 1)) {
+    refuse(newCommitmentValid, 'the commitment before it was never validated on this funding', { number });
+  }
+}
+
+/** Every signature of the peer: on the commitment, and one for each HTLC output in output order. */
+function requirePeerSignatures(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  tx: Transaction,
+  judged: JudgedCommitment,
+  request: MessageOf<'hsmd_validate_commitment_tx'>,
+): void {
+  const { number } = judged.content;
+  const hash = fundingSighash(ctx, channel, candidate, tx);
+  if (
+    request.sig.sighash !== SIGHASH_ALL ||
+    !ctx.secp.verifyEcdsa(hash, request.sig.signature, candidate.counterpartyFundingKey)
+  ) {
+    refuse(newCommitmentSigned, "the peer's signature on the commitment is not valid", {
+      number,
+      sighash_type: request.sig.sighash,
+    });
+  }
+  const outputs = judged.match.htlcOutputs;
+  if (request.htlcSigs.length !== outputs.length) {
+    refuse(newCommitmentSigned, 'not one HTLC signature for each HTLC output', {
+      number,
+      signatures: request.htlcSigs.length,
+      htlc_outputs: outputs.length,
+    });
+  }
+  const { format } = channel.setup;
+  const sighashType = countersignatoryHtlcSighash(format);
+  const transactions = buildHtlcTransactions(
+    {
+      format,
+      keys: judged.keys,
+      toSelfDelayBlocks: judged.toSelfDelayBlocks,
+      feeratePerKw: judged.content.feeratePerKw,
+      commitmentTxid: judged.content.txid,
+    },
+    outputs,
+  );
+  transactions.forEach((transaction, i) => {
+    const signature = request.htlcSigs[i]!;
+    const hash = countersignatoryHtlcHash(transaction, format);
+    if (
+      signature.sighash !== sighashType ||
+      !ctx.secp.verifyEcdsa(hash, signature.signature, judged.keys.countersignatoryHtlc)
+    ) {
+      refuse(newCommitmentSigned, "the peer's signature on an HTLC transaction is not valid", {
+        number,
+        htlc: i,
+        output: transaction.spent.outputIndex,
+        payment_hash: toHex(transaction.spent.htlc.paymentHash),
+        sighash_type: signature.sighash,
+      });
+    }
+  });
+}
+
+/**
+ * The candidates that could still become the funding and on which we hold a commitment: revoking while one of them
+ * has no next commitment would leave nothing to publish there.
+ */
+export function liveCandidates(record: ChannelRecord): readonly FundingCandidate[] {
+  return record.candidates.filter((candidate) => candidate.validated.length > 0);
+}
+
+/**
+ * The one way a secret leaves the signer. Already revoked: the same secret again. Else the commitment must be the
+ * current one, its successor validated on every live candidate, and nothing of this channel signed for broadcast.
+ */
+export function releaseSecret(ctx: Context, channel: OpenChannel, number: number): void {
+  const { record } = channel;
+  if (number < record.holderNextRevoke) return;
+  requireLaws(ctx.policy, 'rev', 2, 3, 4);
+  if (record.frozen) malformed('a frozen channel revokes nothing', { channel: channel.id });
+  if (isClosing(record)) {
+    refuse(revokeNotClosed, 'the channel is closing: no revocation', {
+      number,
+      mutual_close_signed: record.mutualCloseSigned,
+      holder_commitment_signed: record.holderSigned ?? 'none',
+    });
+  }
+  if (number > record.holderNextRevoke) {
+    refuse(newCommitmentValid, 'commitments are revoked one after the other', {
+      number,
+      first_unrevoked: record.holderNextRevoke,
+    });
+  }
+  const live = liveCandidates(record);
+  const behind = live.filter((candidate) => !candidate.validated.some((c) => c.number === number + 1));
+  if (live.length === 0 || behind.length > 0) {
+    refuse(newCommitmentValid, 'the next commitment is not validated on every live funding', {
+      number,
+      next: number + 1,
+      fundings_live: live.length,
+      fundings_behind: behind.length,
+    });
+  }
+  saveChannel(ctx, channel.id, {
+    ...record,
+    holderNextRevoke: number + 1,
+    candidates: record.candidates.map((candidate) => ({
+      ...candidate,
+      validated: candidate.validated.filter((c) => c.number > number),
+    })),
+  });
+}
+
+/** revoke_commitment_tx (40): the secret of commitment n, and the point of n+2. */
+export function revokeCommitment(ctx: Context, request: MessageOf<'hsmd_revoke_commitment_tx'>): Release {
+  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const number = requireCommitmentNumber(request.commitNum);
+  releaseSecret(ctx, channel, number);
+  return {
+    kind: 'revoke-commitment',
+    channel: channel.ref,
+    number,
+    nextPerCommitmentPoint: ctx.keys.perCommitmentPoint(channel.ref, number + 2),
+  };
+}
+
+/**
+ * sign_commitment_tx (5) for a transaction in the form of a commitment: only a validated, unrevoked one, exactly
+ * as it was validated last. From then on the channel is closing.
+ */
+export function signHolderCommitment(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  tx: Transaction,
+  number: number,
+  txidOfRequest: Uint8Array,
+): void {
+  requireLaws(ctx.policy, 'fc', 2, 3, 4, 5);
+  requireCommitmentForm(ctx, channel, tx, number);
+  const { record } = channel;
+  if (number < record.holderNextRevoke) {
+    refuse(
+      holderNotRevoked,
+      'the secret of this commitment has left the signer: publishing it would lose everything',
+      {
+        number,
+        first_unrevoked: record.holderNextRevoke,
+      },
+    );
+  }
+  const validated = candidate.validated.find((c) => c.number === number);
+  if (validated === undefined || toHex(validated.txid) !== toHex(txidOfRequest)) {
+    refuse(holderNotRevoked, 'this is not the commitment that was validated last under its number', {
+      number,
+      validated: validated === undefined ? 'none' : txidToHex(validated.txid),
+    });
+  }
+  const holderSigned = Math.min(record.holderSigned ?? number, number);
+  if (holderSigned !== record.holderSigned) saveChannel(ctx, channel.id, { ...record, holderSigned });
+}
+
+/** The validated commitment whose transaction created `outpoint`; used for second-level spends of our own. */
+export function validatedByTxid(
+  record: ChannelRecord,
+  outpoint: OutPoint,
+): { candidate: FundingCandidate; commitment: ValidatedCommitment } | null {
+  for (const candidate of record.candidates) {
+    const commitment = candidate.validated.find((c) => toHex(c.txid) === toHex(outpoint.txid));
+    if (commitment !== undefined) return { candidate, commitment };
+  }
+  return null;
+}
+
+export function isLocked(record: ChannelRecord, candidate: FundingCandidate): boolean {
+  return record.locked !== null && equalOutPoints(record.locked, candidate.outpoint);
+}

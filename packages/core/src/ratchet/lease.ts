@@ -1,0 +1,32 @@
+/**
+ * Liquidity ads (CLN option_will_fund): the side that leased its funds out has them locked longer, and the wire
+ * never says for how long. The lock is deduced within its legal range; it can only lock the lessor's own output.
+ */
+import {
+  type CommitmentScriptParams,
+  equalBytes,
+  p2wshOfScript,
+  type Transaction,
+  toLocalScript,
+  toRemoteAnchoredScript,
+} from '@countersign/bitcoin';
+
+/** A lease runs for 4,032 blocks; nothing locks longer. */
+export const LEASE_BLOCKS_MAX = 4032;
+
+/** Blocks left of the lease that explain one of the outputs, or null: 4,032 hashes at most. */
+export function findLease(params: CommitmentScriptParams, tx: Transaction): number | null {
+  // The funder buys, so the other side is the lessor whose main output is locked.
+  const lessorIsBroadcaster = params.funder === 'countersignatory';
+  if (!lessorIsBroadcaster && params.format === 'static_remotekey') return null;
+  const shortest = lessorIsBroadcaster ? params.toSelfDelayBlocks + 1 : 2;
+  for (let blocks = shortest; blocks <= LEASE_BLOCKS_MAX; blocks++) {
+    const script = p2wshOfScript(
+      lessorIsBroadcaster
+        ? toLocalScript(params.keys, params.toSelfDelayBlocks, blocks)
+        : toRemoteAnchoredScript(params.keys.countersignatoryPayment, blocks),
+    );
+    if (tx.outputs.some((output) => equalBytes(output.script, script))) return blocks;
+  }
+  return null;
+}

@@ -1,0 +1,114 @@
+/**
+ * The rules of law 1 (the ratchet) and the hard rules of commitment form that it stands on: what a transaction
+ * is must be certain before its number can mean anything.
+ */
+import { rule } from '../policy/registry.ts';
+
+const form = (tag: string, documentation: string) =>
+  rule({ tag, law: 1, severity: 'hard', operations: ['cc', 'hc', 'fc'], documentation });
+
+export const commitmentVersion = form(
+  'policy-commitment-version',
+  'A commitment transaction has version 2 (BOLT 3 "Commitment Transaction").',
+);
+export const commitmentLocktime = form(
+  'policy-commitment-locktime',
+  'The upper 8 bits of the locktime are 0x20 and the lower 24 carry the obscured commitment number, which must be the number the request names.',
+);
+export const commitmentSequence = form(
+  'policy-commitment-sequence',
+  'The upper 8 bits of the sequence are 0x80 and the lower 24 carry the obscured commitment number, which must be the number the request names.',
+);
+export const commitmentInputSingle = form(
+  'policy-commitment-input-single',
+  'A commitment transaction has exactly one input: the funding output.',
+);
+export const inputMatchFunding = form(
+  'policy-commitment-input-match-funding',
+  'The input spends a funding of this channel, with the peer key that funding was set up with.',
+);
+export const unrecognizedOutputs = form(
+  'policy-commitment-no-unrecognized-outputs',
+  "Every output is one BOLT 3 prescribes for this number: a main output, an anchor, or an HTLC of the request's list, with the scripts that this channel's keys give. A transaction with foreign scripts could not be revoked.",
+);
+
+export const holderNotRevoked = rule({
+  tag: 'policy-commitment-holder-not-revoked',
+  law: 1,
+  severity: 'hard',
+  operations: ['fc', 'htlc', 'hc'],
+  documentation:
+    'A holder commitment is signed for broadcast, spent from, or validated only while its secret has never left the signer. Publishing a revoked commitment lets the peer take everything.',
+});
+export const previousRevoked = rule({
+  tag: 'policy-commitment-previous-revoked',
+  law: 1,
+  severity: 'hard',
+  operations: ['cc', 'vr'],
+  documentation:
+    'A counterparty commitment n is signed only if n−2 and older are revoked by a secret that matches the point we signed for and chains in the BOLT 3 secret store.',
+});
+export const retrySame = rule({
+  tag: 'policy-commitment-retry-same',
+  law: 1,
+  severity: 'hard',
+  operations: ['cc', 'hc'],
+  documentation:
+    'A repeated commitment number has identical content, or it is the newest unrevoked number and this is an admissible variant of it; at most 8 variants of one number, all with the same per-commitment point.',
+});
+export const newCommitmentSigned = rule({
+  tag: 'policy-revoke-new-commitment-signed',
+  law: 1,
+  severity: 'hard',
+  operations: ['hc', 'rev'],
+  documentation:
+    "All of the peer's signatures on the next holder commitment (the commitment's and every HTLC's) are valid before the current one may be revoked.",
+});
+export const newCommitmentValid = rule({
+  tag: 'policy-revoke-new-commitment-valid',
+  law: 1,
+  severity: 'hard',
+  operations: ['rev'],
+  documentation:
+    'The secret of holder commitment n leaves the signer only after n+1 was validated on every live candidate funding and is durable.',
+});
+export const revokeNotClosed = rule({
+  tag: 'policy-revoke-not-closed',
+  law: 1,
+  severity: 'hard',
+  operations: ['rev', 'cc', 'hc'],
+  documentation:
+    'After a holder commitment was signed for broadcast, or a mutual close was signed, there is no new commitment of either side and no revocation, ever.',
+});
+export const channelFrozen = rule({
+  tag: 'policy-channel-frozen',
+  law: 1,
+  severity: 'hard',
+  operations: ['all'],
+  documentation:
+    'A secret shown to us was right for a commitment this store never revoked: the store was rolled back. The channel signs no commitment and revokes nothing any more; only sweeps remain.',
+});
+export const channelIdReuse = rule({
+  tag: 'policy-channel-original-channel-id-reuse',
+  law: 1,
+  severity: 'hard',
+  operations: ['setup'],
+  documentation:
+    'A (peer, dbid) pair is set up again only if nothing of its former channel went beyond commitment 0 and we never signed its funding; an outpoint is never the funding of two channels. The same pair means the same secrets.',
+});
+export const channelForget = rule({
+  tag: 'policy-channel-forget',
+  law: 1,
+  severity: 'hard',
+  operations: ['rpc'],
+  documentation:
+    'Forgetting a channel only marks it: its ratchet stays on record, so a forgotten channel cannot begin again from commitment 0.',
+});
+export const candidateExclusive = rule({
+  tag: 'policy-candidate-exclusive',
+  law: 1,
+  severity: 'hard',
+  operations: ['setup', 'onchain'],
+  documentation:
+    'A channel has at most 16 live candidate fundings and 32 splice transactions signed and not locked, and only a known candidate can be locked; each new one must exclude the others.',
+});

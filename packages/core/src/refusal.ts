@@ -1,0 +1,73 @@
+/**
+ * A refusal is a value: which rule spoke, the numbers it compared, and whether asking again later can help.
+ * It never holds a secret, so it may go to the node, the log and the operator as it is.
+ */
+import type { Facts } from '@countersign/bitcoin';
+import type { Rule } from './policy/registry.ts';
+
+/** What kind of no: the transport turns it into the gentlest form the client's protocol has. */
+export type RefusalCode = 'policy' | 'malformed' | 'permission' | 'not-initialized' | 'store-failed';
+
+/** As the wire's SignerError (3000) carries it. */
+export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = {
+  policy: 1,
+  malformed: 2,
+  permission: 3,
+  'not-initialized': 4,
+  'store-failed': 5,
+};
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** The rule's stable public name. */
+  readonly tag: string;
+  readonly law: Rule['law'];
+  readonly severity: 'error' | 'warn';
+  /** True when the same request may pass later without anyone changing anything. */
+  readonly temporary: boolean;
+  readonly message: string;
+  readonly facts: Facts;
+  /** Wire name of the refused request, filled in by `decide`. */
+  readonly request: string;
+  /** `<peer id hex>/<dbid>` or null for requests without a channel, filled in by `decide`. */
+  readonly channel: string | null;
+}
+
+/**
+ * Thrown inside a handler to leave it, caught by `decide` and nowhere else: a request's judgement is a straight
+ * line of checks, and the first one that fails ends it. Outside `decide` a refusal is always a value.
+ */
+export class RefusalSignal extends Error {
+  readonly rule: Rule;
+  readonly facts: Facts;
+  readonly temporary: boolean;
+  readonly code: RefusalCode;
+
+  constructor(rule: Rule, message: string, facts: Facts, code: RefusalCode, temporary: boolean) {
+    super(message);
+    this.name = 'RefusalSignal';
+    this.rule = rule;
+    this.facts = facts;
+    this.code = code;
+    this.temporary = temporary;
+  }
+}
+
+/** Leave the handler: `rule` forbids it. */
+export function refuse(rule: Rule, message: string, facts: Facts = {}): never {
+  throw new RefusalSignal(rule, message, facts, 'policy', false);
+}
+
+/** Leave the handler: not now, but the same request may pass later. */
+export function refuseForNow(rule: Rule, message: string, facts: Facts = {}): never {
+  throw new RefusalSignal(rule, message, facts, 'policy', true);
+}
+
+/** The text a node's operator sees: tag first, then the sentence, then the facts. */
+export function refusalText(refusal: Refusal): string {
+  const facts = Object.entries(refusal.facts)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+  const later = refusal.temporary ? ' (temporary: try again later)' : '';
+  return `${refusal.tag}: ${refusal.message}${facts === '' ? '' : ` [${facts}]`}${later}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * What an approved decision gives away, as an instruction: nothing is signed and no secret derived until the
+ * changed records are durable, or at least nothing leaves. `keys/perform.ts` carries it out.
+ */
+import type { Psbt } from '@countersign/bitcoin';
+import type { Reply } from '@countersign/wire';
+import type { ChannelRef } from './context.ts';
+
+/** Which of our keys signs an input of a PSBT. */
+export type PsbtKey =
+  | { readonly kind: 'wallet'; readonly index: number }
+  | { readonly kind: 'wallet-taproot'; readonly index: number }
+  | { readonly kind: 'to-remote'; readonly channel: ChannelRef; readonly commitmentPoint: Uint8Array | null }
+  | { readonly kind: 'anchor'; readonly channel: ChannelRef };
+
+export interface PsbtSignature {
+  readonly input: number;
+  readonly key: PsbtKey;
+  /** 33 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly sighash: Uint8Array;
+}
+
+export type Release =
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  /** The funding key, SIGHASH_ALL. */
+  | {
+      readonly kind: 'sign-funding';
+      readonly channel: ChannelRef;
+      readonly sighash: Uint8Array;
+      readonly reply: 'hsmd_sign_tx_reply' | 'hsmd_sign_commitment_tx_reply';
+    }
+  | {
+      readonly kind: 'sign-htlc';
+      readonly channel: ChannelRef;
+      readonly perCommitmentPoint: Uint8Array;
+      readonly sighash: Uint8Array;
+      readonly sighashType: number;
+    }
+  | {
+      readonly kind: 'sign-delayed';
+      readonly channel: ChannelRef;
+      readonly perCommitmentPoint: Uint8Array;
+      readonly sighash: Uint8Array;
+    }
+  | {
+      readonly kind: 'sign-revocation';
+      readonly channel: ChannelRef;
+      readonly revocationSecret: Uint8Array;
+      readonly sighash: Uint8Array;
+    }
+  | {
+      readonly kind: 'sign-psbt';
+      /** Already carries key origins and scripts; signatures are added. */
+      readonly psbt: Psbt;
+      readonly signatures: readonly PsbtSignature[];
+      readonly reply:
+        | 'hsmd_sign_withdrawal_reply'
+        | 'hsmd_sign_anchorspend_reply'
+        | 'hsmd_sign_htlc_tx_mingle_reply';
+    }
+  /** The secret of holder commitment `number`. */
+  | {
+      readonly kind: 'revoke-commitment';
+      readonly channel: ChannelRef;
+      readonly number: number;
+      readonly nextPerCommitmentPoint: Uint8Array;
+    }
+  /** A point, and below protocol version 6 the secret of the commitment two before. */
+  | {
+      readonly kind: 'point-and-secret';
+      readonly channel: ChannelRef;
+      readonly perCommitmentPoint: Uint8Array;
+      readonly secretNumber: number;
+    }
+  | { readonly kind: 'ecdh'; readonly point: Uint8Array }
+  | { readonly kind: 'derive-secret'; readonly info: Uint8Array }
+  | { readonly kind: 'sign-invoice'; readonly digest: Uint8Array }
+  | { readonly kind: 'sign-message'; readonly digest: Uint8Array }
+  | { readonly kind: 'sign-bip137'; readonly digest: Uint8Array; readonly index: number }
+  | { readonly kind: 'sign-bolt12'; readonly digest: Uint8Array; readonly publicTweak: Uint8Array }
+  | {
+      readonly kind: 'sign-bolt12-alias';
+      readonly digest: Uint8Array;
+      readonly info: Uint8Array;
+      readonly publicTweak: Uint8Array;
+    }
+  | { readonly kind: 'sign-lease'; readonly digest: Uint8Array }
+  | { readonly kind: 'sign-node-announcement'; readonly digest: Uint8Array }
+  | { readonly kind: 'sign-channel-update'; readonly digest: Uint8Array; readonly update: Uint8Array }
+  | {
+      readonly kind: 'sign-channel-announcement';
+      readonly digest: Uint8Array;
+      readonly channel: ChannelRef;
+      readonly reply: 'hsmd_cannouncement_sig_reply' | 'hsmd_sign_any_cannouncement_reply';
+    };

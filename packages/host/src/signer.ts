@@ -1,0 +1,118 @@
+/**
+ * The way of a request: decide, make durable, release. Decisions are taken one after the other in memory; their
+ * commits share a sync; a reply leaves only when its decision, and everything it was based on, is on disk.
+ */
+import { CountersignError, type Secp256k1, toHex } from '@countersign/bitcoin';
+import {
+  type ClientIdentity,
+  type Decision,
+  decide,
+  type KeyRing,
+  type KeyView,
+  keyView,
+  type Policy,
+  perform,
+  type Refusal,
+} from '@countersign/core';
+import type { Journal } from '@countersign/store';
+import type { Reply, Request } from '@countersign/wire';
+import { Memory } from './memory.ts';
+
+export interface SignerOptions {
+  readonly ring: KeyRing;
+  readonly secp: Secp256k1;
+  readonly journal: Journal;
+  readonly policy: Policy;
+  /** Negotiated hsmd protocol version, 4–6. */
+  readonly protocolVersion: number;
+  /** `fail_preapprove` of a developer's preinit; regtest only. */
+  readonly failPreapprovals?: boolean;
+}
+
+export type Answer =
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+/** Bind a store to one seed and one network; the second use with another is refused (`store-bound-elsewhere`). */
+export async function bindStore(journal: Journal, ring: KeyRing, policy: Policy): Promise<void> {
+  await journal.bind('network', new TextEncoder().encode(policy.network.name));
+  await journal.bind('node-id', ring.nodeId);
+}
+
+export class Signer {
+  readonly #options: SignerOptions;
+  readonly #memory: Memory;
+  readonly #keys: KeyView;
+  #failure: CountersignError | null = null;
+
+  constructor(options: SignerOptions) {
+    this.#options = options;
+    this.#memory = new Memory(options.journal);
+    this.#keys = keyView(options.ring);
+  }
+
+  /** Why the signer stopped signing, if it did. */
+  get failure(): CountersignError | null {
+    return this.#failure;
+  }
+
+  /**
+   * Answer one request of a client. Requests may be in flight together; those that change state are decided in the
+   * order of the calls. Rejects only for a bug of ours: the process must end then.
+   */
+  async answer(client: ClientIdentity, request: Request): Promise<Answer> {
+    if (this.#failure !== null) return this.#stopped(client, request);
+    const decision = this.#decide(client, request);
+    if (decision.kind === 'refused') return decision;
+    const durable = this.#commit(decision);
+    // The signatures are computed while the sync runs; nothing of them leaves before it is done.
+    const reply = perform(this.#options.ring, decision.release);
+    try {
+      await durable;
+    } catch (error) {
+      this.#stop(error);
+      return this.#stopped(client, request);
+    }
+    return { kind: 'reply', reply };
+  }
+
+  #decide(client: ClientIdentity, request: Request): Decision {
+    const { policy, secp, protocolVersion, failPreapprovals = false } = this.#options;
+    return decide(
+      { state: this.#memory, client, policy, keys: this.#keys, secp, protocolVersion, failPreapprovals },
+      request,
+    );
+  }
+
+  #commit(decision: Extract<Decision, { kind: 'approved' }>): Promise<void> {
+    const { journal } = this.#options;
+    if (decision.changes.length > 0) return journal.commit(this.#memory.apply(decision.changes), []);
+    // What was read may itself still be on its way to the disk.
+    return decision.dependsOnState ? journal.settled() : Promise.resolve();
+  }
+
+  #stop(error: unknown): void {
+    this.#failure ??=
+      error instanceof CountersignError
+        ? error
+        : new CountersignError('store-failed', 'the store failed', {}, { cause: error });
+  }
+
+  #stopped(client: ClientIdentity, request: Request): Answer {
+    const failure = this.#failure;
+    return {
+      kind: 'refused',
+      refusal: {
+        code: 'store-failed',
+        tag: failure?.code ?? 'store-failed',
+        law: 'setup',
+        severity: 'error',
+        temporary: false,
+        message: `the signer stopped signing because its store failed: ${failure?.message ?? 'unknown cause'}`,
+        facts: failure?.facts ?? {},
+        request: request.name,
+        channel: client.channel === null ? null : `${toHex(client.channel.peerId)}/${client.channel.dbid}`,
+      },
+    };
+  }
+}
