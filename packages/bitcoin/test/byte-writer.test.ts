@@ -1,0 +1,38 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ByteReader, ByteWriter, FormError } from '../src/index.ts';
+
+/** Each write: method name, value, and how to read it back. */
+const write = fc.oneof(
+  fc.record({ as: fc.constant('u8' as const), value: fc.integer({ min: 0, max: 0xff }) }),
+  fc.record({ as: fc.constant('u16be' as const), value: fc.integer({ min: 0, max: 0xffff }) }),
+  fc.record({ as: fc.constant('u32be' as const), value: fc.integer({ min: 0, max: 0xffff_ffff }) }),
+  fc.record({ as: fc.constant('u16le' as const), value: fc.integer({ min: 0, max: 0xffff }) }),
+  fc.record({ as: fc.constant('u32le' as const), value: fc.integer({ min: 0, max: 0xffff_ffff }) }),
+  fc.record({ as: fc.constant('u64be' as const), value: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
+  fc.record({ as: fc.constant('u64le' as const), value: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) }),
+  fc.record({ as: fc.constant('put' as const), value: fc.uint8Array({ maxLength: 600 }) }),
+);
+
+describe('ByteWriter', () => {
+  test('what is written is read back, however small the buffer began', () => {
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 40 }), fc.integer({ min: 1, max: 64 }), (writes, sizeHint) => {
+        const writer = new ByteWriter(sizeHint);
+        for (const { as, value } of writes) (writer[as] as (v: unknown) => unknown).call(writer, value);
+        const reader = new ByteReader(writer.finish());
+        for (const { as, value } of writes) {
+          if (as === 'put') expect(reader.take(value.length)).toEqual(value);
+          else expect(reader[as]()).toBe(value);
+        }
+        reader.end();
+      }),
+    );
+  });
+
+  test('refuses to grow past its limit and keeps what it had', () => {
+    const writer = new ByteWriter(1, 4).u16be(7);
+    expect(() => writer.put(new Uint8Array(3))).toThrow(FormError);
+    expect(writer.finish()).toEqual(Uint8Array.of(0, 7));
+  });
+});
