@@ -15,7 +15,13 @@ export class Daemon {
   #ended: string | undefined;
 
   /** Starts the daemon; its stdout and stderr are appended to `output_path`. */
-  constructor(name: string, program: string, args: string[], output_path: string) {
+  constructor(
+    name: string,
+    program: string,
+    args: string[],
+    output_path: string,
+    environment: Record<string, string> = {},
+  ) {
     this.name = name;
     const output = openSync(output_path, 'a');
     // Subdaemons written for Node find this very Node first.
@@ -23,7 +29,7 @@ export class Daemon {
     this.#child = spawn(program, args, {
       stdio: ['ignore', output, output],
       detached: true,
-      env: { ...process.env, PATH: path },
+      env: { ...process.env, PATH: path, ...environment },
     });
     closeSync(output);
     const pid = this.#child.pid;

@@ -1,6 +1,6 @@
 /** A lightningd with its hsmd, stock or Countersign's. Promises start, stop and crash as an operator sees them, bounded calls,
  *  and where its logs are. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bitcoind } from './bitcoind.ts';
 import { Daemon } from './daemon.ts';
@@ -29,6 +29,7 @@ export interface NodeSettings {
   readonly options: string[];
   readonly holds: boolean;
   readonly policy_toml: string;
+  readonly environment: Record<string, string>;
 }
 
 /** Writes an executable that runs a TypeScript file of this folder under this very Node. */
@@ -112,7 +113,8 @@ export class Lightningd {
     // The port stays over restarts, so that peers find the node again.
     if (this.port === 0) this.port = await freePort();
     const args = this.#arguments(mode, extra);
-    this.#daemon = new Daemon(this.name, this.settings.program, args, this.output_path);
+    const { program, environment } = this.settings;
+    this.#daemon = new Daemon(this.name, program, args, this.output_path, environment);
     const info = await until(`${this.name} to answer`, START_TIMEOUT_MS, () => this.#answers());
     this.id = textAt(info, 'id');
     await this.waitForHeight();
@@ -181,20 +183,11 @@ export class Lightningd {
     return this.#daemon?.waitForEnd(timeout_ms) ?? Promise.resolve('not started');
   }
 
-  /** The process id of the node's hsmd. */
+  /** The process id of the node's hsmd, which lightningd logs when it starts it. */
   hsmdPid(): number {
-    for (const entry of readdirSync('/proc')) {
-      if (!/^\d+$/.test(entry)) continue;
-      try {
-        const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-        if (parent !== this.pid) continue;
-        if (/hsmd/.test(readFileSync(`/proc/${entry}/cmdline`, 'utf8'))) return Number(entry);
-      } catch {
-        // The process ended while we looked.
-      }
-    }
-    throw new LostError(`${this.name} has no hsmd process`);
+    const pid = [...this.log().matchAll(/ hsmd: pid (\d+), /g)].at(-1)?.[1];
+    if (pid === undefined) throw new LostError(`${this.name} has no hsmd process`);
+    return Number(pid);
   }
 
   log(): string {

@@ -17,6 +17,7 @@ export interface NodeWishes {
   readonly hsmd?: 'stock' | 'countersign' | 'cheater';
   readonly mode?: Mode;
   readonly policy_toml?: string;
+  readonly environment?: Record<string, string>;
 }
 
 export class World {
@@ -73,6 +74,7 @@ export class World {
         options: wish.options ?? [],
         holds: wish.holds ?? false,
         policy_toml: wish.policy_toml ?? PERMISSIVE_TOML,
+        environment: wish.environment ?? {},
       });
       this.nodes.push(node);
       return node.start(wish.mode ?? 'polling').then(() => node);

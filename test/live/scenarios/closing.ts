@@ -3,7 +3,7 @@ import { equal, ok } from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fundWallet, openChannel, scidOf, waitForConnection, waitForState } from '../channels.ts';
-import { find, textAt } from '../json-value.ts';
+import { find, type JsonValue, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
 import { sweepToTheEnd, walletSat } from '../onchain.ts';
 import { type Invoice, invoice, pay, paymentStatus, send, waitHeld } from '../payments.ts';
@@ -20,16 +20,17 @@ async function funded(world: World, holds: boolean): Promise<[Lightningd, Lightn
 
 const mutual: Scenario = {
   name: 'close-mutual',
-  about: 'mutual close by the opener, then by the other side, then to a foreign address; all forgotten at the end',
+  about:
+    'mutual close by the opener, then by the other side, then to a foreign address; all forgotten at the end',
   run: async (world) => {
     const [l1, l2] = await funded(world, false);
     const foreign = 'bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6';
-    const closings = [
+    const closings: [Lightningd, Lightningd, { [name: string]: JsonValue }][] = [
       [l1, l2, {}],
       [l2, l1, {}],
       [l1, l2, { destination: foreign }],
       [l1, l2, { feerange: ['1000perkb', '5000perkb'] }],
-    ] as const;
+    ];
     for (const [i, [closer, peer, params]] of closings.entries()) {
       if (i > 0) await openChannel(l1, l2, { amount_sat: 400_000, push_sat: 150_000 });
       await pay(l1, l2, 30_000_000);
@@ -48,7 +49,8 @@ const mutual: Scenario = {
 const simple: Scenario = {
   name: 'close-simple',
   about: 'option_simple_close: each side signs its own closing transaction',
-  unless: (features) => (/simple_close/.test(features) ? undefined : 'this lightningd has no option_simple_close'),
+  unless: (features) =>
+    /simple_close/.test(features) ? undefined : 'this lightningd has no option_simple_close',
   run: async (world) => {
     const [l1, l2] = await funded(world, false);
     await pay(l1, l2, 30_000_000);
@@ -130,7 +132,10 @@ const cpfp: Scenario = {
     await l2.stop();
     l1.setFeerate(20_000);
     await until('the new fee rate', 20_000, async () => {
-      return Number(find(await l1.call('feerates', { style: 'perkb' }), 'perkb', 'estimates', 0, 'feerate')) > 15_000;
+      return (
+        Number(find(await l1.call('feerates', { style: 'perkb' }), 'perkb', 'estimates', 0, 'feerate')) >
+        15_000
+      );
     });
     await l1.call('close', { id: l2.id, unilateraltimeout: 1 });
     const boost = async (than_sat: number): Promise<number> => {
@@ -149,7 +154,10 @@ const cpfp: Scenario = {
     const first_sat = await boost(0);
     l1.setFeerate(60_000);
     await until('the higher fee rate', 20_000, async () => {
-      return Number(find(await l1.call('feerates', { style: 'perkb' }), 'perkb', 'estimates', 0, 'feerate')) > 50_000;
+      return (
+        Number(find(await l1.call('feerates', { style: 'perkb' }), 'perkb', 'estimates', 0, 'feerate')) >
+        50_000
+      );
     });
     // An empty block: lightningd looks at its anchor spends again, and the package stays unconfirmed.
     await world.bitcoind.mineOnly([]);
@@ -228,7 +236,11 @@ const stale: Scenario = {
 export const CLOSING: Scenario[] = [
   mutual,
   simple,
-  unilateral('unilateral-own', 'own commitment with HTLCs both ways, claimed and timed out, swept to the end', 'opener'),
+  unilateral(
+    'unilateral-own',
+    'own commitment with HTLCs both ways, claimed and timed out, swept to the end',
+    'opener',
+  ),
   unilateral('unilateral-peer', 'the same, with the peer’s commitment on chain', 'peer'),
   cpfp,
   breach,

@@ -1,9 +1,19 @@
 /** The scenarios of the live suite, in the order they run. */
 import type { Scenario } from '../scenario.ts';
 import { CLOSING } from './closing.ts';
+import { EXPERIMENTAL } from './experimental.ts';
+import { MESSAGES } from './messages.ts';
 import { OPENING } from './opening.ts';
 import { PAYMENTS_SCENARIOS } from './payments.ts';
 import { RESTARTS } from './restarts.ts';
 import { WALLET } from './wallet.ts';
 
-export const SCENARIOS: Scenario[] = [...OPENING, ...PAYMENTS_SCENARIOS, ...WALLET, ...CLOSING, ...RESTARTS];
+export const SCENARIOS: Scenario[] = [
+  ...OPENING,
+  ...PAYMENTS_SCENARIOS,
+  ...WALLET,
+  ...CLOSING,
+  ...RESTARTS,
+  ...EXPERIMENTAL,
+  ...MESSAGES,
+];

@@ -73,7 +73,8 @@ async function checkConsistent(payer: Lightningd, payee: Lightningd, begun: Invo
 
 const killed: Scenario = {
   name: 'hsmd-killed',
-  about: 'SIGKILL of the hsmd amid payments, four times at payer and payee: the node ends, restarts, all consistent',
+  about:
+    'SIGKILL of the hsmd amid payments, four times at payer and payee: the node ends, restarts, all consistent',
   run: async (world, note) => {
     const [l1, l2] = await world.pair({ hsmd: 'countersign' }, {});
     await fundWallet(l1, 2_000_000);
@@ -99,7 +100,9 @@ const killed: Scenario = {
       await reconnected(l1, l2);
       await waitForNoHtlcs(l1, l2);
       await until('no payment to be pending', 20_000, async () => {
-        return !JSON.stringify(await payer.call('listsendpays', { status: 'pending' })).includes('payment_hash');
+        return !JSON.stringify(await payer.call('listsendpays', { status: 'pending' })).includes(
+          'payment_hash',
+        );
       });
       completed += await checkConsistent(payer, payee, begun);
       begun_total += begun.length;

@@ -1,0 +1,198 @@
+/** Scenarios behind lightningd's experimental options: dual-funded opens with a fee bump, leased channels, splices. */
+import { equal, ok } from 'node:assert/strict';
+import {
+  balance_msat,
+  channelWith,
+  connect,
+  fundWallet,
+  openChannel,
+  scidOf,
+  waitForNormal,
+} from '../channels.ts';
+import { find, type JsonValue, listAt, textAt } from '../json-value.ts';
+import type { Lightningd } from '../lightningd.ts';
+import { sweepToTheEnd } from '../onchain.ts';
+import { pay } from '../payments.ts';
+import type { Scenario } from '../scenario.ts';
+import { until } from '../wait.ts';
+import type { World } from '../world.ts';
+
+const DUAL_FUND = ['--experimental-dual-fund'];
+const MATCHING = [
+  ...DUAL_FUND,
+  '--funder-policy=match',
+  '--funder-policy-mod=100',
+  '--funder-fuzz-percent=0',
+  '--funder-lease-requests-only=false',
+];
+
+/** The outpoints of the transaction that belong to the node's own wallet, where they are reserved by now. */
+async function ownInputs(node: Lightningd, tx: JsonValue): Promise<string[]> {
+  const outputs = listAt(await node.call('listfunds', { spent: true }), 'outputs');
+  const own = new Set(outputs.map((one) => `${find(one, 'txid')}:${find(one, 'output')}`));
+  const inputs = listAt(tx, 'vin').map((one) => `${find(one, 'txid')}:${find(one, 'vout')}`);
+  return inputs.filter((one) => own.has(one));
+}
+
+/** Replaces the unconfirmed funding transaction by one that pays four times the fee rate asked for the next one. */
+async function bump(
+  opener: Lightningd,
+  peer: Lightningd,
+  channel_id: string,
+  amount_sat: number,
+): Promise<string> {
+  const bitcoind = opener.settings.bitcoind;
+  const channel = await channelWith(opener, peer);
+  const old = textAt(channel, 'funding_txid');
+  const feerate = `${Number.parseInt(textAt(channel, 'next_feerate'), 10) * 4}perkw`;
+  const inputs = await ownInputs(opener, await bitcoind.transaction(old));
+  const initial = await opener.call('utxopsbt', {
+    satoshi: amount_sat,
+    feerate,
+    startweight: 42 + 172,
+    utxos: inputs,
+    reservedok: true,
+    excess_as_change: true,
+  });
+  const bumped = await opener.call('openchannel_bump', {
+    channel_id,
+    amount: amount_sat,
+    initialpsbt: textAt(initial, 'psbt'),
+    funding_feerate: feerate,
+  });
+  const updated = await opener.call('openchannel_update', { channel_id, psbt: textAt(bumped, 'psbt') });
+  equal(find(updated, 'commitments_secured'), true);
+  const signed = await opener.call('signpsbt', { psbt: textAt(updated, 'psbt') });
+  await opener.call('openchannel_signed', { channel_id, signed_psbt: textAt(signed, 'signed_psbt') });
+  return until('the replacement in the mempool', 20_000, async () => {
+    const txids = await bitcoind.mempool();
+    return txids.includes(old) ? undefined : txids[0];
+  });
+}
+
+function dualFund(name: string, about: string, signer: 'opener' | 'accepter'): Scenario {
+  return {
+    name,
+    about,
+    run: async (world) => {
+      const [l1, l2] = await world.pair(
+        { options: DUAL_FUND, hsmd: signer === 'opener' ? 'countersign' : 'stock' },
+        { options: MATCHING, hsmd: signer === 'opener' ? 'stock' : 'countersign' },
+      );
+      await Promise.all([fundWallet(l1, 2_000_000, 2), fundWallet(l2, 2_000_000, 2)]);
+      await connect(l1, l2);
+      const opened = await l1.call('fundchannel', { id: l2.id, amount: 500_000, feerate: '8000perkb' });
+      const first = textAt(opened, 'txid');
+      await world.bitcoind.mempoolOf(1);
+      const second = await bump(l1, l2, textAt(opened, 'channel_id'), 500_000);
+      ok(second !== first);
+      await world.bitcoind.mine(1);
+      await waitForNormal(l1, l2);
+      equal(textAt(await channelWith(l1, l2), 'funding_txid'), second);
+      equal(await balance_msat(l2, l1), 500_000_000);
+      await pay(l1, l2, 100_000_000);
+      await pay(l2, l1, 250_000_000);
+      equal(textAt(await l2.call('close', { id: l1.id }), 'type'), 'mutual');
+      await world.bitcoind.mempoolOf(1);
+      await world.bitcoind.mine(1);
+      await sweepToTheEnd([l1, l2]);
+    },
+  };
+}
+
+const lease: Scenario = {
+  name: 'lease',
+  about: 'l2 leases liquidity to l1: the lease is signed by its seller, payments, mutual close',
+  run: async (world) => {
+    const selling = [
+      ...DUAL_FUND,
+      '--funder-policy=match',
+      '--funder-policy-mod=100',
+      '--funder-fuzz-percent=0',
+      '--lease-fee-base-sat=100sat',
+      '--lease-fee-basis=100',
+    ];
+    const [l1, l2] = await world.pair(
+      { options: DUAL_FUND, hsmd: 'stock' },
+      { options: selling, hsmd: 'countersign' },
+    );
+    await Promise.all([fundWallet(l1, 2_000_000), fundWallet(l2, 2_000_000)]);
+    await connect(l1, l2);
+    const rates = await l1.call('dev-queryrates', { id: l2.id, amount: 500_000, request_amt: 500_000 });
+    await l1.call('fundchannel', {
+      id: l2.id,
+      amount: 500_000,
+      request_amt: 500_000,
+      compact_lease: textAt(rates, 'compact_lease'),
+      feerate: '8000perkb',
+    });
+    await world.bitcoind.mempoolOf(1);
+    await world.bitcoind.mine(1);
+    await waitForNormal(l1, l2);
+    await pay(l2, l1, 50_000_000);
+    await pay(l1, l2, 20_000_000);
+    equal(textAt(await l1.call('close', { id: l2.id }), 'type'), 'mutual');
+  },
+};
+
+async function locked(world: World, l1: Lightningd, l2: Lightningd, scid_before: string): Promise<void> {
+  await world.bitcoind.mempoolOf(1);
+  await world.bitcoind.mine(6);
+  for (const [node, peer] of [
+    [l1, l2],
+    [l2, l1],
+  ] as const) {
+    await until(`${node.name} to use the spliced channel`, 30_000, async () => {
+      const channel = await channelWith(node, peer);
+      return (
+        find(channel, 'short_channel_id') !== scid_before &&
+        find(channel, 'state') === 'CHANNELD_NORMAL' &&
+        find(channel, 'inflight') === undefined
+      );
+    });
+  }
+}
+
+const splice: Scenario = {
+  name: 'splice',
+  about: 'splice-in with payments while it is pending, splice-out, by either side, then a unilateral close',
+  run: async (world) => {
+    const options = ['--experimental-splicing'];
+    const [l1, l2] = await world.pair({ options }, { options });
+    await Promise.all([fundWallet(l1, 2_000_000, 2), fundWallet(l2, 2_000_000, 2)]);
+    await openChannel(l1, l2, { push_sat: 400_000 });
+    await world.bitcoind.mine(6);
+    for (const [splicer, peer, method, amount_sat] of [
+      [l1, l2, 'splicein', 300_000],
+      [l1, l2, 'spliceout', 100_000],
+      [l2, l1, 'splicein', 200_000],
+    ] as const) {
+      await l1.waitForHeight();
+      await l2.waitForHeight();
+      const scid = await scidOf(l1, l2);
+      const before = await balance_msat(splicer, peer);
+      const params = {
+        channel: textAt(await channelWith(splicer, peer), 'channel_id'),
+        amount: String(amount_sat),
+      };
+      await splicer.call(method, method === 'spliceout' ? { ...params, force_feerate: true } : params);
+      await pay(l1, l2, 10_000_000);
+      await pay(l2, l1, 10_000_000);
+      await locked(world, l1, l2, scid);
+      const change = (await balance_msat(splicer, peer)) - before;
+      ok(method === 'splicein' ? change > 0 : change < 0, `the balance changed by ${change} msat`);
+      await pay(l1, l2, 10_000_000);
+      await pay(l2, l1, 10_000_000);
+    }
+    await l2.stop();
+    equal(textAt(await l1.call('close', { id: l2.id, unilateraltimeout: 1 }), 'type'), 'unilateral');
+    await sweepToTheEnd([l1]);
+  },
+};
+
+export const EXPERIMENTAL: Scenario[] = [
+  dualFund('dual-fund', 'dual-funded open, bumped once, payments, close; Countersign opens', 'opener'),
+  dualFund('dual-fund-accept', 'the same with Countersign on the side that adds its funds', 'accepter'),
+  lease,
+  splice,
+];
