@@ -227,7 +227,11 @@ describe('secret store read back', () => {
   it.each<[string, readonly SecretEntry[]]>([
     ['a missing bucket', entries.slice(0, -1)],
     ['an entry in the wrong bucket', [...entries.slice(1), entries[0]!]],
-    ['an index that insertions would have replaced', replaced(0, { index: entries[0]!.index + 2n })],
+    ['an index whose secret is of another', replaced(0, { index: entries[0]!.index + 2n })],
+    [
+      'a right secret that a later insertion would have replaced',
+      replaced(1, { index: entries[1]!.index + 4n, secret: generateFromSeed(seed, entries[1]!.index + 4n) }),
+    ],
     ['an index below those received', replaced(0, { index: entries[0]!.index - 4n })],
     ['a child that does not derive from its parent', replaced(1, { secret: filled(1) })],
     ['a short secret', replaced(1, { secret: new Uint8Array(31) })],
