@@ -14,6 +14,16 @@ const write = fc.oneof(
   fc.record({ as: fc.constant('put' as const), value: fc.uint8Array({ maxLength: 600 }) }),
 );
 
+describe('ByteReader', () => {
+  test('what is taken from a Node Buffer is a copy: reusing the frame changes nothing', () => {
+    const frame = Buffer.from([1, 2, 3, 4]);
+    const taken = new ByteReader(frame).take(4);
+    frame.fill(0);
+    expect([...taken]).toEqual([1, 2, 3, 4]);
+    expect(taken.constructor).toBe(Uint8Array);
+  });
+});
+
 describe('ByteWriter', () => {
   test('what is written is read back, however small the buffer began', () => {
     fc.assert(

@@ -27,8 +27,8 @@ import type { StatusChannel } from './status.ts';
 
 /** Open clients; lightningd has one for each channel daemon and three without a channel. */
 export const CLIENTS_MAX = 20_000;
-/** Clients without a channel besides the master; CLN has two. */
-export const UNBOUND_CLIENTS_MAX = 16;
+/** Clients without a channel besides the master, as in CLN. */
+export const UNBOUND_CLIENTS_MAX = 2;
 
 /** lightningd hung up: CLN's hsmd ends with this status. */
 export const EXIT_MASTER_GONE = 2;
@@ -59,6 +59,8 @@ export class Hsmd {
   #signer: Signer | null = null;
   #journal: Journal | null = null;
   #hasEnded = false;
+  /** What the process ends with once the master socket is closed. */
+  #exitStatus = EXIT_MASTER_GONE;
 
   constructor(options: HsmdOptions) {
     this.#options = options;
@@ -74,7 +76,7 @@ export class Hsmd {
       frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
       closed: (end) => {
         if (end.how === 'failed') this.#options.status.log('broken', `master socket: ${end.error.message}`);
-        void this.#end(EXIT_MASTER_GONE);
+        void this.#end(this.#exitStatus);
       },
     });
   }
@@ -170,13 +172,13 @@ export class Hsmd {
   /** lightningd prints the text for its operator and exits. */
   #initFailed(errorCode: number, errorMessage: string, exitStatus: 0 | 242): void {
     this.#send(this.#master, { name: 'hsmd_init_reply_failure', errorCode, errorMessage });
-    if (exitStatus === 0) {
-      void this.#master.frames.close().then(() => this.#end(0));
-      return;
+    this.#exitStatus = exitStatus;
+    if (exitStatus !== 0) {
+      this.#options.status.log('broken', errorMessage);
+      this.#exitStatus = this.#options.status.fail('internalError', errorMessage);
     }
-    this.#options.status.log('broken', errorMessage);
-    const status = this.#options.status.fail('internalError', errorMessage);
-    void this.#master.frames.close().then(() => this.#end(status));
+    // Closing flushes the reply; `closed` then ends the process.
+    void this.#master.frames.close();
   }
 
   async #openClient(request: MessageOf<'hsmd_client_hsmfd'>): Promise<void> {

@@ -3,7 +3,7 @@
  * offers. Each signs in its own domain (tag or prefix), so none can be taken for a transaction's signature.
  */
 
-import { equalBytes } from '@countersign/bitcoin';
+import { equalBytes, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
@@ -15,7 +15,9 @@ import {
   lightningMessageDigest,
 } from '../keys/digests.ts';
 import { requireLaws } from '../policy/in-force.ts';
+import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { keyUse } from '../spending/rules.ts';
 
 /** Longest text, invoice or derivation info that is hashed; the wire's own limit for these fields. */
 export const TEXT_BYTES_MAX = 65_535;
@@ -31,12 +33,22 @@ export function deriveSecret(request: MessageOf<'hsmd_derive_secret'>): Release 
   return { kind: 'derive-secret', info: request.info };
 }
 
-/** check_pubkey (28): m/0/0/i. lightningd aborts unless the answer is yes, so a mismatch is said as one. */
+/** A node that derives other keys than we do must not go on: CLN ends there, and so does lightningd on a refusal. */
+function requireSameKey(ours: Uint8Array, given: Uint8Array, index: number): void {
+  if (equalBytes(ours, given)) return;
+  refuse(keyUse, 'the node derives another key at this index than the signer', {
+    index,
+    ours: toHex(ours),
+    given: toHex(given),
+  });
+}
+
+/** check_pubkey (28): m/0/0/i. */
 export function checkPubkey(ctx: Context, request: MessageOf<'hsmd_check_pubkey'>): Release {
   const ours = ctx.keys.bip32PublicKey(request.index);
   if (ours === null) malformed('wallet key index beyond 2^31', { index: request.index });
-  const ok = equalBytes(ours, request.pubkey);
-  return { kind: 'reply', reply: { name: 'hsmd_check_pubkey_reply', ok } };
+  requireSameKey(ours, request.pubkey, request.index);
+  return { kind: 'reply', reply: { name: 'hsmd_check_pubkey_reply', ok: true } };
 }
 
 /** check_bip86_pubkey (56). */
@@ -45,10 +57,8 @@ export function checkBip86Pubkey(ctx: Context, request: MessageOf<'hsmd_check_bi
   if (ours === null) {
     malformed('this secret has no BIP 86 wallet, or the index is beyond 2^31', { index: request.index });
   }
-  return {
-    kind: 'reply',
-    reply: { name: 'hsmd_check_bip86_pubkey_reply', ok: equalBytes(ours, request.pubkey) },
-  };
+  requireSameKey(ours, request.pubkey, request.index);
+  return { kind: 'reply', reply: { name: 'hsmd_check_bip86_pubkey_reply', ok: true } };
 }
 
 /** sign_message (23): "Lightning Signed Message:" and the text. */

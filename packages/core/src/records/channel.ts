@@ -12,6 +12,7 @@ import {
   mapped,
   octets,
   option,
+  pushValue,
   struct,
   u16,
   u32,
@@ -83,7 +84,7 @@ const validated: Codec<ValidatedCommitment> = struct({
 const candidate: Codec<FundingCandidate> = struct({
   outpoint,
   valueSat: satoshis,
-  pushValue: u64,
+  pushValue,
   counterpartyFundingKey: key33,
   fundingSigned: bool,
   validated: list(validated, 2),
