@@ -4,6 +4,7 @@
  */
 import {
   buildHtlcTransactions,
+  commitmentNumberFrom,
   countersignatoryHtlcHash,
   countersignatoryHtlcSighash,
   equalOutPoints,
@@ -31,6 +32,7 @@ import {
   fundingSighash,
   type JudgedCommitment,
   judgeCommitment,
+  obscureFactorOf,
   requireCommitmentForm,
   requireCommitmentNumber,
   sameContent,
@@ -280,18 +282,18 @@ export function signHolderCommitment(
   txidOfRequest: Uint8Array,
 ): void {
   requireLaws(ctx.policy, 'fc', 2, 3, 4, 5);
-  requireCommitmentForm(ctx, channel, tx, number);
   const { record } = channel;
-  if (number < record.holderNextRevoke) {
+  // What the transaction is counts, not what the request calls it: CLN has asked to publish a revoked commitment
+  // under the number of the current one (after a splice).
+  const carried = commitmentNumberFrom(tx, obscureFactorOf(ctx, channel));
+  if (carried === null || carried < BigInt(record.holderNextRevoke)) {
     refuse(
       holderNotRevoked,
       'the secret of this commitment has left the signer: publishing it would lose everything',
-      {
-        number,
-        first_unrevoked: record.holderNextRevoke,
-      },
+      { number: carried ?? 'none', number_requested: number, first_unrevoked: record.holderNextRevoke },
     );
   }
+  requireCommitmentForm(ctx, channel, tx, number);
   const validated = candidate.validated.find((c) => c.number === number);
   if (validated === undefined || toHex(validated.txid) !== toHex(txidOfRequest)) {
     refuse(holderNotRevoked, 'this is not the commitment that was validated last under its number', {
