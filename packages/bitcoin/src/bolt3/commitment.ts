@@ -236,7 +236,8 @@ function commitmentTransaction(params: CommitmentParams, outputs: readonly Commi
 
 /**
  * Throws `FormError` for values no channel can have (ranges of hashes, delays, expiries, more than 966 HTLCs). It
- * does not judge: a transaction without outputs is returned where nothing reaches the dust limit.
+ * does not judge: nothing may reach the dust limit (no outputs), and where the funder cannot pay for the anchors the
+ * outputs may exceed the funding; the caller compares their sum with it.
  */
 export function buildCommitment(params: CommitmentParams): Commitment {
   const { htlcs } = params;
