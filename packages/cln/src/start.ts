@@ -2,15 +2,15 @@
  * INIT (11): everything that has to be right before the first signature: protocol version, network, secret, policy,
  * store. Returns the reply and the running signer, or why lightningd's start has to fail, in words for its operator.
  */
-import { CountersignError, type Secp256k1, toHex } from '@countersign/bitcoin';
+import { CountersignError, type Secp256k1 } from '@countersign/bitcoin';
 import {
   type DevForce,
+  decideInit,
   type HsmSecret,
   HsmSecretError,
   KeyRing,
   lawsMissing,
   type Network,
-  networkByChainHash,
   openHsmSecret,
   type Policy,
   Secret,
@@ -89,7 +89,12 @@ function explain(error: CountersignError): string {
 
 async function startOrThrow(input: StartInput, protocolVersion: number): Promise<Started> {
   const { init, preinit, config, secp, log } = input;
-  const network = requireNetwork(input);
+  const judged = decideInit(init, preinit !== null);
+  if (!judged.ok) {
+    const { tag, message, facts } = judged.refusal;
+    throw new CountersignError(tag, message, facts);
+  }
+  const { network } = judged;
   const policy = policyFor(config, network);
   const secret = await openSecret(input);
   const ring = ringOf(secret, init, network, secp);
@@ -109,42 +114,6 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   const failPreapprovals = preinit?.tlvs.failPreapprove ?? false;
   const signer = new Signer({ ring, secp, journal, policy, protocolVersion, failPreapprovals });
   return { ok: true, reply: initReply(ring, secret, preinit, protocolVersion), signer, journal, ring };
-}
-
-/** `policy-init-binding`: a known chain, its own key versions, developer fields only on regtest. */
-function requireNetwork({ init, preinit }: StartInput): Network {
-  const network = networkByChainHash(init.chainparams);
-  if (network === undefined) {
-    throw new CountersignError('policy-init-binding', 'INIT names a chain this signer does not know', {
-      chain_hash: toHex(init.chainparams),
-    });
-  }
-  const { pubkeyVersion, privkeyVersion } = init.bip32KeyVersion;
-  if (pubkeyVersion !== network.bip32Public || privkeyVersion !== network.bip32Private) {
-    throw new CountersignError(
-      'policy-init-binding',
-      `INIT names key versions that are not those of ${network.name}`,
-      {
-        pubkey_version: pubkeyVersion,
-        privkey_version: privkeyVersion,
-      },
-    );
-  }
-  if (!network.allowsDeveloperFields && (preinit !== null || hasDeveloperFields(init))) {
-    throw new CountersignError('policy-init-binding', 'developer fields are refused outside regtest', {
-      network: network.name,
-    });
-  }
-  return network;
-}
-
-function hasDeveloperFields(init: Init): boolean {
-  return (
-    init.devForcePrivkey !== undefined ||
-    init.devForceBip32Seed !== undefined ||
-    init.devForceChannelSecrets !== undefined ||
-    init.devForceChannelSecretsShaseed !== undefined
-  );
 }
 
 async function openSecret({ init, randomBytes, log }: StartInput): Promise<HsmSecret> {
@@ -167,7 +136,7 @@ function ringOf(secret: HsmSecret, init: Init, network: Network, secp: Secp256k1
   });
 }
 
-/** The developer overrides of INIT; `requireNetwork` has refused them outside regtest. */
+/** The developer overrides of INIT; `decideInit` has refused them outside regtest. */
 function forced(init: Init): DevForce {
   const channel = init.devForceChannelSecrets;
   const shaseed = init.devForceChannelSecretsShaseed;

@@ -3,7 +3,7 @@
  * nothing but its own draft, and returns what to make durable and what to release afterwards.
  */
 import { type Facts, FormError, type Secp256k1 } from '@countersign/bitcoin';
-import type { Request, RequestName } from '@countersign/wire';
+import type { MessageOf, Request, RequestName } from '@countersign/wire';
 import {
   checkFutureSecret,
   checkOutpoint,
@@ -36,8 +36,10 @@ import {
   signMessage,
 } from './identity/node.ts';
 import { getOutputScriptpubkey } from './identity/output-script.ts';
+import type { Network } from './network.ts';
 import { preapproveInvoice, preapproveKeysend } from './payments/preapproval.ts';
 import { requirePermission } from './permissions.ts';
+import { requireInitNetwork } from './policy/init-binding.ts';
 import { type Policy, severityOf } from './policy/settings.ts';
 import { signCommitmentTx, signMutualClose, signSplice } from './ratchet/closing.ts';
 import { signCounterpartyCommitment, validateRevocation } from './ratchet/counterparty.ts';
@@ -157,21 +159,37 @@ export function decide(input: DecisionInput, request: Request): Decision {
   }
 }
 
+/**
+ * INIT (11), before there is a state to decide on: the network the signer will serve, or why it may not.
+ * `hasPreinit` tells that a developer's preinit came first.
+ */
+export function decideInit(
+  init: MessageOf<'hsmd_init'>,
+  hasPreinit: boolean,
+): { readonly ok: true; readonly network: Network } | { readonly ok: false; readonly refusal: Refusal } {
+  try {
+    return { ok: true, network: requireInitNetwork(init, hasPreinit) };
+  } catch (error) {
+    if (!(error instanceof RefusalSignal)) throw error;
+    return { ok: false, refusal: refusalFrom(error, 'error', init.name, null) };
+  }
+}
+
+function refusalFrom(
+  signal: RefusalSignal,
+  severity: Refusal['severity'],
+  request: string,
+  channel: string | null,
+): Refusal {
+  const { code, rule, temporary, message, facts } = signal;
+  return { code, tag: rule.tag, law: rule.law, severity, temporary, message, facts, request, channel };
+}
+
 /** Any other error is a bug of ours and goes on to end the process. */
 function refusalOf(error: unknown, policy: Policy, client: ClientIdentity, request: Request): Refusal {
   const channel = channelOf(client, request);
   if (error instanceof RefusalSignal) {
-    return {
-      code: error.code,
-      tag: error.rule.tag,
-      law: error.rule.law,
-      severity: severityOf(policy, error.rule),
-      temporary: error.temporary,
-      message: error.message,
-      facts: error.facts,
-      request: request.name,
-      channel,
-    };
+    return refusalFrom(error, severityOf(policy, error.rule), request.name, channel);
   }
   if (error instanceof FormError) return malformedRefusal(request.name, channel, error.message, error.facts);
   throw error;

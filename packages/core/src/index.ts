@@ -11,7 +11,14 @@ export {
   MASTER_PERMISSIONS,
   PERMISSION,
 } from './context.ts';
-export { DECIDED_REQUESTS, type Decision, type DecisionInput, decide, malformedRefusal } from './decide.ts';
+export {
+  DECIDED_REQUESTS,
+  type Decision,
+  type DecisionInput,
+  decide,
+  decideInit,
+  malformedRefusal,
+} from './decide.ts';
 export * from './keys/index.ts';
 export { perform } from './keys/perform.ts';
 export { keyView } from './keys/view.ts';

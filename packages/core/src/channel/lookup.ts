@@ -71,7 +71,7 @@ export function requireCandidate(
   return candidate;
 }
 
-/** A candidate that is spent by neither side's hand any more is dropped when another one is locked. */
+/** The record with this candidate in the place of the one with its outpoint. */
 export function replaceCandidate(record: ChannelRecord, candidate: FundingCandidate): ChannelRecord {
   return {
     ...record,
@@ -81,6 +81,21 @@ export function replaceCandidate(record: ChannelRecord, candidate: FundingCandid
   };
 }
 
+/** HTLCs in all commitments of one record together; keeps it far below the journal's record limit. */
+const HTLC_RECORDS_MAX = 32_000;
+
+/** Writes the record; refuses one that thousands of HTLCs in many variants have blown up. */
 export function saveChannel(ctx: Context, id: ChannelId, record: ChannelRecord): void {
+  let htlcs = 0;
+  for (const { validated, issued } of record.candidates) {
+    for (const commitment of validated) htlcs += commitment.htlcs.length;
+    for (const commitment of issued) htlcs += commitment.htlcs.length;
+  }
+  if (htlcs > HTLC_RECORDS_MAX) {
+    malformed('too many HTLCs in all unrevoked commitments of this channel', {
+      htlcs,
+      htlcs_max: HTLC_RECORDS_MAX,
+    });
+  }
   ctx.draft.put(channelRecords, id, record);
 }
