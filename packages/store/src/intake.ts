@@ -1,0 +1,70 @@
+/**
+ * The form of what a commit brings: keys, versions and sizes within their bounds, bytes copied, so that nothing the
+ * caller does later changes what reaches the disk.
+ */
+import type { Facts } from '@countersign/bitcoin';
+import { StoreError } from './error.ts';
+import type { JournalLimits, RecordChange } from './journal.ts';
+
+/** One commit as it waits for its batch. */
+export interface Intake {
+  readonly changes: readonly RecordChange[];
+  readonly audit: readonly Uint8Array[];
+  /** Keys, values and audit bodies. */
+  readonly bytes: number;
+  readonly enqueuedMs: number;
+}
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+const PREFIX = /^[\x21-\x7e]{0,255}$/;
+
+function require(holds: boolean, what: string, facts: Facts): asserts holds {
+  if (!holds) throw new StoreError('store-limit', what, facts);
+}
+
+export function checkKey(key: string): void {
+  require(KEY.test(key), 'a key is 1 to 255 printable ASCII characters', { length: key.length });
+}
+
+export function checkPrefix(prefix: string): void {
+  require(PREFIX.test(prefix), 'a prefix is at most 255 printable ASCII characters', {
+    length: prefix.length,
+  });
+}
+
+function takeChange(change: RecordChange, limits: JournalLimits): RecordChange {
+  const { key, version, value } = change;
+  checkKey(key);
+  require(Number.isSafeInteger(version) && version >= 1, 'a version is a positive integer', { key, version });
+  const bytes = value?.length ?? 0;
+  require(bytes <= limits.recordBytesMax, 'a record is too large', {
+    key,
+    bytes,
+    bytesMax: limits.recordBytesMax,
+  });
+  return { key, version, value: value === null ? null : Uint8Array.from(value) };
+}
+
+function takeAudit(body: Uint8Array, limits: JournalLimits): Uint8Array {
+  const bytesMax = limits.auditBodyBytesMax;
+  require(body.length <= bytesMax, 'an audit body is too large', { bytes: body.length, bytesMax });
+  return Uint8Array.from(body);
+}
+
+/** @throws StoreError `store-limit` */
+export function takeIn(
+  changes: readonly RecordChange[],
+  audit: readonly Uint8Array[],
+  limits: JournalLimits,
+  nowMs: number,
+): Intake {
+  const count = changes.length + audit.length;
+  require(count <= limits.changesPerCommitMax, 'a commit has too many parts', { count });
+  const keys = new Set(changes.map((change) => change.key));
+  require(keys.size === changes.length, 'a commit changes a key twice', { changes: changes.length });
+  const taken = changes.map((change) => takeChange(change, limits));
+  const bodies = audit.map((body) => takeAudit(body, limits));
+  const recordBytes = taken.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);
+  const auditBytes = bodies.reduce((sum, body) => sum + body.length, 0);
+  return { changes: taken, audit: bodies, bytes: recordBytes + auditBytes, enqueuedMs: nowMs };
+}
