@@ -1,5 +1,6 @@
 /**
- * The report of a replay for people: totals, refusals with their reasons, mismatches, latencies, the store.
+ * The report of a replay for people: latencies, the store, refusals with their reasons, mismatches, and last what a
+ * screen should end with: the totals.
  */
 import { grouped, type Style, table, wrap } from '../terminal.ts';
 import type { Mismatch, RefusalGroup, ReplayReport } from './report.ts';
@@ -17,13 +18,12 @@ export interface RenderOptions {
 
 export function renderReport(report: ReplayReport, options: RenderOptions): string[] {
   return [
-    '',
-    ...totals(report, options.style),
-    ...refusals(report, options),
-    ...mismatches(report, options),
     ...latencies(report, options.style),
     ...store(report, options.style),
+    ...refusals(report, options),
+    ...mismatches(report, options),
     '',
+    ...totals(report, options.style),
     ...conclusion(report, options.style),
   ];
 }
