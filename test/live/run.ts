@@ -38,7 +38,7 @@ async function runAll(scenarios: Scenario[], programs: Programs, options: LiveOp
   const queue = [...scenarios];
   const work = async (): Promise<void> => {
     for (let scenario = queue.shift(); scenario !== undefined; scenario = queue.shift()) {
-      const reason = scenario.unless?.(features);
+      const reason = scenario.unless?.(features, options.signers);
       const outcome =
         reason === undefined
           ? await runScenario(scenario, programs, options.signers, options.keep)

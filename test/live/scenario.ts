@@ -12,8 +12,8 @@ const TELLING = /BROKEN|UNUSUAL|STATUS_FAIL|fatal|refus|HSM gave/i;
 export interface Scenario {
   readonly name: string;
   readonly about: string;
-  /** Why the scenario can't be run with this lightningd, or undefined. */
-  readonly unless?: (features: string) => string | undefined;
+  /** Why the scenario can't be run with this lightningd and these signers, or undefined. */
+  readonly unless?: (features: string, signers: SignerChoice) => string | undefined;
   readonly run: (world: World, note: (text: string) => void) => Promise<void>;
 }
 

@@ -1,18 +1,11 @@
 /** Scenarios behind lightningd's experimental options: dual-funded opens with a fee bump, leased channels, splices. */
-import { equal, ok } from 'node:assert/strict';
-import {
-  balance_msat,
-  channelWith,
-  connect,
-  fundWallet,
-  openChannel,
-  scidOf,
-  waitForNormal,
-} from '../channels.ts';
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { balance_msat, channelWith, connect, fundWallet, openChannel, waitForNormal } from '../channels.ts';
 import { find, type JsonValue, listAt, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
-import { sweepToTheEnd } from '../onchain.ts';
+import { sweepToTheEnd, walletSat } from '../onchain.ts';
 import { pay } from '../payments.ts';
+import { LostError } from '../rpc.ts';
 import type { Scenario } from '../scenario.ts';
 import { until } from '../wait.ts';
 import type { World } from '../world.ts';
@@ -153,40 +146,91 @@ async function locked(world: World, l1: Lightningd, l2: Lightningd, scid_before:
   }
 }
 
+/** One splice with payments while it is pending and after it is locked. */
+async function spliceOnce(
+  world: World,
+  [splicer, peer]: readonly [Lightningd, Lightningd],
+  method: 'splicein' | 'spliceout',
+  amount_sat: number,
+): Promise<void> {
+  await splicer.waitForHeight();
+  await peer.waitForHeight();
+  const channel = await channelWith(splicer, peer);
+  const before = await balance_msat(splicer, peer);
+  await splicer.call(method, {
+    channel: textAt(channel, 'channel_id'),
+    amount: String(amount_sat),
+    ...(method === 'spliceout' ? { force_feerate: true } : {}),
+  });
+  await pay(splicer, peer, 10_000_000);
+  await pay(peer, splicer, 10_000_000);
+  await locked(world, splicer, peer, textAt(channel, 'short_channel_id'));
+  const change = (await balance_msat(splicer, peer)) - before;
+  ok(method === 'splicein' ? change > 0 : change < 0, `the balance changed by ${change} msat`);
+  await pay(splicer, peer, 10_000_000);
+  await pay(peer, splicer, 10_000_000);
+}
+
+async function splicePair(world: World): Promise<[Lightningd, Lightningd]> {
+  const options = ['--experimental-splicing'];
+  const [l1, l2] = await world.pair({ options }, { options });
+  await Promise.all([fundWallet(l1, 2_000_000, 2), fundWallet(l2, 2_000_000, 2)]);
+  await openChannel(l1, l2, { push_sat: 400_000 });
+  await world.bitcoind.mine(6);
+  return [l1, l2];
+}
+
 const splice: Scenario = {
   name: 'splice',
-  about: 'splice-in with payments while it is pending, splice-out, by either side, then a unilateral close',
+  about:
+    'splice-in and splice-out by either side with payments while each is pending, restart, unilateral close',
   run: async (world) => {
-    const options = ['--experimental-splicing'];
-    const [l1, l2] = await world.pair({ options }, { options });
-    await Promise.all([fundWallet(l1, 2_000_000, 2), fundWallet(l2, 2_000_000, 2)]);
-    await openChannel(l1, l2, { push_sat: 400_000 });
-    await world.bitcoind.mine(6);
-    for (const [splicer, peer, method, amount_sat] of [
-      [l1, l2, 'splicein', 300_000],
-      [l1, l2, 'spliceout', 100_000],
-      [l2, l1, 'splicein', 200_000],
-    ] as const) {
-      await l1.waitForHeight();
-      await l2.waitForHeight();
-      const scid = await scidOf(l1, l2);
-      const before = await balance_msat(splicer, peer);
-      const params = {
-        channel: textAt(await channelWith(splicer, peer), 'channel_id'),
-        amount: String(amount_sat),
-      };
-      await splicer.call(method, method === 'spliceout' ? { ...params, force_feerate: true } : params);
-      await pay(l1, l2, 10_000_000);
-      await pay(l2, l1, 10_000_000);
-      await locked(world, l1, l2, scid);
-      const change = (await balance_msat(splicer, peer)) - before;
-      ok(method === 'splicein' ? change > 0 : change < 0, `the balance changed by ${change} msat`);
-      await pay(l1, l2, 10_000_000);
-      await pay(l2, l1, 10_000_000);
-    }
+    const [l1, l2] = await splicePair(world);
+    await spliceOnce(world, [l1, l2], 'splicein', 300_000);
+    await spliceOnce(world, [l1, l2], 'spliceout', 100_000);
+    await spliceOnce(world, [l2, l1], 'splicein', 200_000);
     await l2.stop();
+    await l1.stop();
+    await l1.start();
     equal(textAt(await l1.call('close', { id: l2.id, unilateraltimeout: 1 }), 'type'), 'unilateral');
     await sweepToTheEnd([l1]);
+  },
+};
+
+/** lightningd v26.06.6 keeps the locked splice as an `inflight` in memory, with its commitment of that moment, and asks for the
+ *  signature of that one at a unilateral close: revoked by the payments since. */
+const spliceClose: Scenario = {
+  name: 'splice-then-close',
+  about:
+    'unilateral close after a splice and payments, without a restart: no revoked commitment is ever published',
+  unless: (_features, signers) => {
+    return signers === 'none'
+      ? 'the stock hsmd signs the revoked commitment that lightningd asks for'
+      : undefined;
+  },
+  run: async (world, note) => {
+    const [l1, l2] = await splicePair(world);
+    await spliceOnce(world, [l1, l2], 'splicein', 300_000);
+    const own_sat = (await balance_msat(l1, l2)) / 1000;
+    await l2.stop();
+    const close = (): Promise<JsonValue> => l1.call('close', { id: l2.id, unilateraltimeout: 1 });
+    const closed = await close().catch(async (error: unknown) => {
+      if (!(error instanceof LostError)) throw error;
+      await l1.waitForEnd(10_000);
+      deepEqual(await world.bitcoind.mempool(), []);
+      note(
+        'the revoked commitment was refused, lightningd ended, and closed with the current one after a restart',
+      );
+      await l1.start();
+      return close();
+    });
+    equal(textAt(closed, 'type'), 'unilateral');
+    await world.bitcoind.mempoolOf(1);
+    await l2.start();
+    const before = await walletSat(l1);
+    await sweepToTheEnd([l1, l2]);
+    const swept = (await walletSat(l1)) - before;
+    ok(swept > own_sat - 20_000, `l1 swept ${swept} of ${own_sat} sat`);
   },
 };
 
@@ -195,4 +239,5 @@ export const EXPERIMENTAL: Scenario[] = [
   dualFund('dual-fund-accept', 'the same with Countersign on the side that adds its funds', 'accepter'),
   lease,
   splice,
+  spliceClose,
 ];
