@@ -11,6 +11,7 @@ export interface LiveOptions {
   readonly keep: boolean;
   readonly signers: SignerChoice;
   readonly jobs: number;
+  readonly preset: string;
 }
 
 export interface Programs {
@@ -29,6 +30,7 @@ export const USAGE = `Usage: npm run test:live -- [options]
   --list             list the scenarios
   --signers WHICH    one (default): one node of each scenario uses countersign-hsmd, its peers the stock hsmd
                      all: every node; none: only the stock hsmd
+  --preset NAME      the policy preset of Countersign's nodes (default permissive)
   --jobs N           scenarios at a time (default 2)
   --keep             keep the directories of passed scenarios too
 
@@ -57,6 +59,7 @@ export function readOptions(args: string[]): LiveOptions {
       list: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       signers: { type: 'string', default: 'one' },
+      preset: { type: 'string', default: 'permissive' },
       jobs: { type: 'string', default: '2' },
     },
   });
@@ -66,6 +69,7 @@ export function readOptions(args: string[]): LiveOptions {
     keep: values.keep,
     signers: asSigners(values.signers),
     jobs: asJobs(values.jobs),
+    preset: values.preset,
   };
 }
 

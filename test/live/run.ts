@@ -40,9 +40,7 @@ async function runAll(scenarios: Scenario[], programs: Programs, options: LiveOp
     for (let scenario = queue.shift(); scenario !== undefined; scenario = queue.shift()) {
       const reason = scenario.unless?.(features, options.signers);
       const outcome =
-        reason === undefined
-          ? await runScenario(scenario, programs, options.signers, options.keep)
-          : skip(scenario, reason);
+        reason === undefined ? await runScenario(scenario, programs, options) : skip(scenario, reason);
       outcomes.push(outcome);
       print(outcome);
     }
@@ -72,7 +70,7 @@ async function main(): Promise<number> {
   }
   console.log(`lightningd ${found.programs.lightningd}\nbitcoind   ${found.programs.bitcoind}`);
   console.log(
-    `hsmd       ${options.signers === 'none' ? 'stock' : `${found.programs.hsmd} (${options.signers})`}`,
+    `hsmd       ${options.signers === 'none' ? 'stock' : `${found.programs.hsmd} (${options.signers}), preset ${options.preset}`}`,
   );
   const start_ms = performance.now();
   const outcomes = await runAll(scenarios, found.programs, options);

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Programs, SignerChoice } from './options.ts';
 import { within } from './wait.ts';
-import { World } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
 const SCENARIO_TIMEOUT_MS = 180_000;
 const LOG_LINES_SHOWN = 24;
@@ -48,12 +48,11 @@ function failureReport(world: World, error: unknown): string {
 export async function runScenario(
   scenario: Scenario,
   programs: Programs,
-  signers: SignerChoice,
-  keep: boolean,
+  options: WorldOptions & { readonly keep: boolean },
 ): Promise<Outcome> {
   const start_ms = performance.now();
   const notes: string[] = [];
-  const world = await World.open(scenario.name, programs, signers);
+  const world = await World.open(scenario.name, programs, options);
   const outcome = (result: Outcome['result'], report: string): Outcome => {
     return { scenario, result, duration_ms: performance.now() - start_ms, notes, report };
   };
@@ -66,7 +65,7 @@ export async function runScenario(
     await world.crash();
     return outcome('failed', report);
   }
-  if (keep) notes.push(`kept: ${world.directory}`);
+  if (options.keep) notes.push(`kept: ${world.directory}`);
   else world.remove();
   return outcome('passed', '');
 }

@@ -7,8 +7,6 @@ import { Bitcoind } from './bitcoind.ts';
 import { type Hsmd, Lightningd, type Mode } from './lightningd.ts';
 import type { Programs, SignerChoice } from './options.ts';
 
-const PERMISSIVE_TOML = '[policy]\npreset = "permissive"\n';
-
 export interface NodeWishes {
   readonly options?: string[];
   /** Load the plugin that can hold HTLCs. */
@@ -20,22 +18,30 @@ export interface NodeWishes {
   readonly environment?: Record<string, string>;
 }
 
+/** Who signs for the nodes, and under which policy preset. */
+export interface WorldOptions {
+  readonly signers: SignerChoice;
+  readonly preset: string;
+}
+
 export class World {
   readonly directory: string;
   readonly nodes: Lightningd[] = [];
   readonly #programs: Programs;
   readonly #signers: SignerChoice;
+  readonly #policy_toml: string;
   #bitcoind: Bitcoind | undefined;
 
-  private constructor(programs: Programs, signers: SignerChoice, directory: string) {
+  private constructor(programs: Programs, options: WorldOptions, directory: string) {
     this.#programs = programs;
-    this.#signers = signers;
+    this.#signers = options.signers;
+    this.#policy_toml = `[policy]\npreset = "${options.preset}"\n`;
     this.directory = directory;
   }
 
-  static async open(name: string, programs: Programs, signers: SignerChoice): Promise<World> {
+  static async open(name: string, programs: Programs, options: WorldOptions): Promise<World> {
     const directory = mkdtempSync(join(tmpdir(), `live-${name}-`));
-    const world = new World(programs, signers, directory);
+    const world = new World(programs, options, directory);
     world.#bitcoind = await Bitcoind.start(programs.bitcoind, join(directory, 'bitcoind'));
     return world;
   }
@@ -73,7 +79,7 @@ export class World {
         bitcoind: this.bitcoind,
         options: wish.options ?? [],
         holds: wish.holds ?? false,
-        policy_toml: wish.policy_toml ?? PERMISSIVE_TOML,
+        policy_toml: wish.policy_toml ?? this.#policy_toml,
         environment: wish.environment ?? {},
       });
       this.nodes.push(node);
