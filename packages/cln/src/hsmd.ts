@@ -13,7 +13,7 @@ import {
 } from '@countersign/core';
 import type { Config, Signer } from '@countersign/host';
 import type { Journal } from '@countersign/store';
-import type { FrameSocket } from '@countersign/transport';
+import { type FrameSocket, prepareDescriptors } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
 import { openClient } from './descriptors.ts';
 import {
@@ -167,6 +167,8 @@ export class Hsmd {
     this.#signer = started.signer;
     this.#journal = started.journal;
     this.#send(this.#master, started.reply);
+    // Loads the native library now, so that the first client does not wait for it.
+    prepareDescriptors();
   }
 
   /** lightningd prints the text for its operator and exits. */

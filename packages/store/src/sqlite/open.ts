@@ -24,7 +24,7 @@ import { AuditLog } from './audit.ts';
 import { type OpenDatabase, openDatabase, pageProblems } from './database.ts';
 import type { OpenMode } from './directory.ts';
 import { storeError } from './failure.ts';
-import { type Flush, OVERLAPPED } from './flush.ts';
+import { BLOCKING, type Flush } from './flush.ts';
 import type { Meta } from './meta.ts';
 import { Records } from './records.ts';
 import { MIGRATIONS, type MigrationPlan } from './schema.ts';
@@ -96,7 +96,7 @@ class SqliteJournal implements Journal {
     this.#commitTransaction = db.prepare('COMMIT');
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#nowMs = options.monotonicMs;
-    this.#group = this.#groupCommit(options.flush ?? OVERLAPPED);
+    this.#group = this.#groupCommit(options.flush ?? BLOCKING);
   }
 
   #groupCommit(flush: Flush): GroupCommit<Intake> {
