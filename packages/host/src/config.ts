@@ -14,11 +14,17 @@ export const MAINNET_OVERRIDE = 'a-compromised-node-can-take-all-funds';
 
 export const MESSAGE_BYTES_MAX_DEFAULT = 4 * 1024 * 1024;
 
+const MESSAGE_BYTES_MIN = 65_536;
+const MESSAGE_BYTES_LIMIT = 67_108_864;
+
 const schema = v.strictObject({
   mode: v.optional(v.picklist(['inplace'])),
-  cln_version: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128))),
+  // A control character would reach lightningd's log, and a second line could never be lightningd's version.
+  cln_version: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]{1,128}$/))),
   state_directory: v.optional(v.pipe(v.string(), v.minLength(1))),
-  message_bytes_max: v.optional(v.pipe(v.number(), v.integer(), v.minValue(65_536), v.maxValue(67_108_864))),
+  message_bytes_max: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(MESSAGE_BYTES_MIN), v.maxValue(MESSAGE_BYTES_LIMIT)),
+  ),
   policy: v.optional(
     v.strictObject({
       preset: v.optional(v.picklist(PRESETS)),
@@ -26,6 +32,17 @@ const schema = v.strictObject({
     }),
   ),
 });
+
+/** What to write, for whoever wrote something else. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  mode: '"inplace"',
+  cln_version: 'one line of 1 to 128 printable characters, as "lightningd --version" prints it',
+  state_directory: 'the path of a directory, in quotes',
+  message_bytes_max: `a whole number from ${MESSAGE_BYTES_MIN} to ${MESSAGE_BYTES_LIMIT}`,
+  policy: 'a table: [policy] on a line of its own, its keys below',
+  'policy.preset': `one of ${PRESETS.map((preset) => `"${preset}"`).join(', ')}`,
+  'policy.permissive_on_mainnet': `"${MAINNET_OVERRIDE}" or no such line`,
+};
 
 export interface Config {
   readonly mode: 'inplace';
@@ -73,32 +90,61 @@ function parseToml(text: string, file: string): unknown {
     return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    const reason = error.message.split('\n', 1)[0] ?? 'not valid TOML';
-    throw new ConfigError(`${file}:${error.line}: ${reason}`, { file, line: error.line });
+    const { line } = error;
+    const reason = (error.message.split('\n', 1)[0] ?? '').replace('Invalid TOML document: ', '');
+    const hint = reason === 'invalid value' ? '; text needs quotes: key = "value"' : '';
+    throw new ConfigError(`${file}:${line}: not valid TOML: ${reason}${hint}`, { file, line });
   }
 }
 
 type Issue = v.BaseIssue<unknown>;
 
 function issueError(issue: Issue, text: string, file: string): ConfigError {
-  const path = (issue.path ?? []).map((item) => String(item.key));
-  const key = path.join('.');
+  const items = issue.path ?? [];
+  // [[policy]] makes a list of tables, whose places valibot takes for unknown keys.
+  const list = items.findIndex((item) => Array.isArray(item.input));
+  const path = items.slice(0, list === -1 ? items.length : list).map((item) => String(item.key));
   const line = lineOf(text, path);
   const where = `${file}:${line}`;
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
-    const near = nearest(path.at(-1) ?? '', knownKeys(path.slice(0, -1)));
-    return new ConfigError(
-      `${where}: unknown key "${key}"${near === null ? '' : `; did you mean "${near}"?`}`,
-      {
-        file,
-        line,
-      },
-    );
-  }
-  const given = typeof issue.input === 'string' ? `"${issue.input}"` : String(issue.input);
-  const near = typeof issue.input === 'string' ? nearest(issue.input, options(issue.expected)) : null;
+  const isUnknown = list === -1 && issue.type === 'strict_object' && issue.expected === 'never';
+  const message = isUnknown ? unknownKey(path) : wrongValue(path, list === -1 ? issue.input : []);
+  return new ConfigError(`${where}: ${message}`, { file, line });
+}
+
+function unknownKey(path: readonly string[]): string {
+  const name = path.at(-1) ?? '';
+  const table = path.slice(0, -1).join('.');
+  const known = TABLES[table] ?? [];
+  return `unknown key "${shorten(path.join('.'))}"; ${advice(name, table, known)}`;
+}
+
+function advice(name: string, table: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  if (near !== null) return `did you mean "${near}"?`;
+  const home = Object.keys(TABLES).find((other) => other !== table && TABLES[other]?.includes(name) === true);
+  if (home === '') return `"${name}" belongs above the first [table]`;
+  if (home !== undefined) return `"${name}" belongs below [${home}]`;
+  return `known ${table === '' ? 'keys' : `keys of [${table}]`}: ${known.join(', ')}`;
+}
+
+function wrongValue(path: readonly string[], input: unknown): string {
+  const key = path.join('.');
+  const near = typeof input === 'string' ? nearest(input.toLowerCase(), CHOICES[key] ?? []) : null;
   const hint = near === null ? '' : `; did you mean "${near}"?`;
-  return new ConfigError(`${where}: "${key}" is ${given}, expected ${issue.expected}${hint}`, { file, line });
+  return `"${key}" is ${describe(input)}, expected ${EXPECTED[key] ?? 'something else'}${hint}`;
+}
+
+function describe(input: unknown): string {
+  if (typeof input === 'string') return JSON.stringify(shorten(input));
+  if (Array.isArray(input)) return 'a list';
+  if (input instanceof Date) return 'a date';
+  return typeof input === 'object' ? 'a table' : String(input);
+}
+
+const SHOWN_CHARS_MAX = 80;
+
+function shorten(text: string): string {
+  return text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX)}…`;
 }
 
 const TABLES: Readonly<Record<string, readonly string[]>> = {
@@ -106,29 +152,37 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   policy: Object.keys(schema.entries.policy.wrapped.entries),
 };
 
-function knownKeys(table: readonly string[]): readonly string[] {
-  return TABLES[table.join('.')] ?? [];
-}
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  mode: schema.entries.mode.wrapped.options,
+  'policy.preset': PRESETS,
+  'policy.permissive_on_mainnet': [MAINNET_OVERRIDE],
+};
 
-/** valibot's `("a" | "b")` as a list. */
-function options(expected: string | null): readonly string[] {
-  return [...(expected ?? '').matchAll(/"([^"]+)"/g)].map((match) => match[1]!);
-}
-
-/** The line that sets a key: the last one that begins with its name, inside its table if it has one. */
+/** The line that sets a key, however it is written: in its table, dotted, or in an inline table. Else line 1. */
 function lineOf(text: string, path: readonly string[]): number {
-  const name = path.at(-1) ?? '';
-  const table = path.slice(0, -1).join('.');
-  let current = '';
-  let found = 1;
-  text.split('\n').forEach((line, i) => {
-    const header = /^\s*\[+\s*([^\]]+?)\s*\]+/.exec(line)?.[1];
-    if (header !== undefined) current = header;
-    const isHeader = header === path.join('.');
-    const sets = current === table && line.trimStart().replace(/["']/g, '').startsWith(name);
-    if (isHeader || sets) found = i + 1;
-  });
-  return found;
+  const whole = path.join('.');
+  let table = '';
+  let enclosing = 1;
+  for (const [i, line] of text.split('\n').entries()) {
+    const header = /^\s*\[+([^\]]+)\]+/.exec(line)?.[1];
+    const key = /^\s*([^=#[]+?)\s*=/.exec(line)?.[1];
+    if (header !== undefined) table = plainKey(header);
+    else if (key === undefined) continue;
+    const set =
+      header !== undefined ? table : [table, plainKey(key ?? '')].filter((part) => part !== '').join('.');
+    if (set === whole) return i + 1;
+    // `policy = { preset = … }`, or [policy.more] for a table that is not known.
+    if (whole.startsWith(`${set}.`) || set.startsWith(`${whole}.`)) enclosing = i + 1;
+  }
+  return enclosing;
+}
+
+/** `"a" . b` as `a.b`. */
+function plainKey(key: string): string {
+  return key
+    .split('.')
+    .map((part) => part.trim().replace(/^["']|["']$/g, ''))
+    .join('.');
 }
 
 /** The known name with the fewest edits, if it is near enough to be meant. */
