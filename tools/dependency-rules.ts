@@ -1,0 +1,138 @@
+/**
+ * Which package may import which, and what a pure one may touch: pure functions from a workspace to violations. The
+ * arrows only point down, so that the deciding code can be read without what is around it.
+ */
+import { isBuiltin } from 'node:module';
+import { posix } from 'node:path';
+import { findImports, type Import, packageOf } from './imports.ts';
+import { lineAt, readSourceText } from './source-text.ts';
+import {
+  type Manifest,
+  SCOPE,
+  type SourceFile,
+  type Violation,
+  type Workspace,
+  type WorkspacePackage,
+} from './workspace.ts';
+
+/** Every package and what it may import of the others. */
+export const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  bitcoin: [],
+  wire: ['bitcoin'],
+  core: ['wire', 'bitcoin'],
+  transport: ['wire', 'bitcoin'],
+  store: ['core', 'bitcoin'],
+  host: ['store', 'transport', 'core', 'wire', 'bitcoin'],
+  cln: ['host', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  cli: ['cln', 'host', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+};
+
+/**
+ * Packages without I/O, clock or chance, and the only names they may import from Node. `core` hashes a mnemonic; all
+ * else comes in as a parameter.
+ */
+const PURE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  wire: {},
+  core: { 'node:crypto': ['pbkdf2Sync'] },
+};
+
+/** Globals that reach a clock, a source of chance, the process or the world. */
+const IMPURE_GLOBALS =
+  /(?<![.\w$#])(?:process|Date|performance|setTimeout|setInterval|setImmediate|fetch|console|globalThis|global|crypto|WebSocket|eval|Function)\b(?!\s*\??:)|(?<![\w$])Math\s*\.\s*random\b/g;
+
+const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
+
+export function checkDependencies(workspace: Workspace): Violation[] {
+  return [
+    ...checkVersions('package.json', workspace.root),
+    ...workspace.packages.flatMap((one) => [
+      ...checkManifest(one, workspace),
+      ...one.sources.flatMap((file) => checkSource(one, file)),
+    ]),
+  ];
+}
+
+function checkVersions(path: string, manifest: Manifest): Violation[] {
+  const { dependencies, devDependencies, optionalDependencies, peerDependencies } = manifest;
+  return [dependencies, devDependencies, optionalDependencies, peerDependencies]
+    .flatMap((table) => Object.entries(table ?? {}))
+    .filter(([, version]) => !EXACT_VERSION.test(version))
+    .map(([name, version]) => ({ path, line: 0, message: `${name} is not pinned exactly: "${version}"` }));
+}
+
+function checkManifest({ directory, manifest }: WorkspacePackage, workspace: Workspace): Violation[] {
+  const path = `packages/${directory}/package.json`;
+  const violation = (message: string): Violation => ({ path, line: 0, message });
+  const allowed = ARROWS[directory];
+  if (allowed === undefined) return [violation(`${directory} has no place in the table of packages`)];
+  const found = checkVersions(path, manifest);
+  if (manifest.name !== SCOPE + directory) found.push(violation(`the name must be ${SCOPE}${directory}`));
+  for (const [name, version] of Object.entries(manifest.dependencies ?? {})) {
+    if (!name.startsWith(SCOPE)) continue;
+    const target = name.slice(SCOPE.length);
+    const actual = workspace.packages.find((one) => one.directory === target)?.manifest.version;
+    if (!allowed.includes(target)) found.push(violation(`${directory} may not depend on ${target}`));
+    if (actual !== version) found.push(violation(`${name} is ${actual ?? 'missing'}, not ${version}`));
+  }
+  return found;
+}
+
+function checkSource(one: WorkspacePackage, file: SourceFile): Violation[] {
+  const { withoutComments, code } = readSourceText(file.text);
+  const at = (offset: number, message: string): Violation => ({
+    path: file.path,
+    line: lineAt(file.text, offset),
+    message,
+  });
+  const imports = findImports(withoutComments).flatMap((imported) => {
+    const message = judgeImport(one, file, imported);
+    return message === undefined ? [] : [at(imported.offset, message)];
+  });
+  if (PURE[one.directory] === undefined) return imports;
+  const globals = [...code.matchAll(IMPURE_GLOBALS)].map((match) =>
+    at(match.index, `${one.directory} is pure: no ${match[0]}`),
+  );
+  return [...imports, ...globals];
+}
+
+/** Undefined: nothing to say. */
+function judgeImport(one: WorkspacePackage, file: SourceFile, imported: Import): string | undefined {
+  const { specifier } = imported;
+  if (specifier === undefined) return 'an import computed at run time cannot be checked';
+  if (specifier.startsWith('.')) return judgeRelative(one, file, specifier);
+  if (isBuiltin(specifier)) return judgeBuiltin(one, imported, specifier);
+  const name = packageOf(specifier);
+  if (one.manifest.dependencies?.[name] === undefined)
+    return `${name} is not among the dependencies of ${one.manifest.name}`;
+  return name.startsWith(SCOPE) ? judgeSibling(one, name, specifier) : undefined;
+}
+
+function judgeRelative(
+  { directory }: WorkspacePackage,
+  file: SourceFile,
+  specifier: string,
+): string | undefined {
+  const target = posix.join(posix.dirname(file.path), specifier);
+  if (!target.startsWith(`packages/${directory}/src/`)) return `${specifier} lies outside of the package`;
+  return specifier.endsWith('.ts') ? undefined : `${specifier} must end in .ts`;
+}
+
+function judgeBuiltin(
+  { directory }: WorkspacePackage,
+  imported: Import,
+  specifier: string,
+): string | undefined {
+  if (!specifier.startsWith('node:')) return `write node:${specifier}`;
+  const allowed = PURE[directory];
+  if (allowed === undefined) return undefined;
+  const names = allowed[specifier] ?? [];
+  const refused = imported.names.find(({ name, isType }) => !isType && !names.includes(name));
+  if (refused === undefined && imported.names.length > 0) return undefined;
+  return `${directory} is pure: no ${refused?.name ?? 'side effect'} of ${specifier}`;
+}
+
+function judgeSibling({ directory }: WorkspacePackage, name: string, specifier: string): string | undefined {
+  const target = name.slice(SCOPE.length);
+  if (specifier !== name) return `${specifier} reaches into ${target}: import ${name}`;
+  return ARROWS[directory]?.includes(target) === true ? undefined : `${directory} may not import ${target}`;
+}
