@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../src/replay/compare.ts';
 import type { Played, PlayResult } from '../src/replay/player.ts';
-import { renderReport, sentenceOf } from '../src/replay/render.ts';
-import { isFaithful, makeReport, quantile } from '../src/replay/report.ts';
+import { renderReport } from '../src/replay/render.ts';
+import { isFaithful, makeReport, quantile, sentenceOf } from '../src/replay/report.ts';
 import { COLOURED, chooseStyle, PLAIN, table, width, wrap } from '../src/terminal.ts';
 
 function played(typeName: string, verdict: Verdict, answerUs = 10): Played {
@@ -39,7 +39,7 @@ describe('the report', () => {
       result([played('B', REFUSED)]),
     ]);
     expect(report).toMatchObject({ requests: 4, identical: 2, refused: 2, mismatches: [], store: null });
-    expect(report.refusals).toEqual([{ tag: 'policy-a', count: 2, firstText: REFUSED.text, where: ['s/n'] }]);
+    expect(report.refusals).toEqual([{ tag: 'policy-a', count: 2, sentences: ['not so'], where: ['s/n'] }]);
     expect(report.latencies).toEqual([{ type: 'A', count: 2, p50Us: 10, p99Us: 30, recordedP50Us: 5 }]);
     expect(isFaithful(report)).toBe(true);
   });
@@ -55,15 +55,22 @@ describe('the report', () => {
       makeReport('', [result([played('A', REFUSED), played('B', same), played('C', same)])]),
       OPTIONS,
     ).join('\n');
-    expect(text).toMatch(/1 {2}policy-a {2}s\/n\n.*not so\n/);
+    expect(text).toMatch(/1 {2}policy-a\n +not so \(s\/n\)\n/);
     expect(text).not.toMatch(/number=3/);
     expect(text).toMatch(/message 0 B and 1 after it/);
     expect(text).toMatch(/Not faithful/);
   });
 
+  it('tells what a rule is for before what was refused', () => {
+    const report = makeReport('', [result([played('A', REFUSED)])]);
+    const text = renderReport(report, { ...OPTIONS, explain: () => 'It must be so.' }).join('\n');
+    expect(text).toMatch(/policy-a\n +It must be so\.\n +not so \(s\/n\)/);
+  });
+
   it('adds up what the processes say about their stores', () => {
+    const answers = [played('A', { kind: 'identical' }, 1_000_000)];
     const of = {
-      ...result([]),
+      ...result(answers),
       statistics: [
         { commits: 3, batches: 2, records: 9 },
         { commits: 1, batches: 1, records: 1 },
@@ -79,7 +86,7 @@ describe('the report', () => {
   });
 
   it('keeps "temporary" and drops the facts of a refusal', () => {
-    expect(sentenceOf({ tag: 't', firstText: 't: later [a=1 b=2] (temporary: try again later)' })).toBe(
+    expect(sentenceOf('t', 't: later [a=1 b=2] (temporary: try again later)')).toBe(
       'later (temporary: try again later)',
     );
   });

@@ -2,6 +2,7 @@
  * `countersign replay`: recorded sessions of real lightningd nodes, played through a real hsmd process and compared
  * byte for byte.
  */
+import { findRule } from '@countersign/core';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CommandError, EXIT } from '../command-error.ts';
 import { hsmdPath, recordingsOf, scenariosAt, shownPath } from '../replay/bundled.ts';
@@ -176,6 +177,11 @@ function header(path: string, groups: readonly Group[], style: Style): string {
   ].join('\n');
 }
 
+/** The first sentence of a rule's documentation; undefined for tags that are no rule, of another hsmd say. */
+function ruleSentence(tag: string): string | undefined {
+  return /^.*?[.:](?= |$)/s.exec(findRule(tag)?.documentation ?? '')?.[0].replace(/:$/, '.');
+}
+
 async function replay(flags: ReplayFlags): Promise<number> {
   const path = hsmdPath(flags.hsmd);
   const groups = groupsOf(scenariosAt(flags.recording), flags.node);
@@ -199,7 +205,7 @@ async function replay(flags: ReplayFlags): Promise<number> {
   const report = makeReport(path, results);
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...report, kept }, null, 2)}\n`);
   else {
-    const lines = renderReport(report, { style, columns: output.columns, explain: () => undefined });
+    const lines = renderReport(report, { style, columns: output.columns, explain: ruleSentence });
     if (kept.length > 0) lines.push('', '  State kept in', ...kept.map((line) => `    ${line}`));
     output.write(`${lines.join('\n')}\n`);
   }

@@ -40,14 +40,6 @@ function totals(report: ReplayReport, style: Style): string[] {
   return [`${INDENT}${cells.join(', ')}  ${style.dim(time)}`];
 }
 
-/** The refusal's own sentence, without the tag before it and the facts after it. */
-export function sentenceOf(group: Pick<RefusalGroup, 'tag' | 'firstText'>): string {
-  const text = group.firstText.startsWith(`${group.tag}: `)
-    ? group.firstText.slice(group.tag.length + 2)
-    : group.firstText;
-  return text.replace(/ \[[^\]]*\]( \(temporary[^)]*\))?$/, '$1');
-}
-
 function whereText(group: RefusalGroup): string {
   const shown = group.where.slice(0, WHERE_SHOWN_MAX).join(', ');
   const more = group.where.length - WHERE_SHOWN_MAX;
@@ -58,13 +50,18 @@ function refusals(report: ReplayReport, { style, columns, explain }: RenderOptio
   if (report.refusals.length === 0) return [];
   const lines = ['', `${INDENT}${style.bold('Refused, and why')}`];
   for (const group of report.refusals) {
-    lines.push(
-      `${INDENT}${style.yellow(grouped(group.count).padStart(6))}  ${style.bold(group.tag)}  ${style.dim(whereText(group))}`,
-    );
-    const sentence = explain(group.tag) ?? sentenceOf(group);
-    lines.push(...wrap(sentence, columns - 12).map((line) => `${INDENT}        ${line}`));
+    const count = style.yellow(grouped(group.count).padStart(6));
+    lines.push(`${INDENT}${count}  ${style.bold(group.tag)}`);
+    const rule = explain(group.tag);
+    if (rule !== undefined) lines.push(...wrapped(rule, columns));
+    lines.push(...wrapped(`${group.sentences.join('; ')} (${whereText(group)})`, columns).map(style.dim));
   }
   return lines;
+}
+
+/** Below a tag. */
+function wrapped(text: string, columns: number): string[] {
+  return wrap(text, columns - 12).map((line) => `${INDENT}        ${line}`);
 }
 
 interface Problem {
@@ -149,8 +146,8 @@ function conclusion(report: ReplayReport, style: Style): string[] {
       `${INDENT}${style.red(style.bold('Not faithful'))}: ${grouped(wrong)} answers are neither the recorded ones nor refusals.`,
     ];
   }
-  const others = report.refused === 0 ? '' : ` Every other request was refused with a reason.`;
+  const others = report.refused === 0 ? '.' : '; the other requests were refused.';
   return [
-    `${INDENT}${style.green(style.bold('Faithful'))}: every signature given is byte for byte the one that was recorded.${others}`,
+    `${INDENT}${style.green(style.bold('Faithful'))}: every reply given is, byte for byte, the recorded one${others}`,
   ];
 }

@@ -8,8 +8,8 @@ import type { RecordedMessage } from './recording.ts';
 export interface RefusalGroup {
   readonly tag: string;
   readonly count: number;
-  /** The whole text of the first refusal with this tag. */
-  readonly firstText: string;
+  /** What the refusals with this tag said, each sentence once, without tag and facts; at most three. */
+  readonly sentences: readonly string[];
   /** Where they came, each once: `scenario/node`. */
   readonly where: readonly string[];
 }
@@ -42,6 +42,7 @@ export interface StoreRow {
   readonly commits: number;
   readonly batches: number;
   readonly records: number;
+  /** While requests were being answered: starts and ends of processes do not count. */
   readonly commitsPerSecond: number;
   readonly batchesPerSecond: number;
 }
@@ -62,6 +63,10 @@ export interface ReplayReport {
   readonly playedMs: number;
 }
 
+const SENTENCES_MAX = 3;
+/** Its answer waits for the start of the process. */
+const INIT = 11;
+
 /** Nearest-rank quantile of sorted values; 0 for none. */
 export function quantile(sorted: readonly number[], fraction: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(fraction * sorted.length) - 1))] ?? 0;
@@ -75,23 +80,27 @@ function whereOf(result: PlayResult): { scenario: string; node: string } {
   return { scenario: result.recording.scenario, node: result.recording.node };
 }
 
+/** A refusal's own sentence, without the tag before it and the facts after it. */
+export function sentenceOf(tag: string, text: string): string {
+  const said = text.startsWith(`${tag}: `) ? text.slice(tag.length + 2) : text;
+  return said.replace(/ \[[^\]]*\]( \(temporary[^)]*\))?$/, '$1');
+}
+
 function groupRefusals(results: readonly PlayResult[]): RefusalGroup[] {
-  const groups = new Map<string, { count: number; firstText: string; where: Set<string> }>();
-  for (const result of results) {
-    for (const { verdict } of result.played) {
-      if (verdict.kind !== 'refused') continue;
-      const group = groups.get(verdict.tag) ?? {
-        count: 0,
-        firstText: verdict.text,
-        where: new Set<string>(),
-      };
-      group.count += 1;
-      group.where.add(`${result.recording.scenario}/${result.recording.node}`);
-      groups.set(verdict.tag, group);
-    }
-  }
-  return [...groups]
-    .map(([tag, group]) => ({ tag, count: group.count, firstText: group.firstText, where: [...group.where] }))
+  const refused = results.flatMap((result) =>
+    result.played.flatMap(({ verdict }) =>
+      verdict.kind === 'refused'
+        ? [{ ...verdict, where: `${result.recording.scenario}/${result.recording.node}` }]
+        : [],
+    ),
+  );
+  return [...Map.groupBy(refused, (one) => one.tag)]
+    .map(([tag, group]) => ({
+      tag,
+      count: group.length,
+      sentences: [...new Set(group.map((one) => sentenceOf(tag, one.text)))].slice(0, SENTENCES_MAX),
+      where: [...new Set(group.map((one) => one.where))],
+    }))
     .sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
 }
 
@@ -133,11 +142,11 @@ function wasTimed(message: RecordedMessage): boolean {
   return message.recordedUs > 0;
 }
 
-function storeRow(results: readonly PlayResult[], playedMs: number): StoreRow | null {
+function storeRow(results: readonly PlayResult[], answeringUs: number): StoreRow | null {
   const all = results.flatMap((result) => result.statistics);
   if (all.length === 0) return null;
   const sum = (of: 'commits' | 'batches' | 'records') => all.reduce((total, one) => total + one[of], 0);
-  const seconds = playedMs / 1000;
+  const seconds = answeringUs / 1e6;
   return {
     commits: sum('commits'),
     batches: sum('batches'),
@@ -150,6 +159,7 @@ function storeRow(results: readonly PlayResult[], playedMs: number): StoreRow | 
 export function makeReport(hsmd: string, results: readonly PlayResult[]): ReplayReport {
   const played = results.flatMap((result) => result.played);
   const playedMs = results.reduce((sum, result) => sum + result.playedMs, 0);
+  const answeringUs = played.reduce((sum, one) => sum + (one.message.type === INIT ? 0 : one.answerUs), 0);
   const count = (kind: 'identical' | 'refused') => played.filter((one) => one.verdict.kind === kind).length;
   return {
     hsmd,
@@ -162,7 +172,7 @@ export function makeReport(hsmd: string, results: readonly PlayResult[]): Replay
     mismatches: findMismatches(results),
     faults: results.flatMap((result) => result.faults.map((what) => ({ ...whereOf(result), what }))),
     latencies: latencyRows(results),
-    store: storeRow(results, playedMs),
+    store: storeRow(results, answeringUs),
     playedMs: Math.round(playedMs),
   };
 }
