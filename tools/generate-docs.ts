@@ -1,0 +1,37 @@
+/**
+ * Writes the generated pages of `docs`. With `--check` it writes nothing, names each page that is stale, and ends with
+ * exit status 1 if there is one.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildProgram } from '@countersign/cli';
+import { allRules } from '@countersign/core';
+import { renderMessagesDocument } from '@countersign/wire';
+import { renderCliDocument } from './cli-document.ts';
+import { renderErrorsDocument } from './errors-document.ts';
+import { renderPoliciesDocument } from './policies-document.ts';
+import { REPOSITORY } from './workspace.ts';
+
+const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/messages.md': renderMessagesDocument,
+  'docs/policies.md': () => renderPoliciesDocument(allRules()),
+  'docs/errors.md': renderErrorsDocument,
+  'docs/cli.md': () => renderCliDocument(buildProgram()),
+};
+
+function isStale(page: string, text: string): boolean {
+  const path = join(REPOSITORY, page);
+  return !existsSync(path) || readFileSync(path, 'utf8') !== text;
+}
+
+const rendered = Object.entries(PAGES).map(([page, render]) => [page, render()] as const);
+const stale = rendered.filter(([page, text]) => isStale(page, text));
+
+if (process.argv.includes('--check')) {
+  for (const [page] of stale) console.error(`${page} is stale: run "npm run docs" and commit it`);
+  if (stale.length > 0) process.exitCode = 1;
+  else console.log(`generated pages are up to date: ${rendered.length}`);
+} else {
+  for (const [page, text] of stale) writeFileSync(join(REPOSITORY, page), text);
+  console.log(`generated pages: ${rendered.length}, of which changed: ${stale.length}`);
+}

@@ -1,0 +1,104 @@
+/**
+ * Renders `docs/policies.md` from the registry of rules in `core`. Pure: the same registry gives the same text.
+ */
+import { type Law, lawsMissing, type Operation, type Rule } from '@countersign/core';
+
+const LAWS: readonly (readonly [law: Law, title: string, promise: string])[] = [
+  [
+    1,
+    'Law 1: the ratchet',
+    'Per channel and side, commitments only move forward: a revoked one is never signed.',
+  ],
+  [2, 'Law 2: the ledger', 'Each channel conserves value: every change of balance is explained by HTLCs.'],
+  [3, 'Law 3: payments', 'Each payment conserves value, over all channels: out ≤ in + approved.'],
+  [
+    4,
+    'Law 4: time',
+    'What is claimed must still be claimable in time, by the signer’s own view of the chain.',
+  ],
+  [
+    5,
+    'Law 5: spending',
+    'Every satoshi has a destination: ours, allowlisted, a funding, approved, or a fee in range.',
+  ],
+  ['keys', 'Keys', 'Each key signs only what it is for.'],
+  ['setup', 'Set-up', 'What holds before and beside the laws.'],
+  ['form', 'Form', 'What every request must be, whatever it asks for.'],
+];
+
+const OPERATIONS: Readonly<Record<Operation, string>> = {
+  init: 'the start of a session',
+  new: 'a new channel number',
+  setup: 'the parameters of a channel or of one more funding',
+  cc: 'sign a commitment of the counterparty',
+  hc: 'validate a commitment of the holder',
+  rev: 'revoke a commitment of the holder',
+  vr: 'validate a revocation of the counterparty',
+  fc: 'sign a commitment of the holder for broadcast',
+  htlc: 'sign a second-level HTLC transaction',
+  mc: 'sign a mutual close',
+  sweep: 'claim an output of a commitment',
+  onchain: 'sign a wallet input, a funding or a splice',
+  pay: 'preapprove a payment',
+  rpc: 'other requests of the node',
+  all: 'every request',
+};
+
+const SEVERITY: Readonly<Record<Rule['severity'], string>> = {
+  hard: 'hard: always refuses',
+  soft: 'soft: refuses, and only warns under the preset `permissive`',
+};
+
+function ruleSection(rule: Rule): string[] {
+  const operations = rule.operations.map((operation) => `\`${operation}\``).join(', ');
+  return [
+    `### ${rule.tag}`,
+    '',
+    `${SEVERITY[rule.severity]} · operations: ${operations}`,
+    '',
+    rule.documentation,
+    '',
+  ];
+}
+
+function lawSection(law: Law, title: string, promise: string, rules: readonly Rule[]): string[] {
+  const missing = lawsMissing([law]).length > 0;
+  const status = missing
+    ? [
+        'This version does not enforce this law. What it would judge is refused with `policy-law-not-in-force`,',
+        'except under the preset `permissive`, which lets it pass unjudged.',
+        '',
+      ]
+    : [];
+  return [`## ${title}`, '', promise, '', ...status, ...rules.flatMap(ruleSection)];
+}
+
+export function renderPoliciesDocument(rules: readonly Rule[]): string {
+  const sections = LAWS.flatMap(([law, title, promise]) => {
+    const own = rules.filter((rule) => rule.law === law);
+    return own.length === 0 && lawsMissing([law]).length === 0 ? [] : lawSection(law, title, promise, own);
+  });
+  const used = new Set(rules.flatMap((rule) => rule.operations));
+  const operations = Object.entries(OPERATIONS)
+    .filter(([name]) => used.has(name as Operation))
+    .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`);
+  const lines = [
+    '# Policies',
+    '',
+    '<!-- Generated from the registry of rules in packages/core. Edit the rule, not this page. -->',
+    '',
+    `The ${rules.length} rules this version can refuse a request by. A rule’s tag is its stable name: it stands in every refusal,`,
+    'and thereby in lightningd’s log.',
+    '',
+    ...sections,
+    '## Operations',
+    '',
+    'What a request does, whatever message asks for it.',
+    '',
+    '| operation | what it is |',
+    '|---|---|',
+    ...operations,
+    '',
+  ];
+  return lines.join('\n');
+}
