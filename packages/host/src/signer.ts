@@ -2,7 +2,7 @@
  * The way of a request: decide, make durable, release. Decisions are taken one after the other in memory; their
  * commits share a sync; a reply leaves only when its decision, and everything it was based on, is on disk.
  */
-import { CountersignError, type Secp256k1, toHex } from '@countersign/bitcoin';
+import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
   type ClientIdentity,
   type Decision,
@@ -14,7 +14,7 @@ import {
   perform,
   type Refusal,
 } from '@countersign/core';
-import type { Journal } from '@countersign/store';
+import { type Journal, StoreError } from '@countersign/store';
 import type { Reply, Request } from '@countersign/wire';
 import { Memory } from './memory.ts';
 
@@ -35,8 +35,25 @@ export type Answer =
 
 /** Bind a store to one seed and one network; the second use with another is refused (`store-bound-elsewhere`). */
 export async function bindStore(journal: Journal, ring: KeyRing, policy: Policy): Promise<void> {
-  await journal.bind('network', new TextEncoder().encode(policy.network.name));
-  await journal.bind('node-id', ring.nodeId);
+  const network = new TextEncoder().encode(policy.network.name);
+  await bind(journal, 'network', network, (value) => `network ${new TextDecoder().decode(value)}`);
+  await bind(journal, 'node-id', ring.nodeId, (value) => `node ${toHex(value)}`);
+}
+
+/** `tell` puts a bound value into the operator's words. */
+async function bind(
+  journal: Journal,
+  name: string,
+  value: Uint8Array,
+  tell: (value: Uint8Array) => string,
+): Promise<void> {
+  try {
+    await journal.bind(name, value);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'store-bound-elsewhere') throw error;
+    const bound = tell(fromHex(String(error.facts.bound)));
+    throw new CountersignError(error.code, `the store belongs to ${bound}, not to ${tell(value)}`, { name });
+  }
 }
 
 export class Signer {
@@ -62,18 +79,19 @@ export class Signer {
    */
   async answer(client: ClientIdentity, request: Request): Promise<Answer> {
     if (this.#failure !== null) return this.#stopped(client, request);
-    const decision = this.#decide(client, request);
-    if (decision.kind === 'refused') return decision;
-    const durable = this.#commit(decision);
-    // The signatures are computed while the sync runs; nothing of them leaves before it is done.
-    const reply = perform(this.#options.ring, decision.release);
     try {
-      await durable;
+      const decision = this.#decide(client, request);
+      if (decision.kind === 'refused') return decision;
+      const durable = this.#commit(decision);
+      // The signatures are computed while the sync runs; nothing of them leaves before it is done.
+      const reply = perform(this.#options.ring, decision.release);
+      await durable.catch(failWithStore);
+      return { kind: 'reply', reply };
     } catch (error) {
-      this.#stop(error);
+      if (!isStoreFailure(error)) throw error;
+      this.#failure ??= error;
       return this.#stopped(client, request);
     }
-    return { kind: 'reply', reply };
   }
 
   #decide(client: ClientIdentity, request: Request): Decision {
@@ -89,13 +107,6 @@ export class Signer {
     if (decision.changes.length > 0) return journal.commit(this.#memory.apply(decision.changes), []);
     // What was read may itself still be on its way to the disk.
     return decision.dependsOnState ? journal.settled() : Promise.resolve();
-  }
-
-  #stop(error: unknown): void {
-    this.#failure ??=
-      error instanceof CountersignError
-        ? error
-        : new CountersignError('store-failed', 'the store failed', {}, { cause: error });
   }
 
   #stopped(client: ClientIdentity, request: Request): Answer {
@@ -115,4 +126,15 @@ export class Signer {
       },
     };
   }
+}
+
+/** What a journal throws or rejects with, also while a record is read for a decision, and records nobody can read. */
+function isStoreFailure(error: unknown): error is CountersignError {
+  if (error instanceof StoreError) return true;
+  return error instanceof CountersignError && error.code.startsWith('record-');
+}
+
+/** Whatever a journal rejects with, the commit is not durable. */
+function failWithStore(cause: unknown): never {
+  throw cause instanceof StoreError ? cause : new StoreError('store-io', 'a commit', {}, { cause });
 }
