@@ -158,8 +158,8 @@ const results = {
   perType,
   curveTotalUs,
   inProcessUs: inProcess.totalUs,
-  process: throughProcess,
-  lightningHsmd: peer,
+  process: { ...throughProcess, hsmd: 'countersign-hsmd' },
+  lightningHsmd: peer === null ? null : { ...peer, hsmd: 'lightning_hsmd' },
 };
 writeFileSync(join(directory, 'latest.json'), `${JSON.stringify(results, null, 2)}\n`);
 

@@ -9,6 +9,7 @@ import { KillSubject, type RoundResult } from './subject.ts';
 
 /** Sessions in which nothing is refused and no process restarts by itself. */
 const SCENARIOS = ['20-payments-load', 'open-pay-close', 'force-close-htlc', 'static-remotekey', 'forward'];
+const FAILURES_TOLD_PER_ROUND = 3;
 
 export interface KillOptions {
   readonly rounds: number;
@@ -30,6 +31,12 @@ function recordings(): Recording[] {
   return all.filter((recording) => recording.runs.length === 1);
 }
 
+/** One lost record refuses much of what follows: the first failures tell, the rest repeats. */
+function firstOf(failures: readonly string[]): readonly string[] {
+  const more = failures.length - FAILURES_TOLD_PER_ROUND;
+  return more > 0 ? [...failures.slice(0, FAILURES_TOLD_PER_ROUND), `${more} more failures`] : failures;
+}
+
 export async function killRounds(options: KillOptions): Promise<KillSummary> {
   const random = new SeededRandom(options.seed);
   const pool = recordings();
@@ -43,7 +50,7 @@ export async function killRounds(options: KillOptions): Promise<KillSummary> {
     summary.retried += result.retried;
     if (result.killedAt === 'in-flight') summary.inFlight += 1;
     const where = `round ${summary.rounds}, ${result.node}`;
-    summary.failures.push(...result.failures.map((failure) => `${where}, ${failure}`));
+    summary.failures.push(...firstOf(result.failures).map((failure) => `${where}, ${failure}`));
     options.onRound?.(summary.rounds, result);
     if (result.failures.length > 0) {
       summary.failures.push(`the state of round ${summary.rounds} is kept in ${subject.directory}`);
