@@ -159,8 +159,9 @@ function matchOutputs(
   htlcs: readonly CommitmentHtlc[],
 ): CommitmentMatchResult {
   const plain = matchCommitmentOutputs(tx, { ...params, htlcs });
-  if (plain.ok) return plain;
-  const leaseCsvBlocks = findLease(params, tx);
+  // A leased main output is the first that the plain scripts do not explain.
+  if (plain.ok || plain.reason !== 'unrecognized-output') return plain;
+  const leaseCsvBlocks = findLease(params, tx.outputs[plain.outputIndex]!.script);
   return leaseCsvBlocks === null ? plain : matchCommitmentOutputs(tx, { ...params, htlcs, leaseCsvBlocks });
 }
 

@@ -6,7 +6,6 @@ import {
   type CommitmentScriptParams,
   equalBytes,
   p2wshOfScript,
-  type Transaction,
   toLocalScript,
   toRemoteAnchoredScript,
 } from '@countersign/bitcoin';
@@ -14,8 +13,8 @@ import {
 /** A lease runs for 4,032 blocks; nothing locks longer. */
 export const LEASE_BLOCKS_MAX = 4032;
 
-/** Blocks left of the lease that explain one of the outputs, or null: 4,032 hashes at most. */
-export function findLease(params: CommitmentScriptParams, tx: Transaction): number | null {
+/** Blocks left of the lease that explain the script of an output, or null: 4,032 hashes at most. */
+export function findLease(params: CommitmentScriptParams, outputScript: Uint8Array): number | null {
   // The funder buys, so the other side is the lessor whose main output is locked.
   const lessorIsBroadcaster = params.funder === 'countersignatory';
   if (!lessorIsBroadcaster && params.format === 'static_remotekey') return null;
@@ -26,7 +25,7 @@ export function findLease(params: CommitmentScriptParams, tx: Transaction): numb
         ? toLocalScript(params.keys, params.toSelfDelayBlocks, blocks)
         : toRemoteAnchoredScript(params.keys.countersignatoryPayment, blocks),
     );
-    if (tx.outputs.some((output) => equalBytes(output.script, script))) return blocks;
+    if (equalBytes(outputScript, script)) return blocks;
   }
   return null;
 }
