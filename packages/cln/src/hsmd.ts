@@ -2,7 +2,7 @@
  * The session with lightningd: its master socket, the clients it opens for its daemons, and the form in which a
  * refusal reaches each of them. Decides nothing about money; that is the signer's.
  */
-import { type CountersignError, FormError, toHex } from '@countersign/bitcoin';
+import { type CountersignError, FormError } from '@countersign/bitcoin';
 import {
   type ClientIdentity,
   MASTER_PERMISSIONS,
@@ -13,17 +13,23 @@ import {
 } from '@countersign/core';
 import type { Config, Signer } from '@countersign/host';
 import type { Journal } from '@countersign/store';
-import { type FrameSocket, prepareDescriptors } from '@countersign/transport';
+import {
+  FrameError,
+  type FrameErrorCode,
+  type FrameSocket,
+  prepareDescriptors,
+} from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
 import { openClient } from './descriptors.ts';
 import {
+  errorText,
   negotiateVersion,
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
   type StartInput,
   start,
 } from './start.ts';
-import type { StatusChannel } from './status.ts';
+import { LOG_TEXT_BYTES_MAX, type StatusChannel, statusText } from './status.ts';
 
 /** Open clients; lightningd has one for each channel daemon and three without a channel. */
 export const CLIENTS_MAX = 20_000;
@@ -55,6 +61,8 @@ export class Hsmd {
   readonly #master: Client;
   readonly #clients = new Map<string, Client>();
   #unboundClients = 0;
+  /** Every client without a channel has a key of its own: they replace nobody. */
+  #unboundOpened = 0;
   #preinit: MessageOf<'hsmd_dev_preinit'> | null = null;
   #signer: Signer | null = null;
   #journal: Journal | null = null;
@@ -75,10 +83,19 @@ export class Hsmd {
     this.#options.master.start({
       frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
       closed: (end) => {
-        if (end.how === 'failed') this.#options.status.log('broken', `master socket: ${end.error.message}`);
+        if (end.how === 'failed') {
+          this.#options.status.log('broken', `master socket: ${errorText(end.error)}`);
+        }
         void this.#end(this.#exitStatus);
       },
     });
+  }
+
+  /** A signal: what was decided becomes durable, the store is closed, then the process exits. lightningd ends too. */
+  stop(signal: string, exitStatus: number): void {
+    if (this.#hasEnded) return;
+    this.#options.status.log('unusual', `ended by ${signal}`);
+    void this.#end(exitStatus);
   }
 
   /** Orderly end: nothing enqueued is lost, no client gets a reply that is not durable. */
@@ -136,25 +153,23 @@ export class Hsmd {
       this.#preinit = decoded.message;
       return;
     }
-    if (decoded.ok && decoded.message.name === 'hsmd_init') return this.#init(body, decoded.message);
-    if (type === 11) return this.#badMaster(body, 'could not parse request');
+    if (decoded.ok && decoded.message.name === 'hsmd_init') return this.#init(decoded.message);
+    if (type === 11) return this.#badInit('could not parse request');
     this.#fail('masterIo', `hsmd was not initialized correctly, expected message type 11, got ${type}`);
   }
 
-  #badMaster(body: Uint8Array, why: string): void {
-    const type = body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
+  /** Never with the bytes of INIT: it can carry a passphrase. */
+  #badInit(why: string): void {
     this.#options.status.log('broken', why);
-    // Never the bytes of INIT: it can carry a passphrase.
-    this.#fail('masterIo', `Error parsing ${type}: ${type === 11 ? why : toHex(body.subarray(0, 1024))}`);
+    this.#fail('masterIo', `Error parsing 11: ${why}`);
   }
 
-  async #init(body: Uint8Array, init: MessageOf<'hsmd_init'>): Promise<void> {
+  async #init(init: MessageOf<'hsmd_init'>): Promise<void> {
     const { config, status } = this.#options;
     const version = negotiateVersion(init);
     if (version === null) {
       const { hsmWireMinVersion: min, hsmWireMaxVersion: max } = init;
-      return this.#badMaster(
-        body,
+      return this.#badInit(
         `Version ${min}-${max} not valid: we need ${PROTOCOL_VERSION_MIN}-${PROTOCOL_VERSION_MAX}`,
       );
     }
@@ -172,7 +187,8 @@ export class Hsmd {
   }
 
   /** lightningd prints the text for its operator and exits. */
-  #initFailed(errorCode: number, errorMessage: string, exitStatus: 0 | 242): void {
+  #initFailed(errorCode: number, reason: string, exitStatus: 0 | 242): void {
+    const errorMessage = statusText(reason, LOG_TEXT_BYTES_MAX);
     this.#send(this.#master, { name: 'hsmd_init_reply_failure', errorCode, errorMessage });
     this.#exitStatus = exitStatus;
     if (exitStatus !== 0) {
@@ -185,7 +201,7 @@ export class Hsmd {
 
   async #openClient(request: MessageOf<'hsmd_client_hsmfd'>): Promise<void> {
     const isBound = request.dbid !== 0n;
-    const key = isBound ? `${request.dbid}` : `unbound ${toHex(request.id)} ${this.#unboundClients}`;
+    const key = isBound ? `${request.dbid}` : `unbound ${this.#unboundOpened++}`;
     const tooMany = isBound ? this.#clients.size >= CLIENTS_MAX : this.#unboundClients >= UNBOUND_CLIENTS_MAX;
     if (tooMany) {
       return this.#refuse(
@@ -211,13 +227,22 @@ export class Hsmd {
     replaced?.frames.destroy();
     frames.start({
       frame: (body) => this.#guard(() => this.#onClientFrame(client, body)),
-      closed: () => {
+      closed: (end) => {
+        if (end.how === 'failed') this.#onClientFailed(client, end.error);
         if (this.#clients.get(key) !== client) return;
         this.#clients.delete(key);
         if (!isBound) this.#unboundClients -= 1;
       },
     });
     await passed;
+  }
+
+  /** Frames beyond the limits are the client's fault; an end in the middle of one is that of a daemon killed. */
+  #onClientFailed(client: Client, error: Error): void {
+    const { status } = this.#options;
+    const isAtFault = error instanceof FrameError && CLIENT_FAULTS.includes(error.code);
+    if (isAtFault) status.clientBadRequest(client.nodeId, errorText(error), NO_BYTES);
+    else status.log('debug', `client socket: ${errorText(error)}`, client.nodeId);
   }
 
   async #onClientFrame(client: Client, body: Uint8Array): Promise<void> {
@@ -245,7 +270,8 @@ export class Hsmd {
   #badRequest(client: Client, body: Uint8Array, refusal: Refusal): void {
     this.#refuse(client, refusal);
     if (client === this.#master) return;
-    this.#options.status.clientBadRequest(client.nodeId, refusalText(refusal), body);
+    // Its type and no more: requests carry secrets, and this goes into lightningd's log.
+    this.#options.status.clientBadRequest(client.nodeId, refusalText(refusal), body.subarray(0, 2));
     void client.frames.close();
   }
 
@@ -258,13 +284,17 @@ export class Hsmd {
     this.#send(client, {
       name: 'vls_signer_error',
       code: REFUSAL_WIRE_CODE[refusal.code],
-      message: text,
+      message: statusText(text, LOG_TEXT_BYTES_MAX),
     });
   }
 
   #send(client: Client, reply: Reply): void {
-    client.frames.send(encodeMessage(reply));
+    client.frames.send(encodeMessage(reply, NO_BYTES, this.#limits()));
   }
 }
+
+/** How a client breaks its own connection; every other failure is the end of its process. */
+const CLIENT_FAULTS: readonly FrameErrorCode[] = ['frame-too-large', 'send-queue-full'];
+const NO_BYTES = new Uint8Array(0);
 
 type Decoded = ReturnType<typeof decodeMessage<'request'>>;

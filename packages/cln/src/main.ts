@@ -1,9 +1,11 @@
 /**
  * `countersign-hsmd`: what lightningd starts in place of its hsmd. Descriptor 0 is the status socket, 3 the request
- * socket; it ends when lightningd hangs up. In-place mode: the signer runs in this process.
+ * socket; it ends when lightningd hangs up (2), at SIGTERM (143) or SIGINT (130), each time with its store closed.
+ * In-place mode: the signer runs in this process.
  */
 import { randomBytes } from 'node:crypto';
 import { fstatSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
 import { type Config, ConfigError, DEFAULT_CONFIG, parseConfig } from '@countersign/host';
 import { FrameSocket } from '@countersign/transport';
@@ -24,6 +26,8 @@ lightningd starts it; point lightningd at it with
   --help        this text
   --developer   admit lightningd's developer messages (regtest only)
   --log-trace   send trace messages to lightningd's log
+
+It ends when lightningd does. SIGTERM and SIGINT end it too, with its state closed in order, and lightningd after it.
 
 Files, in lightningd's network directory (its working directory):
   hsm_secret         the node's secret, created if there is none
@@ -99,6 +103,9 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
     monotonicMs: () => performance.now(),
     exit: (code) => process.exit(code),
   });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => hsmd.stop(signal, 128 + constants.signals[signal]));
+  }
   hsmd.run();
 }
 

@@ -2,6 +2,8 @@
  * INIT (11): everything that has to be right before the first signature: protocol version, network, secret, policy,
  * store. Returns the reply and the running signer, or why lightningd's start has to fail, in words for its operator.
  */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { CountersignError, type Secp256k1 } from '@countersign/bitcoin';
 import {
   type DevForce,
@@ -16,9 +18,9 @@ import {
   Secret,
 } from '@countersign/core';
 import { bindStore, type Config, policyFor, Signer } from '@countersign/host';
-import { type Journal, openJournal } from '@countersign/store';
+import { type Journal, type OpenMode, openJournal, StoreError } from '@countersign/store';
 import type { MessageOf, Reply } from '@countersign/wire';
-import { createSecretFile, readSecretFile } from './secret-file.ts';
+import { createSecretFile, readSecretFile, SECRET_FILE } from './secret-file.ts';
 
 type Init = MessageOf<'hsmd_init'>;
 type Preinit = MessageOf<'hsmd_dev_preinit'>;
@@ -80,11 +82,17 @@ export async function start(input: StartInput, protocolVersion: number): Promise
   }
 }
 
-/** The message, and the causes behind it, on one line. */
+/** The message, what is behind it, and the code to look it up by. */
 function explain(error: CountersignError): string {
-  const facts = Object.entries(error.facts).map(([name, value]) => `${name}=${value}`);
+  return `countersign: ${errorText(error)} (${error.code})`;
+}
+
+/** An error's message with its cause and facts, on one line. */
+export function errorText(error: Error): string {
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return `countersign: ${error.message}${cause}${facts.length === 0 ? '' : ` [${facts.join(' ')}]`} (${error.code})`;
+  const facts = error instanceof CountersignError ? Object.entries(error.facts) : [];
+  const list = facts.map(([name, value]) => `${name}=${value}`).join(' ');
+  return `${error.message}${cause}${list === '' ? '' : ` [${list}]`}`;
 }
 
 async function startOrThrow(input: StartInput, protocolVersion: number): Promise<Started> {
@@ -99,11 +107,7 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   const secret = await openSecret(input);
   const ring = ringOf(secret, init, network, secp);
   secret.seed.wipe();
-  const journal = openJournal(config.stateDirectory, {
-    mode: 'open-or-create',
-    randomBytes: input.randomBytes,
-    monotonicMs: input.monotonicMs,
-  });
+  const journal = open(input, 'open-or-create');
   try {
     await bindStore(journal, ring, policy);
   } catch (error) {
@@ -116,8 +120,10 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   return { ok: true, reply: initReply(ring, secret, preinit, protocolVersion), signer, journal, ring };
 }
 
-async function openSecret({ init, randomBytes, log }: StartInput): Promise<HsmSecret> {
+async function openSecret(input: StartInput): Promise<HsmSecret> {
+  const { init, randomBytes, log } = input;
   const passphrase = init.tlvs.hsmPassphrase;
+  if (!existsSync(SECRET_FILE)) await refuseLostSecret(input);
   if (createSecretFile(randomBytes, passphrase)) log('unusual', 'HSM: created new hsm_secret file');
   const bytes = readSecretFile();
   try {
@@ -125,6 +131,25 @@ async function openSecret({ init, randomBytes, log }: StartInput): Promise<HsmSe
   } finally {
     bytes.fill(0);
   }
+}
+
+/** A state without its secret is a lost file or the wrong directory: a new secret would only hide that. */
+async function refuseLostSecret(input: StartInput): Promise<void> {
+  const directory = resolve(input.config.stateDirectory);
+  try {
+    await open(input, 'open').close();
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'store-missing') return;
+    throw error;
+  }
+  throw new CountersignError(
+    'hsm-secret-file',
+    `${SECRET_FILE} is missing, but ${directory} holds the state of a node: restore ${SECRET_FILE} from its backup, or give a new node another state_directory`,
+  );
+}
+
+function open({ config, randomBytes, monotonicMs }: StartInput, mode: OpenMode): Journal {
+  return openJournal(config.stateDirectory, { mode, randomBytes, monotonicMs });
 }
 
 function ringOf(secret: HsmSecret, init: Init, network: Network, secp: Secp256k1): KeyRing {

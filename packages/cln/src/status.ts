@@ -192,8 +192,11 @@ export function descriptorSink(descriptor: number): StatusSink & { close(): void
   };
 }
 
-/** CLN refuses strings with control characters, and closes the socket over them; a long text keeps its beginning. */
-function statusText(text: string, bytesMax: number): string {
+/**
+ * A text fit for any message to lightningd: CLN refuses strings with control characters, and closes the socket over
+ * them; a long text keeps its beginning.
+ */
+export function statusText(text: string, bytesMax: number): string {
   const clean = Array.from(text.slice(0, bytesMax).toWellFormed(), (char) => (char < ' ' ? ' ' : char)).join(
     '',
   );
