@@ -93,7 +93,7 @@ describe('when lightningd hangs up', () => {
     const hsmd = await serving();
     const [half, deaf] = [await hsmd.openClient(1n), await hsmd.openClient(2n)];
     await half.sendRaw(encodeFrame(encodeMessage(ECDH)).subarray(0, 9));
-    void deaf.sendRaw(Buffer.concat(Array(20_000).fill(encodeFrame(encodeMessage(ECDH))))).catch(() => {});
+    void deaf.sendRaw(Buffer.concat(Array(6_000).fill(encodeFrame(encodeMessage(ECDH))))).catch(() => {});
     expect(await isServing(hsmd)).toBe(true);
     const { code, afterMs } = await hsmd.hangUp();
     expect(code).toBe(2);
@@ -107,7 +107,8 @@ describe('when lightningd hangs up', () => {
     const client = await hsmd.openClient(1n);
     // Each refusal is a line of the log: far more than the socket takes.
     const refused: Request = { name: 'hsmd_revoke_commitment_tx', commitNum: 5n };
-    for (let i = 0; i < 2_000; i++) await client.ask(refused);
+    await client.sendRaw(Buffer.concat(Array(2_000).fill(encodeFrame(encodeMessage(refused)))));
+    for (let i = 0; i < 2_000; i++) expect(await client.receive()).not.toBe('closed');
     const { code, afterMs } = await hsmd.hangUp();
     expect(code).toBe(2);
     expect(afterMs).toBeLessThan(EXIT_WAIT_MS);
@@ -152,6 +153,41 @@ async function countReplies(client: Link): Promise<number> {
   while ((await client.receive()) !== 'closed') count += 1;
   return count;
 }
+
+describe('when the disk is full', () => {
+  it('everything is refused from then on, the process lives, and a later start goes on', async () => {
+    const directory = networkDirectory();
+    // No file may grow beyond 512 KiB (POSIX counts in 512 bytes): enough for INIT and some channels.
+    const hsmd = await serving({ directory, prefix: ['sh', '-c', 'ulimit -f 1024; exec "$@"', 'sh'] });
+    const clients = await openMany(hsmd, 100);
+    let durable = 0;
+    for (const [i, client] of clients.entries()) {
+      const reply = await client.ask(setupRequest(i + 1));
+      if (reply === 'closed' || reply.name !== 'hsmd_setup_channel_reply') break;
+      durable += 1;
+    }
+    expect(durable).toBeGreaterThan(3);
+    expect(durable).toBeLessThan(clients.length);
+    const stopped = { name: 'vls_signer_error', code: 5, message: expect.stringMatching(/stopped signing/) };
+    for (const client of clients) expect(await client.ask(ECDH)).toMatchObject(stopped);
+    expect(await hsmd.master.ask(ECDH)).toMatchObject(stopped);
+    expect(hsmd.logged('broken')[0]).toMatch(
+      /^refused hsmd_setup_channel: store-(io|disk-full): the signer stopped signing because its store failed: /,
+    );
+    expect(hsmd.statusNamed('hsmstatus_client_bad_request')).toEqual([]);
+    expect(await hsmd.hangUp()).toMatchObject({ code: 2 });
+
+    const again = await serving({ directory });
+    const others = await openMany(again, durable + 1);
+    for (const [i, client] of others.entries()) {
+      const changed = { ...setupRequest(i + 1), channelValue: sat(5n) } as Request;
+      const known = i < durable ? 'vls_signer_error' : 'hsmd_setup_channel_reply';
+      expect({ i, name: nameOf(await client.ask(changed)) }).toEqual({ i, name: known });
+    }
+  });
+});
+
+const nameOf = (reply: Awaited<ReturnType<Link['ask']>>) => (reply === 'closed' ? reply : reply.name);
 
 describe('a signal to end', () => {
   it.each([
