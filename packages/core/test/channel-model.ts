@@ -25,6 +25,7 @@ import {
   p2wpkhOfKey,
   p2wshOfScript,
   perCommitmentSecret,
+  psbtSpentOutput,
   sat,
   setPsbtWitnessUtxo,
   sha256,
@@ -107,13 +108,15 @@ export function wireTx(tx: Transaction, spent: readonly (TxOutput | undefined)[]
   return { tx, psbt };
 }
 
-/** The same request about another transaction. */
+/** The same request about another transaction; what its inputs spend stays as it was. */
 export function retx<R extends { readonly tx: BitcoinTx }>(
   request: R,
   change: (tx: Transaction) => Partial<Transaction>,
 ): R {
   const { tx, psbt } = request.tx;
-  return { ...request, tx: { tx: { ...tx, ...change(tx) }, psbt } };
+  const changed = { ...tx, ...change(tx) };
+  const spent = changed.inputs.map((_, i) => (i < tx.inputs.length ? psbtSpentOutput(psbt, i) : undefined));
+  return { ...request, tx: wireTx(changed, spent) };
 }
 
 export function input(outpoint: OutPoint, sequence = 0xffff_fffd): Transaction['inputs'][number] {

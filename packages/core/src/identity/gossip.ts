@@ -4,10 +4,11 @@
  */
 import { concat, equalBytes, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
-import { clientChannel } from '../channel/lookup.ts';
+import { channelId, clientChannel } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { gossipDigest } from '../keys/digests.ts';
+import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
@@ -89,7 +90,18 @@ export function signChannelAnnouncement(
       refuse(keyUse, 'the announcement is not of this channel', { missing: what, key: toHex(key) });
     }
   }
+  requirePeerKey(ctx, channel, announcement);
   return { kind: 'sign-channel-announcement', digest, channel, reply };
+}
+
+/** The other bitcoin key is the peer's on a funding of this channel; of a channel never set up here none is known. */
+function requirePeerKey(ctx: Context, channel: ChannelRef, { bitcoinKeys }: Announcement): void {
+  const record = ctx.draft.get(channelRecords, channelId(channel));
+  if (record === null || record.setup === null) return;
+  const isKnown = record.candidates.some(({ counterpartyFundingKey }) =>
+    bitcoinKeys.some((key) => equalBytes(key, counterpartyFundingKey)),
+  );
+  if (!isKnown) refuse(keyUse, 'the announcement is not of this channel', { missing: 'peer funding key' });
 }
 
 export function signClientChannelAnnouncement(
