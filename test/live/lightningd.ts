@@ -1,7 +1,8 @@
 /** A lightningd with its hsmd, stock or Countersign's. Promises start, stop and crash as an operator sees them, bounded calls,
  *  and where its logs are. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Bitcoind } from './bitcoind.ts';
 import { Daemon } from './daemon.ts';
 import { type JsonValue, numberAt, textAt } from './json-value.ts';
@@ -28,15 +29,27 @@ export interface NodeSettings {
   readonly bitcoind: Bitcoind;
   readonly options: string[];
   readonly holds: boolean;
+  /** Put the refusing hsmd before the real one. */
+  readonly refuses: boolean;
   readonly policy_toml: string;
+  /** `new`: the hsmd makes the secret; `plain`: the 32 bytes of older nodes. */
+  readonly secret: 'new' | 'plain';
   readonly environment: Record<string, string>;
 }
 
-/** Writes an executable that runs a TypeScript file of this folder under this very Node. */
-export function writeLauncher(path: string, script: string): void {
+/** Writes an executable that runs a TypeScript file of this folder under this very Node, after the lines of shell given. */
+function writeLauncher(path: string, script: string, before = ''): void {
   const source = join(import.meta.dirname, script);
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --conditions=source '${source}' "$@"\n`);
+  const run = `exec '${process.execPath}' --disable-warning=ExperimentalWarning --conditions=source '${source}' "$@"`;
+  writeFileSync(path, `#!/bin/sh\n${before}${run}\n`);
   chmodSync(path, 0o755);
+}
+
+/** The hsmd that lightningd starts by itself: beside it when built, in libexec when installed. */
+function stockHsmd(lightningd: string): string {
+  const beside = join(dirname(lightningd), 'lightning_hsmd');
+  const installed = join(dirname(lightningd), '../libexec/c-lightning/lightning_hsmd');
+  return existsSync(beside) ? beside : installed;
 }
 
 export class Lightningd {
@@ -55,6 +68,15 @@ export class Lightningd {
     this.setFeerate(10_000);
     writeLauncher(join(settings.directory, 'live-chain'), 'chain-plugin.ts');
     writeLauncher(join(settings.directory, 'live-hold'), 'hold-plugin.ts');
+    if (settings.secret === 'plain') {
+      writeFileSync(join(settings.directory, NETWORK, 'hsm_secret'), randomBytes(32), { mode: 0o400 });
+    }
+    if (settings.refuses) {
+      const real = settings.hsmd.kind === 'stock' ? stockHsmd(settings.program) : settings.hsmd.path;
+      const version = `[ "$1" = --version ] && exec '${settings.program}' --version\n`;
+      const environment = `LIVE_REAL_HSMD='${real}'\nexport LIVE_REAL_HSMD\n`;
+      writeLauncher(join(settings.directory, 'refusing-hsmd'), 'refusing-hsmd.ts', version + environment);
+    }
     if (settings.hsmd.kind === 'countersign') {
       writeFileSync(join(settings.directory, NETWORK, 'countersign.toml'), settings.policy_toml);
     }
@@ -102,10 +124,30 @@ export class Lightningd {
       `--live-bitcoind=${port}:${user}:${password}`,
       `--live-feerates=${join(directory, 'feerate')}`,
       ...(this.settings.holds ? [`--plugin=${join(directory, 'live-hold')}`] : []),
-      ...(hsmd.kind === 'stock' ? [] : [`--subdaemon=hsmd:${hsmd.path}`]),
+      ...this.#subdaemon(hsmd),
       ...options,
       ...extra,
     ];
+  }
+
+  #subdaemon(hsmd: Hsmd): string[] {
+    if (this.settings.refuses) return [`--subdaemon=hsmd:${join(this.settings.directory, 'refusing-hsmd')}`];
+    return hsmd.kind === 'stock' ? [] : [`--subdaemon=hsmd:${hsmd.path}`];
+  }
+
+  /** From now on the refusing hsmd refuses requests of this number. */
+  refuse(message: number): void {
+    writeFileSync(join(this.settings.directory, 'refuse'), `${message}\n`);
+  }
+
+  refuseNoMore(): void {
+    rmSync(join(this.settings.directory, 'refuse'), { force: true });
+  }
+
+  /** How many requests were refused so far. */
+  refusals(): number {
+    const path = join(this.settings.directory, 'refused');
+    return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').length : 0;
   }
 
   /** Starts the node and waits until it has the chain's tip. */
@@ -192,6 +234,11 @@ export class Lightningd {
 
   log(): string {
     return existsSync(this.log_path) ? readFileSync(this.log_path, 'utf8') : '';
+  }
+
+  /** What lightningd and its plugins wrote on stdout and stderr. */
+  output(): string {
+    return existsSync(this.output_path) ? readFileSync(this.output_path, 'utf8') : '';
   }
 
   async waitForLog(pattern: RegExp, timeout_ms = 20_000): Promise<void> {

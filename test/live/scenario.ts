@@ -45,6 +45,20 @@ function failureReport(world: World, error: unknown): string {
   return parts.join('\n');
 }
 
+/** Runs the scenario in a world that is stopped afterwards; an unclean stop is a failure too. */
+async function runIn(world: World, scenario: Scenario, notes: string[]): Promise<string | undefined> {
+  try {
+    const running = scenario.run(world, (text) => notes.push(text));
+    await within(`scenario ${scenario.name}`, SCENARIO_TIMEOUT_MS, running);
+    await world.stop();
+    return undefined;
+  } catch (error) {
+    const report = failureReport(world, error);
+    await world.crash();
+    return report;
+  }
+}
+
 export async function runScenario(
   scenario: Scenario,
   programs: Programs,
@@ -52,20 +66,15 @@ export async function runScenario(
 ): Promise<Outcome> {
   const start_ms = performance.now();
   const notes: string[] = [];
-  const world = await World.open(scenario.name, programs, options);
-  const outcome = (result: Outcome['result'], report: string): Outcome => {
-    return { scenario, result, duration_ms: performance.now() - start_ms, notes, report };
-  };
+  let report: string | undefined;
   try {
-    const running = scenario.run(world, (text) => notes.push(text));
-    await within(`scenario ${scenario.name}`, SCENARIO_TIMEOUT_MS, running);
-    await world.stop();
+    const world = await World.open(scenario.name, programs, options);
+    report = await runIn(world, scenario, notes);
+    if (options.keep) notes.push(`kept: ${world.directory}`);
+    else if (report === undefined) world.remove();
   } catch (error) {
-    const report = failureReport(world, error);
-    await world.crash();
-    return outcome('failed', report);
+    report = `  ${String(error)}`;
   }
-  if (options.keep) notes.push(`kept: ${world.directory}`);
-  else world.remove();
-  return outcome('passed', '');
+  const result = report === undefined ? 'passed' : 'failed';
+  return { scenario, result, duration_ms: performance.now() - start_ms, notes, report: report ?? '' };
 }

@@ -11,10 +11,13 @@ export interface NodeWishes {
   readonly options?: string[];
   /** Load the plugin that can hold HTLCs. */
   readonly holds?: boolean;
+  /** Put the refusing hsmd before the real one. */
+  readonly refuses?: boolean;
   /** Who signs with `--signers one`; a `cheater` has the stock hsmd with every choice, as Countersign would not cheat. */
   readonly hsmd?: 'stock' | 'countersign' | 'cheater';
   readonly mode?: Mode;
   readonly policy_toml?: string;
+  readonly secret?: 'new' | 'plain';
   readonly environment?: Record<string, string>;
 }
 
@@ -79,13 +82,26 @@ export class World {
         bitcoind: this.bitcoind,
         options: wish.options ?? [],
         holds: wish.holds ?? false,
+        refuses: wish.refuses ?? false,
         policy_toml: wish.policy_toml ?? this.#policy_toml,
+        secret: wish.secret ?? 'new',
         environment: wish.environment ?? {},
       });
       this.nodes.push(node);
-      return node.start(wish.mode ?? 'polling').then(() => node);
+      return this.#startOne(node, wish.mode ?? 'polling');
     });
     return Promise.all(started);
+  }
+
+  async #startOne(node: Lightningd, mode: Mode): Promise<Lightningd> {
+    await node.start(mode);
+    // A suite that tested the stock hsmd by mistake would pass.
+    const signs = node.settings.hsmd.kind === 'countersign';
+    const shows = /hsmd: countersign: /.test(node.log());
+    if (this.#programs.hsmd.endsWith('countersign-hsmd') && signs !== shows) {
+      throw new TypeError(`${node.name} ${signs ? 'does not use' : 'uses'} Countersign`);
+    }
+    return node;
   }
 
   /** Two nodes, the usual case. */

@@ -1,5 +1,5 @@
 /** Scenarios about closing: together, alone with HTLCs pending, with an anchor that pays the fee, and against a cheater. */
-import { equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bitcoind } from '../bitcoind.ts';
@@ -8,7 +8,7 @@ import { find, type JsonValue, listAt, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
 import { sweepToTheEnd, walletSat } from '../onchain.ts';
 import { type Invoice, invoice, pay, paymentStatus, send, waitHeld } from '../payments.ts';
-import { RpcError } from '../rpc.ts';
+import { LostError, RpcError } from '../rpc.ts';
 import type { Scenario } from '../scenario.ts';
 import { until } from '../wait.ts';
 import type { World } from '../world.ts';
@@ -243,6 +243,40 @@ const stale: Scenario = {
   },
 };
 
+const staleClose: Scenario = {
+  name: 'stale-close-refused',
+  about:
+    'a node with an old database wants to publish a revoked commitment: refused; with its own database all goes on',
+  unless: (_features, signers) => {
+    return signers === 'none' ? 'the stock hsmd signs the revoked commitment' : undefined;
+  },
+  run: async (world) => {
+    const [l1, l2] = await world.pair();
+    await fundWallet(l1, 2_000_000, 2);
+    await openChannel(l1, l2, { push_sat: 400_000 });
+    const old = join(l1.settings.directory, 'old.sqlite3');
+    const newest = join(l1.settings.directory, 'newest.sqlite3');
+    await l1.stop();
+    copyFileSync(databasePath(l1), old);
+    await l1.start();
+    await waitForConnection(l1, l2);
+    await moveOn(l1, l2);
+    await l1.stop();
+    copyFileSync(databasePath(l1), newest);
+    copyFileSync(old, databasePath(l1));
+    await l1.start('polling', ['--offline']);
+    await rejects(l1.call('dev-sign-last-tx', { id: l2.id }), LostError);
+    await l1.waitForEnd(10_000);
+    await l1.waitForLog(/HSM gave bad sign_commitment_tx_reply 0bb8/);
+    deepEqual(await world.bitcoind.mempool(), []);
+    copyFileSync(newest, databasePath(l1));
+    await l1.start();
+    await waitForConnection(l1, l2);
+    await pay(l1, l2, 5_000_000);
+    await pay(l2, l1, 5_000_000);
+  },
+};
+
 export const CLOSING: Scenario[] = [
   mutual,
   simple,
@@ -255,4 +289,5 @@ export const CLOSING: Scenario[] = [
   cpfp,
   breach,
   stale,
+  staleClose,
 ];

@@ -29,32 +29,38 @@ async function coinsOf(node: Lightningd, txid: string): Promise<JsonValue[]> {
   return outputs.filter((one) => find(one, 'txid') === txid && find(one, 'status') === 'confirmed');
 }
 
+/** Receives on every kind of address of the node, spends each coin alone, then all together. */
+async function receiveAndSpend(node: Lightningd): Promise<void> {
+  const bitcoind = node.settings.bitcoind;
+  const offered = await node.call('newaddr', { addresstype: 'all' });
+  const kinds = Object.entries(offered as Record<string, string>);
+  ok(kinds.length >= 2, `newaddr offers ${kinds.length} kinds`);
+  for (const [kind, address] of kinds) {
+    const txid = await bitcoind.fund([address], 300_000);
+    const [coin] = await until(`the coin on ${kind}`, 20_000, async () => {
+      const coins = await coinsOf(node, txid);
+      return coins.length === 1 ? coins : undefined;
+    });
+    const spent = await node.call('withdraw', {
+      destination: textAt(await node.call('newaddr', { addresstype: kind }), kind),
+      satoshi: 'all',
+      utxos: [`${txid}:${find(coin!, 'output')}`],
+    });
+    await confirm(node, textAt(spent, 'txid'));
+  }
+  const together = await node.call('withdraw', { destination: DESTINATIONS.p2tr!, satoshi: 500_000 });
+  await confirm(node, textAt(together, 'txid'));
+  ok(listAt(await bitcoind.transaction(textAt(together, 'txid')), 'vin').length >= 2);
+}
+
 const addresses: Scenario = {
   name: 'addresses',
-  about: 'every address type of newaddr: received on, and spent alone and together',
+  about:
+    'every address type of newaddr, received on and spent, by a node with a mnemonic and one with a 32-byte secret',
   run: async (world) => {
-    const [l1] = await world.start({});
-    const node = l1!;
-    const kinds = Object.entries(
-      (await node.call('newaddr', { addresstype: 'all' })) as Record<string, string>,
-    );
-    ok(kinds.length >= 2, `newaddr offers ${kinds.length} kinds`);
-    for (const [kind, address] of kinds) {
-      const txid = await world.bitcoind.fund([address], 300_000);
-      const [coin] = await until(`the coin on ${kind}`, 20_000, async () => {
-        const coins = await coinsOf(node, txid);
-        return coins.length === 1 ? coins : undefined;
-      });
-      const spent = await node.call('withdraw', {
-        destination: textAt(await node.call('newaddr', { addresstype: kind }), kind),
-        satoshi: 'all',
-        utxos: [`${txid}:${find(coin!, 'output')}`],
-      });
-      await confirm(node, textAt(spent, 'txid'));
-    }
-    const together = await node.call('withdraw', { destination: DESTINATIONS.p2tr!, satoshi: 500_000 });
-    await confirm(node, textAt(together, 'txid'));
-    ok(listAt(await world.bitcoind.transaction(textAt(together, 'txid')), 'vin').length >= 2);
+    const [l1, l2] = await world.pair({ hsmd: 'countersign' }, { hsmd: 'countersign', secret: 'plain' });
+    await receiveAndSpend(l1);
+    await receiveAndSpend(l2);
   },
 };
 
@@ -78,9 +84,22 @@ const withdraw: Scenario = {
   },
 };
 
+/** Two inputs signed one after the other with `signonly`, and the reservations given back. */
+async function signInParts(node: Lightningd): Promise<void> {
+  const params = { satoshi: 600_000, feerate: '2000perkb', startweight: 400, excess_as_change: true };
+  const psbt = textAt(await node.call('fundpsbt', params), 'psbt');
+  const lengths = [psbt.length];
+  for (const input of [0, 1]) {
+    const signed = await node.call('signpsbt', { psbt, signonly: [input] });
+    lengths.push(textAt(signed, 'signed_psbt').length);
+  }
+  ok(lengths[1]! > lengths[0]! && lengths[2]! > lengths[0]!, `PSBTs of ${lengths} characters`);
+  await node.call('unreserveinputs', { psbt });
+}
+
 const psbts: Scenario = {
   name: 'psbt',
-  about: 'fundpsbt, signpsbt and sendpsbt; txprepare, txsend, txdiscard; reservations',
+  about: 'fundpsbt, signpsbt and sendpsbt; txprepare, txsend, txdiscard; signing in parts',
   run: async (world) => {
     const [l1] = await world.start({});
     const node = l1!;
@@ -99,8 +118,7 @@ const psbts: Scenario = {
     await node.call('txdiscard', { txid: textAt(dropped, 'txid') });
     const prepared = await node.call('txprepare', { outputs });
     await confirm(node, textAt(await node.call('txsend', { txid: textAt(prepared, 'txid') }), 'txid'));
-    const chosen = await node.call('fundpsbt', { satoshi: 'all', feerate: '2000perkb', startweight: 400 });
-    await node.call('unreserveinputs', { psbt: textAt(chosen, 'psbt') });
+    await signInParts(node);
   },
 };
 
