@@ -423,11 +423,20 @@ describe('before INIT', () => {
     expect(await expectAbort(hsmd)).toBe('Error parsing 11: could not parse request');
     expect(Buffer.from(hsmd.written('status')).toString('hex')).not.toContain('deadbeef');
   });
+});
 
-  it('bytes after INIT are accepted, as by CLN', async () => {
-    const hsmd = start();
-    await hsmd.master.send(initRequest('regtest'));
-    successOf(await hsmd.master.reply());
+describe('the version', () => {
+  it.each([
+    ['environment', { environment: { COUNTERSIGN_CLN_VERSION: 'v26.06.6-1' } }, ''],
+    ['configuration', {}, 'cln_version = "v26.06.6-1"'],
+  ])('told by the %s is the first status message', async (_, options, toml) => {
+    const directory = networkDirectory({ hsm_secret: SECRET, 'countersign.toml': toml });
+    const hsmd = await serving({ directory, ...options });
+    expect(hsmd.statusMessages()[0]).toEqual({ name: 'status_version', version: 'v26.06.6-1' });
+  });
+
+  it('that nobody told is not guessed', async () => {
+    expect((await serving()).statusNamed('status_version')).toEqual([]);
   });
 });
 
@@ -439,5 +448,15 @@ describe('after INIT', () => {
       name: 'vls_signer_error',
     });
     expect(await isServing(hsmd)).toBe(true);
+  });
+
+  it('dev_memleak is answered to a developer only', async () => {
+    const developer = await serving({ args: ['--developer'] });
+    expect(await developer.master.ask({ name: 'hsmd_dev_memleak' })).toEqual({
+      name: 'hsmd_dev_memleak_reply',
+      leak: false,
+    });
+    const other = await serving();
+    expect(await other.master.ask({ name: 'hsmd_dev_memleak' })).toMatchObject({ name: 'vls_signer_error' });
   });
 });

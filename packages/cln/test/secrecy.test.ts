@@ -13,7 +13,7 @@ import {
   endAll,
   type HsmdUnderTest,
   initRequest,
-  type Link,
+  Link,
   networkDirectory,
   removeDirectories,
   SECRET,
@@ -99,8 +99,7 @@ async function play(hsmd: HsmdUnderTest, lines: readonly Line[], secrets: Set<st
     learn((await link.reply()) satisfies Reply | 'closed');
     const opened = /becomes client id (\d+)/.exec(note ?? '')?.[1];
     if (opened !== undefined) {
-      const { Link: LinkClass } = await import('./hsmd-under-test.ts');
-      clients.set(Number(opened), new LinkClass(await hsmd.master.receiveDescriptor()));
+      clients.set(Number(opened), new Link(await hsmd.master.receiveDescriptor()));
     }
     if (!decoded.ok || secretsIn(decoded.message).length === 0 || decoded.message.name === 'hsmd_init')
       continue;
