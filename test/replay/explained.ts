@@ -13,6 +13,8 @@ export interface ExplainedRefusal {
 const CLOSED =
   'l1 had its commitment 1 signed for broadcast (message 100 is not refused); from then on a channel only closes';
 const NO_SETUP = 'no setup_channel was ever sent for this channel, so nothing about it can be judged';
+const OWN_POINT =
+  'it asks for the claim of an HTLC of the peer with a point and a script of our own commitment: that signature would spend our own';
 const FATAL_IN_CLN =
   "Core Lightning's hsmd ends the process or the client; a typed refusal takes the place of that";
 
@@ -46,6 +48,7 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
     },
   ],
   'synthetic/legacy-types-l1': [
+    { tag: 'policy-key-use', messages: [4, 5], because: OWN_POINT },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },
     { tag: 'policy-client-permission', messages: [41], because: FATAL_IN_CLN },
   ],
@@ -55,6 +58,7 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
       messages: [2],
       because: 'the announcement names funding keys that are not those of this channel',
     },
+    { tag: 'policy-key-use', messages: [4, 5], because: OWN_POINT },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },
     { tag: 'policy-client-permission', messages: [41], because: FATAL_IN_CLN },
   ],

@@ -14,13 +14,14 @@ import {
 import type { Config, Signer } from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
+  DescriptorError,
   FrameError,
   type FrameErrorCode,
   type FrameSocket,
   prepareDescriptors,
 } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
-import { openClient } from './descriptors.ts';
+import { type OpenedClient, openClient } from './descriptors.ts';
 import {
   errorText,
   negotiateVersion,
@@ -209,9 +210,12 @@ export class Hsmd {
         malformedRefusal(request.name, null, 'too many clients', { clients: this.#clients.size }),
       );
     }
-    const { frames, passed } = openClient(this.#master.frames, {
-      frames: { frameBytesMax: this.#limits().messageBytesMax },
-    });
+    const opened = this.#tryOpenClient();
+    if (opened instanceof DescriptorError) {
+      const { message, facts } = opened;
+      return this.#refuse(this.#master, malformedRefusal(request.name, null, message, facts));
+    }
+    const { frames, passed } = opened;
     const client: Client = {
       identity: {
         channel: isBound ? { peerId: request.id, dbid: request.dbid } : null,
@@ -243,6 +247,18 @@ export class Hsmd {
     const isAtFault = error instanceof FrameError && CLIENT_FAULTS.includes(error.code);
     if (isAtFault) status.clientBadRequest(client.nodeId, errorText(error), NO_BYTES);
     else status.log('debug', `client socket: ${errorText(error)}`, client.nodeId);
+  }
+
+  /** Out of descriptors is no reason to end: the clients there are go on. */
+  #tryOpenClient(): OpenedClient | DescriptorError {
+    try {
+      return openClient(this.#master.frames, {
+        frames: { frameBytesMax: this.#limits().messageBytesMax },
+      });
+    } catch (error) {
+      if (error instanceof DescriptorError) return error;
+      throw error;
+    }
   }
 
   async #onClientFrame(client: Client, body: Uint8Array): Promise<void> {

@@ -2,7 +2,15 @@
  * `decide`: the one place where a request becomes a refusal or an approval. Pure: it reads the state, changes
  * nothing but its own draft, and returns what to make durable and what to release afterwards.
  */
-import { type Facts, FormError, type Secp256k1 } from '@countersign/bitcoin';
+import {
+  equalBytes,
+  type Facts,
+  FormError,
+  type Secp256k1,
+  serializeNoWitness,
+  txid,
+  txidToHex,
+} from '@countersign/bitcoin';
 import type { MessageOf, Request, RequestName } from '@countersign/wire';
 import {
   checkFutureSecret,
@@ -96,7 +104,7 @@ const HANDLERS: Handlers = {
   hsmd_check_bip86_pubkey: checkBip86Pubkey,
   hsmd_sign_message: (_, request) => signMessage(request),
   hsmd_bip137_sign_message: signBip137,
-  hsmd_sign_invoice: (_, request) => signInvoice(request),
+  hsmd_sign_invoice: signInvoice,
   hsmd_sign_bolt12: (_, request) => signBolt12(request),
   hsmd_sign_bolt12_2: (_, request) => signBolt12Alias(request),
   hsmd_sign_option_will_fund_offer: signLease,
@@ -152,10 +160,26 @@ export function decide(input: DecisionInput, request: Request): Decision {
     const handler = HANDLERS[request.name] as ((ctx: Context, request: Request) => Release) | undefined;
     if (handler === undefined)
       malformed('the signer does not answer this request', { request: request.name });
+    requireSameTransaction(request);
     const release = handler(ctx, request);
     return { kind: 'approved', changes: draft.changes(), dependsOnState: draft.hasRead, release };
   } catch (error) {
     return { kind: 'refused', refusal: refusalOf(error, policy, client, request) };
+  }
+}
+
+/**
+ * A bitcoin_tx carries the transaction and a PSBT of it, and each is read for something. A scriptSig above all would
+ * change the txid that the peer's HTLC signatures commit to, and no signature of ours would notice.
+ */
+function requireSameTransaction(request: Request): void {
+  if (!('tx' in request)) return;
+  const { tx, psbt } = request.tx;
+  if (!equalBytes(serializeNoWitness(tx), serializeNoWitness(psbt.unsignedTx))) {
+    malformed('the transaction and its PSBT are not the same transaction', {
+      txid: txidToHex(txid(tx)),
+      txid_psbt: txidToHex(txid(psbt.unsignedTx)),
+    });
   }
 }
 

@@ -45,23 +45,25 @@ export class Memory implements StateReader {
     return versioned;
   }
 
-  /** Take over a decision's changes and return them as the journal stores them. */
+  /** Take over a decision's changes, all or none, and return them as the journal stores them. */
   apply(changes: readonly Change[]): readonly RecordChange[] {
-    return changes.map((change) => {
-      const key = recordKey(change.kind, change.id);
-      const before = this.read(change.kind, change.id)?.version ?? 0;
-      invariant(change.version === before + 1, 'a record changes by one version at a time', {
-        record: key,
-        version: change.version,
-        version_before: before,
-      });
-      this.#remember(key, { version: change.version, value: change.value });
-      return {
-        key,
-        version: change.version,
-        value: change.value === null ? null : encodeRecord(change.kind, change.value),
-      };
+    const encoded = changes.map((change) => this.#encode(change));
+    changes.forEach((change, i) => {
+      this.#remember(encoded[i]!.key, { version: change.version, value: change.value });
     });
+    return encoded;
+  }
+
+  #encode(change: Change): RecordChange {
+    const key = recordKey(change.kind, change.id);
+    const before = this.read(change.kind, change.id)?.version ?? 0;
+    invariant(change.version === before + 1, 'a record changes by one version at a time', {
+      record: key,
+      version: change.version,
+      version_before: before,
+    });
+    const value = change.value === null ? null : encodeRecord(change.kind, change.value);
+    return { key, version: change.version, value };
   }
 
   /** The journal answers for what is enqueued too, so any record may be dropped at any time. */

@@ -46,7 +46,18 @@ export function requireUnfrozenChannel(ctx: Context, ref: ChannelRef): OpenChann
   return channel;
 }
 
-/** The candidate funding that `outpoint` names, with the peer's funding key as the request gives it. */
+/**
+ * A splice on which no commitment of either side is known yet: setup_channel names the peer's old funding key even if
+ * it rotates keys (CLN issue 9499), so the first commitment settles which key it is.
+ */
+export function isUnsettledSplice(candidate: FundingCandidate): boolean {
+  return candidate.isSplice && candidate.issued.length === 0 && candidate.validated.length === 0;
+}
+
+/**
+ * The candidate funding that `outpoint` names, with the peer's funding key as the request gives it (null: the request
+ * names none). For a splice without commitments that key is taken over.
+ */
 export function requireCandidate(
   channel: OpenChannel,
   outpoint: OutPoint,
@@ -63,6 +74,7 @@ export function requireCandidate(
     counterpartyFundingKey !== null &&
     !equalBytes(candidate.counterpartyFundingKey, counterpartyFundingKey)
   ) {
+    if (isUnsettledSplice(candidate)) return { ...candidate, counterpartyFundingKey };
     refuse(inputMatchFunding, "the peer's funding key is not the one this funding was set up with", {
       given: toHex(counterpartyFundingKey),
       known: toHex(candidate.counterpartyFundingKey),
@@ -82,7 +94,7 @@ export function replaceCandidate(record: ChannelRecord, candidate: FundingCandid
 }
 
 /** HTLCs in all commitments of one record together; keeps it far below the journal's record limit. */
-const HTLC_RECORDS_MAX = 32_000;
+const HTLC_RECORDS_MAX = 16_000;
 
 /** Writes the record; refuses one that thousands of HTLCs in many variants have blown up. */
 export function saveChannel(ctx: Context, id: ChannelId, record: ChannelRecord): void {

@@ -10,8 +10,9 @@ export const COMMITMENT_NUMBER_MAX = 2 ** 48 - 1;
 export const CANDIDATES_MAX = 16;
 /** Different contents issued for one counterparty commitment number (rules, law 1 "Variants"). */
 export const VARIANTS_MAX = 8;
-/** BOLT 2: 483 HTLCs per side. */
-export const HTLCS_MAX = 966;
+/** BOLT 2: HTLCs that one side may have offered. */
+export const HTLCS_OFFERED_MAX = 483;
+export const HTLCS_MAX = 2 * HTLCS_OFFERED_MAX;
 /** Splice transactions signed and not yet locked. */
 export const SPLICES_MAX = 32;
 
@@ -83,6 +84,10 @@ export interface FundingCandidate {
   /** As sent; a splice puts a relative amount here, so it is no amount until law 2 has judged it. */
   readonly pushValue: bigint;
   readonly counterpartyFundingKey: Uint8Array;
+  /** Created by spending an earlier funding of this channel: it can confirm only with our signature on that spend. */
+  readonly isSplice: boolean;
+  /** First unrevoked holder commitment when it was set up. */
+  readonly setUpAtNumber: number;
   /** We signed a wallet input of the transaction that creates it. */
   readonly fundingSigned: boolean;
   /** Validated and unrevoked, by rising number; at most the current and the next. */
@@ -122,8 +127,10 @@ export interface ChannelRecord {
   readonly mutualCloseSigned: boolean;
   /** Lowest holder commitment number signed for broadcast; null when none was. */
   readonly holderSigned: number | null;
-  /** Splice transactions of which we signed the funding input (txids). */
+  /** Splice transactions of which we signed the funding input (txids), the oldest first. */
   readonly splicesSigned: readonly Uint8Array[];
+  /** We signed the terms of a lease of our funds to this peer: our outputs may lock longer. */
+  readonly leaseSigned: boolean;
   /** A rollback was proven: never again a commitment, a revocation or a force close. */
   readonly frozen: boolean;
   /** The node asked to forget the channel; the record stays. */

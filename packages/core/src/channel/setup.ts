@@ -2,15 +2,24 @@
  * setup_channel (31): the channel's parameters, once; later calls may only add a candidate funding (RBF of an
  * opening, a splice). The same (peer, dbid) means the same secrets, so its ratchet is never started again lightly.
  */
-import { equalBytes, equalOutPoints, type OutPoint, outPointToString, toHex } from '@countersign/bitcoin';
+import {
+  equalBytes,
+  equalOutPoints,
+  type OutPoint,
+  outPointToString,
+  toHex,
+  txidToHex,
+} from '@countersign/bitcoin';
 import { hasFeature, type MessageOf } from '@countersign/wire';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { rule } from '../policy/registry.ts';
 import { candidateExclusive, channelIdReuse } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } from '../records/channel.ts';
+import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { keyUse } from '../spending/rules.ts';
 import { channelId, clientChannel, saveChannel } from './lookup.ts';
 import {
   CANDIDATES_MAX,
@@ -39,24 +48,30 @@ type SetupRequest = MessageOf<'hsmd_setup_channel'>;
 export function setupChannel(ctx: Context, request: SetupRequest): Release {
   const ref = clientChannel(ctx);
   const id = channelId(ref);
-  requireBasepoints(ctx, request);
+  requirePeerKeys(ctx, ref, request);
   const setup = setupOf(request);
-  const candidate = candidateOf(request);
   const record = ctx.draft.get(channelRecords, id);
+  const candidate = candidateOf(ctx, request, record);
   const next =
     record?.setup == null
       ? firstSetup(ref, record, setup, candidate)
       : laterSetup(ctx, ref, id, record, record.setup, setup, candidate);
-  requireFreshOutpoint(ctx, id, candidate.outpoint);
-  saveChannel(ctx, id, next);
+  if (next !== record) {
+    requireFreshOutpoint(ctx, id, candidate.outpoint);
+    saveChannel(ctx, id, next);
+  }
   return { kind: 'reply', reply: { name: 'hsmd_setup_channel_reply' } };
 }
 
-function requireBasepoints(ctx: Context, request: SetupRequest): void {
+/** Points on the curve, and none of them ours: a commitment of the peer with our own keys would be one of ours. */
+function requirePeerKeys(ctx: Context, ref: ChannelRef, request: SetupRequest): void {
   const { revocation, payment, htlc, delayedPayment } = request.remoteBasepoints;
   const keys = { revocation, payment, htlc, delayedPayment, funding: request.remoteFundingPubkey };
+  const ours = [...Object.values(ctx.keys.basepoints(ref)), ctx.keys.fundingPublicKey(ref)];
   for (const [name, key] of Object.entries(keys)) {
     if (!ctx.secp.isPublicKey(key)) malformed('a key of the peer is no point on the curve', { key: name });
+    if (ours.some((own) => equalBytes(own, key)))
+      refuse(keyUse, 'a key of the peer is one of ours', { key: name });
   }
 }
 
@@ -84,16 +99,23 @@ function setupOf(request: SetupRequest): ChannelSetup {
   };
 }
 
-function candidateOf(request: SetupRequest): FundingCandidate {
+function candidateOf(ctx: Context, request: SetupRequest, record: ChannelRecord | null): FundingCandidate {
   return {
     outpoint: { txid: request.fundingTxid, vout: request.fundingTxout },
     valueSat: request.channelValue,
     pushValue: request.pushValue,
     counterpartyFundingKey: request.remoteFundingPubkey,
-    fundingSigned: false,
+    isSplice: record !== null && isPastOpening(record),
+    setUpAtNumber: record?.holderNextRevoke ?? 0,
+    fundingSigned: ctx.draft.get(signedTransactionRecords, txidToHex(request.fundingTxid)) !== null,
     validated: [],
     issued: [],
   };
+}
+
+/** A funding is locked, or a commitment beyond the first was signed or became current: later fundings are splices. */
+function isPastOpening(record: ChannelRecord): boolean {
+  return record.locked !== null || record.holderNextRevoke > 0 || record.counterpartyNextSign > 1;
 }
 
 function firstSetup(
@@ -118,31 +140,49 @@ function laterSetup(
   if (!sameParameters(known, setup)) return startAgain(ctx, ref, id, record, setup, candidate);
   const same = record.candidates.find((c) => equalOutPoints(c.outpoint, candidate.outpoint));
   if (same !== undefined) {
-    if (
-      same.valueSat === candidate.valueSat &&
-      equalBytes(same.counterpartyFundingKey, candidate.counterpartyFundingKey)
-    ) {
-      return record;
-    }
+    // The key of a splice is settled by its first commitment: CLN names the old one here even if the peer rotated it.
+    const isSameKey =
+      same.isSplice || equalBytes(same.counterpartyFundingKey, candidate.counterpartyFundingKey);
+    if (same.valueSat === candidate.valueSat && isSameKey) return record;
     refuse(channelIdReuse, 'this funding was set up with another value or key', {
       outpoint: outPointToString(candidate.outpoint),
       value_sat: candidate.valueSat,
       value_known_sat: same.valueSat,
     });
   }
-  if (record.candidates.length >= CANDIDATES_MAX) {
+  const kept = withRoom(record.candidates, record.splicesSigned);
+  if (kept.length >= CANDIDATES_MAX) {
     refuse(candidateExclusive, 'too many candidate fundings of one channel', {
       fundings: record.candidates.length,
       fundings_max: CANDIDATES_MAX,
     });
   }
-  return { ...record, candidates: [...record.candidates, candidate] };
+  return { ...record, forgotten: false, candidates: [...kept, candidate] };
 }
 
-/** What may never change: everything but the funding. CLN sends no shutdown scripts when it splices. */
+/** When full, splices that came to nothing (no commitment of either side, never signed) make room. */
+function withRoom(
+  candidates: readonly FundingCandidate[],
+  splicesSigned: readonly Uint8Array[],
+): readonly FundingCandidate[] {
+  if (candidates.length < CANDIDATES_MAX) return candidates;
+  return candidates.filter(
+    ({ isSplice, validated, issued, outpoint }) =>
+      !isSplice ||
+      validated.length > 0 ||
+      issued.length > 0 ||
+      splicesSigned.some((id) => equalBytes(id, outpoint.txid)),
+  );
+}
+
+/**
+ * What may never change: everything but the funding. CLN sends no shutdown scripts when it splices, and after a restart
+ * it sends its own where it sent none before: the first one stays.
+ */
 function sameParameters(a: ChannelSetup, b: ChannelSetup): boolean {
   const keys = ['revocation', 'payment', 'htlc', 'delayedPayment'] as const;
-  const scriptKept = (known: Uint8Array, given: Uint8Array) => given.length === 0 || equalBytes(known, given);
+  const scriptKept = (known: Uint8Array, given: Uint8Array) =>
+    given.length === 0 || known.length === 0 || equalBytes(known, given);
   return (
     a.isOutbound === b.isOutbound &&
     a.format === b.format &&
@@ -154,7 +194,10 @@ function sameParameters(a: ChannelSetup, b: ChannelSetup): boolean {
   );
 }
 
-/** Nothing left the signer that would make a second life of the same secrets dangerous. */
+/**
+ * Nothing left the signer that would make a second life of the same secrets dangerous. A commitment of ours that a new
+ * life would leave behind stays publishable, should its funding confirm, unless the node has forgotten the channel.
+ */
 function isUntouched(record: ChannelRecord): boolean {
   return (
     record.holderNextRevoke === 0 &&
@@ -164,7 +207,7 @@ function isUntouched(record: ChannelRecord): boolean {
     record.locked === null &&
     !record.frozen &&
     record.splicesSigned.length === 0 &&
-    record.candidates.every((c) => !c.fundingSigned && c.validated.every((v) => v.number === 0))
+    record.candidates.every((c) => !c.fundingSigned && (record.forgotten || c.validated.length === 0))
   );
 }
 
@@ -196,12 +239,15 @@ function startAgain(
   return { ...emptyChannel(ref.peerId, ref.dbid), setup, candidates: [candidate] };
 }
 
-/** An outpoint funds one channel: its keys come from (peer, dbid), so two would share nothing but the coin. */
+/**
+ * An outpoint is set up once, for one channel and one life of it: what was signed for it under other parameters, or
+ * before it was dropped, would be unknown to the ratchet and could never be revoked.
+ */
 function requireFreshOutpoint(ctx: Context, id: ChannelId, outpoint: OutPoint): void {
   const key = outPointToString(outpoint);
   const owner = ctx.draft.get(fundingRecords, key);
-  if (owner !== null && owner !== id) {
-    refuse(channelIdReuse, 'another channel has this funding', { outpoint: key, channel: owner });
+  if (owner !== null) {
+    refuse(channelIdReuse, 'this funding was set up before', { outpoint: key, channel: owner });
   }
-  if (owner === null) ctx.draft.put(fundingRecords, key, id);
+  ctx.draft.put(fundingRecords, key, id);
 }

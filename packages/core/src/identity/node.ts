@@ -5,6 +5,7 @@
 
 import { equalBytes, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { channelId, clientChannel, saveChannel } from '../channel/lookup.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import {
@@ -14,7 +15,9 @@ import {
   leaseDigest,
   lightningMessageDigest,
 } from '../keys/digests.ts';
+import type { NetworkName } from '../network.ts';
 import { requireLaws } from '../policy/in-force.ts';
+import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
@@ -74,8 +77,34 @@ export function signBip137(ctx: Context, request: MessageOf<'hsmd_bip137_sign_me
   return { kind: 'sign-bip137', digest: bip137Digest(request.msg), index: request.keyidx };
 }
 
-/** sign_invoice (8): BOLT 11. */
-export function signInvoice(request: MessageOf<'hsmd_sign_invoice'>): Release {
+/** BOLT 11: timestamp (7 words) and the payment hash that every invoice has (3 + 52 words). */
+const INVOICE_WORDS_MIN = 7 + 55;
+
+/** BOLT 11 prefixes: "ln" and the bech32 prefix of the chain (SLIP 173), then an amount. */
+const INVOICE_PREFIX: Readonly<Record<NetworkName, string>> = {
+  bitcoin: 'lnbc',
+  testnet: 'lntb',
+  testnet4: 'lntb',
+  signet: 'lntbs',
+  regtest: 'lnbcrt',
+};
+
+/**
+ * sign_invoice (8): BOLT 11. The hash is a single SHA-256 of what the node sends, so what it sends must be an invoice:
+ * 32 bytes with a free prefix could be the inner hash of a gossip message.
+ */
+export function signInvoice(ctx: Context, request: MessageOf<'hsmd_sign_invoice'>): Release {
+  const prefix = INVOICE_PREFIX[ctx.policy.network.name];
+  const hrp = new TextDecoder('latin1').decode(request.hrp);
+  if (!hrp.startsWith(prefix) || !/^(?:\d+[munp]?)?$/.test(hrp.slice(prefix.length))) {
+    malformed('not the human-readable part of an invoice on this network', {
+      prefix,
+      bytes: request.hrp.length,
+    });
+  }
+  if (request.u5bytes.length < INVOICE_WORDS_MIN) {
+    malformed('too short for an invoice', { words: request.u5bytes.length, words_min: INVOICE_WORDS_MIN });
+  }
   return { kind: 'sign-invoice', digest: bolt11Digest(request.hrp, request.u5bytes) };
 }
 
@@ -91,9 +120,16 @@ export function signBolt12Alias(request: MessageOf<'hsmd_sign_bolt12_2'>): Relea
   return { kind: 'sign-bolt12-alias', digest, info: request.info, publicTweak: request.publictweak };
 }
 
-/** sign_option_will_fund_offer (26): the terms of a lease, bound to the channel's funding key. */
+/**
+ * sign_option_will_fund_offer (26): the terms of a lease of our funds, bound to the funding key of the channel's opener.
+ * It comes before setup_channel; from then on our outputs in this channel may lock for as long as a lease runs.
+ */
 export function signLease(ctx: Context, request: MessageOf<'hsmd_sign_option_will_fund_offer'>): Release {
   requireLaws(ctx.policy, 'setup', 2);
+  const ref = clientChannel(ctx);
+  const id = channelId(ref);
+  const record = ctx.draft.get(channelRecords, id) ?? emptyChannel(ref.peerId, ref.dbid);
+  if (!record.leaseSigned) saveChannel(ctx, id, { ...record, leaseSigned: true });
   return {
     kind: 'sign-lease',
     digest: leaseDigest({

@@ -6,8 +6,10 @@ import {
   commitmentNumberFrom,
   equalBytes,
   isCommitmentForm,
+  type OutPoint,
   type Transaction,
   txid,
+  txidToHex,
 } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import {
@@ -17,7 +19,7 @@ import {
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
-import { SPLICES_MAX } from '../channel/record.ts';
+import { type ChannelRecord, type FundingCandidate, SPLICES_MAX } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
@@ -25,13 +27,13 @@ import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
 import { isClosing, signHolderCommitment, singleInput } from './holder.ts';
-import { candidateExclusive, holderNotRevoked, revokeNotClosed } from './rules.ts';
+import { candidateExclusive, holderNotRevoked, newCommitmentValid, revokeNotClosed } from './rules.ts';
 
 /** sign_commitment_tx (5): our own commitment for broadcast, or the agreed close again. */
 export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_commitment_tx'>): Release {
   const channel = requireUnfrozenChannel(ctx, { peerId: request.peerId, dbid: request.channelDbid });
   const { tx } = request.tx;
-  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  const candidate = requireFunding(channel, singleInput(tx), request.remoteFundingKey);
   if (isCommitmentForm(tx)) {
     const number = requireCommitmentNumber(request.commitNum);
     signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
@@ -50,7 +52,7 @@ export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_com
 export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutual_close_tx'>): Release {
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const { tx } = request.tx;
-  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  const candidate = requireFunding(channel, singleInput(tx), request.remoteFundingKey);
   if (isCommitmentForm(tx))
     signHolderCommitment(ctx, channel, candidate, tx, carriedNumber(ctx, channel, tx), txid(tx));
   else signClose(ctx, channel);
@@ -76,6 +78,45 @@ function signClose(ctx: Context, channel: OpenChannel): void {
   }
 }
 
+/** Signing a splice that the channel moved on without would give it a funding with no commitment of ours. */
+function requireCurrentOn(record: ChannelRecord, id: Uint8Array): void {
+  for (const { outpoint, setUpAtNumber, validated } of record.candidates) {
+    if (!equalBytes(outpoint.txid, id) || setUpAtNumber === record.holderNextRevoke) continue;
+    if (validated.some((c) => c.number >= record.holderNextRevoke)) continue;
+    refuse(
+      newCommitmentValid,
+      'the channel moved on without this splice: there is no current commitment on it',
+      {
+        splice: txidToHex(id),
+        first_unrevoked: record.holderNextRevoke,
+        first_unrevoked_at_setup: setUpAtNumber,
+      },
+    );
+  }
+}
+
+/**
+ * The funding a close, a splice or our own commitment spends. After a splice the node may still name the key the peer
+ * had before; what is signed is always the script of the key on record.
+ */
+function requireFunding(
+  channel: OpenChannel,
+  outpoint: OutPoint,
+  remoteFundingKey: Uint8Array,
+): FundingCandidate {
+  const candidate = requireCandidate(channel, outpoint, null);
+  return candidate.isSplice ? candidate : requireCandidate(channel, outpoint, remoteFundingKey);
+}
+
+/** When full, the oldest splice on which no commitment of ours depends makes room. */
+function withRoom({ splicesSigned, candidates }: ChannelRecord): readonly Uint8Array[] {
+  if (splicesSigned.length < SPLICES_MAX) return splicesSigned;
+  const isNeeded = (id: Uint8Array) =>
+    candidates.some((c) => c.validated.length > 0 && equalBytes(c.outpoint.txid, id));
+  const oldest = splicesSigned.findIndex((id) => !isNeeded(id));
+  return oldest < 0 ? splicesSigned : splicesSigned.toSpliced(oldest, 1);
+}
+
 /** sign_splice_tx (29): the input of a splice that spends the funding; other inputs are the wallet's business. */
 export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx'>): Release {
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
@@ -85,11 +126,7 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
   if (input === undefined) {
     malformed('the transaction has no such input', { input: request.inputIndex, inputs: tx.inputs.length });
   }
-  const candidate = requireCandidate(
-    channel,
-    { txid: input.txid, vout: input.vout },
-    request.remoteFundingKey,
-  );
+  const candidate = requireFunding(channel, { txid: input.txid, vout: input.vout }, request.remoteFundingKey);
   if (isCommitmentForm(tx, request.inputIndex)) {
     refuse(holderNotRevoked, 'a transaction in the form of a commitment is not a splice', {
       input: request.inputIndex,
@@ -98,15 +135,17 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
   }
   requireLaws(ctx.policy, 'onchain', 5);
   const id = txid(tx);
+  requireCurrentOn(record, id);
   if (!record.splicesSigned.some((known) => equalBytes(known, id))) {
     if (isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
-    if (record.splicesSigned.length >= SPLICES_MAX) {
+    const kept = withRoom(record);
+    if (kept.length >= SPLICES_MAX) {
       refuse(candidateExclusive, 'too many splices signed and none of them locked', {
-        splices: record.splicesSigned.length,
+        splices: kept.length,
         splices_max: SPLICES_MAX,
       });
     }
-    saveChannel(ctx, channel.id, { ...record, splicesSigned: [...record.splicesSigned, id] });
+    saveChannel(ctx, channel.id, { ...record, splicesSigned: [...kept, id] });
   }
   return {
     kind: 'sign-funding',

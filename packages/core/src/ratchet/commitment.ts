@@ -27,7 +27,7 @@ import {
   COMMITMENT_NUMBER_MAX,
   type CommitmentContent,
   type FundingCandidate,
-  HTLCS_MAX,
+  HTLCS_OFFERED_MAX,
   type HtlcRecord,
 } from '../channel/record.ts';
 import type { Context } from '../context.ts';
@@ -121,7 +121,7 @@ export interface JudgedCommitment {
 }
 
 /** How an HTLC of the node's list looks to the side that may publish the commitment. */
-function seenBy(broadcaster: Broadcaster, htlc: HtlcRecord): CommitmentHtlc {
+export function htlcSeenBy(broadcaster: Broadcaster, htlc: HtlcRecord): CommitmentHtlc {
   return {
     direction: htlc.offeredBy === broadcaster ? 'offered' : 'received',
     amountMsat: htlc.amountMsat,
@@ -154,6 +154,7 @@ function scriptParams(
 }
 
 function matchOutputs(
+  channel: OpenChannel,
   params: CommitmentScriptParams,
   tx: Transaction,
   htlcs: readonly CommitmentHtlc[],
@@ -161,6 +162,8 @@ function matchOutputs(
   const plain = matchCommitmentOutputs(tx, { ...params, htlcs });
   // A leased main output is the first that the plain scripts do not explain.
   if (plain.ok || plain.reason !== 'unrecognized-output') return plain;
+  // The side that did not open is the lessor: our own outputs lock longer only by a lease we signed.
+  if (!channel.setup.isOutbound && !channel.record.leaseSigned) return plain;
   const leaseCsvBlocks = findLease(params, tx.outputs[plain.outputIndex]!.script);
   return leaseCsvBlocks === null ? plain : matchCommitmentOutputs(tx, { ...params, htlcs, leaseCsvBlocks });
 }
@@ -175,6 +178,18 @@ const MISMATCH: Readonly<Record<CommitmentMismatch['reason'], string>> = {
   'missing-anchor': 'an anchor is missing',
   'unexpected-anchor': 'an anchor has no main output or HTLC beside it',
 };
+
+function requireHtlcCounts(htlcs: readonly HtlcRecord[]): void {
+  const holder = htlcs.filter((htlc) => htlc.offeredBy === 'holder').length;
+  const counterparty = htlcs.length - holder;
+  if (Math.max(holder, counterparty) > HTLCS_OFFERED_MAX) {
+    malformed('more HTLCs than one side can have offered (BOLT 2)', {
+      holder,
+      counterparty,
+      max: HTLCS_OFFERED_MAX,
+    });
+  }
+}
 
 /**
  * Judge the form of a commitment: every output is one that BOLT 3 gives this channel at this number, and every
@@ -194,13 +209,11 @@ export function judgeCommitment(
   },
 ): JudgedCommitment {
   requireCommitmentForm(ctx, channel, request.tx, request.number);
-  if (request.htlcs.length > HTLCS_MAX) {
-    malformed('more HTLCs than a channel can hold', { htlcs: request.htlcs.length, max: HTLCS_MAX });
-  }
+  requireHtlcCounts(request.htlcs);
   const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
-  const htlcs = request.htlcs.map((htlc) => seenBy(broadcaster, htlc));
+  const htlcs = request.htlcs.map((htlc) => htlcSeenBy(broadcaster, htlc));
   const params = scriptParams(ctx, channel, candidate, broadcaster, keys);
-  const match = matchOutputs(params, request.tx, htlcs);
+  const match = matchOutputs(channel, params, request.tx, htlcs);
   if (!match.ok) {
     const { ok: _, reason, ...facts } = match;
     refuse(unrecognizedOutputs, MISMATCH[reason], {

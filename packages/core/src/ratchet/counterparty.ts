@@ -24,6 +24,7 @@ import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { keyUse } from '../spending/rules.ts';
 import { fundingSighash, judgeCommitment, requireCommitmentNumber, sameContent } from './commitment.ts';
 import { isClosing, singleInput } from './holder.ts';
 import { htlcsFromWire } from './htlcs.ts';
@@ -40,6 +41,11 @@ export function signCounterpartyCommitment(
   const { tx } = request.tx;
   if (!ctx.secp.isPublicKey(request.remotePerCommit))
     malformed('the per-commitment point is no point on the curve');
+  if (equalBytes(request.remotePerCommit, ctx.keys.perCommitmentPoint(channel.ref, number))) {
+    refuse(keyUse, "the peer's per-commitment point is ours: this would be a commitment of our own", {
+      number,
+    });
+  }
   const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
   requireSignableNumber(channel.record, number);
   const points = requirePoint(channel.record, number, request.remotePerCommit);

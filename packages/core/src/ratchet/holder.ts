@@ -7,8 +7,11 @@ import {
   commitmentNumberFrom,
   countersignatoryHtlcHash,
   countersignatoryHtlcSighash,
+  equalBytes,
   equalOutPoints,
+  fundingScript,
   type OutPoint,
+  psbtWitnessScript,
   type Transaction,
   toHex,
   txidToHex,
@@ -16,6 +19,7 @@ import {
 import { type MessageOf, SIGHASH_ALL } from '@countersign/wire';
 import {
   clientChannel,
+  isUnsettledSplice,
   type OpenChannel,
   replaceCandidate,
   requireCandidate,
@@ -26,7 +30,7 @@ import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../ch
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
-import { refuse } from '../refusal.ts';
+import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import {
   fundingSighash,
@@ -70,7 +74,7 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
-  const candidate = requireCandidate(channel, singleInput(tx), null);
+  const candidate = requireValidatable(ctx, channel, request.tx);
   requireValidatableNumber(channel.record, number);
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);
   const judged = judgeCommitment(ctx, channel, candidate, 'holder', point, {
@@ -107,6 +111,29 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
       nextPerCommitmentPoint: ctx.keys.perCommitmentPoint(channel.ref, number + 1),
     },
   };
+}
+
+/** The candidate a commitment spends; a splice not settled yet takes the peer's key from the script it spends. */
+function requireValidatable(
+  ctx: Context,
+  channel: OpenChannel,
+  wire: MessageOf<'hsmd_validate_commitment_tx'>['tx'],
+): FundingCandidate {
+  const outpoint = singleInput(wire.tx);
+  const candidate = requireCandidate(channel, outpoint, null);
+  if (!isUnsettledSplice(candidate)) return candidate;
+  const witnessScript = psbtWitnessScript(wire.psbt, 0);
+  const key =
+    witnessScript === undefined ? null : peerKeyOf(witnessScript, ctx.keys.fundingPublicKey(channel.ref));
+  return key === null || !ctx.secp.isPublicKey(key) ? candidate : requireCandidate(channel, outpoint, key);
+}
+
+/** The other key of a 2-of-2 funding script of ours, or null when it is no such script. */
+function peerKeyOf(witnessScript: Uint8Array, ours: Uint8Array): Uint8Array | null {
+  const keys = [witnessScript.subarray(2, 35), witnessScript.subarray(36, 69)];
+  const theirs = keys.find((key) => !equalBytes(key, ours));
+  if (theirs === undefined || !equalBytes(fundingScript(ours, theirs), witnessScript)) return null;
+  return theirs;
 }
 
 /** Only the current commitment (again, or on a new candidate funding) and the next one can be validated. */
@@ -206,12 +233,22 @@ function requirePeerSignatures(
   });
 }
 
+/** Whether we signed the spend of an earlier funding that creates this candidate. */
+function isSplicedByUs(record: ChannelRecord, candidate: FundingCandidate): boolean {
+  return record.splicesSigned.some((id) => equalBytes(id, candidate.outpoint.txid));
+}
+
 /**
- * The candidates that could still become the funding and on which we hold a commitment: revoking while one of them
- * has no next commitment would leave nothing to publish there.
+ * The candidates on which we hold a commitment and which may still become the funding: to revoke without a successor
+ * there would leave nothing to publish. A splice that we never signed can't confirm. (One that we signed before any
+ * commitment on it, as CLN does, has nothing to lose by a revocation: that signature is for law 5 to judge.)
  */
 export function liveCandidates(record: ChannelRecord): readonly FundingCandidate[] {
-  return record.candidates.filter((candidate) => candidate.validated.length > 0);
+  return record.candidates.filter(
+    (candidate) =>
+      candidate.validated.length > 0 &&
+      (!candidate.isSplice || isSplicedByUs(record, candidate) || isLocked(record, candidate)),
+  );
 }
 
 /**
@@ -239,12 +276,15 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
   const live = liveCandidates(record);
   const behind = live.filter((candidate) => !candidate.validated.some((c) => c.number === number + 1));
   if (live.length === 0 || behind.length > 0) {
-    refuse(newCommitmentValid, 'the next commitment is not validated on every live funding', {
-      number,
-      next: number + 1,
-      fundings_live: live.length,
-      fundings_behind: behind.length,
-    });
+    const facts = { number, next: number + 1, fundings_live: live.length, fundings_behind: behind.length };
+    if (live.length > 0 && behind.every((candidate) => candidate.isSplice)) {
+      refuseForNow(
+        newCommitmentValid,
+        'a splice we signed is pending and the next commitment is not validated on it; its lock, or that of another funding, ends this',
+        facts,
+      );
+    }
+    refuse(newCommitmentValid, 'the next commitment is not validated on every live funding', facts);
   }
   saveChannel(ctx, channel.id, {
     ...record,

@@ -86,6 +86,8 @@ const candidate: Codec<FundingCandidate> = struct({
   valueSat: satoshis,
   pushValue,
   counterpartyFundingKey: key33,
+  isSplice: bool,
+  setUpAtNumber: commitmentNumber,
   fundingSigned: bool,
   validated: list(validated, 2),
   issued: list(issued, 2 * VARIANTS_MAX),
@@ -105,6 +107,7 @@ const channel: Codec<ChannelRecord> = struct({
   mutualCloseSigned: bool,
   holderSigned: nullable(commitmentNumber),
   splicesSigned: list(hash32, SPLICES_MAX),
+  leaseSigned: bool,
   frozen: bool,
   forgotten: bool,
 });
@@ -151,6 +154,7 @@ export function emptyChannel(peerId: Uint8Array, dbid: bigint): ChannelRecord {
     mutualCloseSigned: false,
     holderSigned: null,
     splicesSigned: [],
+    leaseSigned: false,
     frozen: false,
     forgotten: false,
   };

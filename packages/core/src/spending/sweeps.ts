@@ -3,23 +3,42 @@
  * commitment, and penalties. Each signs one input with the one key that output is for.
  */
 import {
+  buildHtlcTransaction,
+  derivePublicKey,
   equalBytes,
+  type HtlcTransaction,
+  htlcOutput,
+  htlcScripts,
+  OP,
+  parseScript,
   psbtSpentOutput,
   segwitV0Sighash,
+  serializeNoWitness,
   type Transaction,
   txidToHex,
 } from '@countersign/bitcoin';
 import { type MessageOf, SIGHASH_ALL, SIGHASH_SINGLE_ANYONECANPAY } from '@countersign/wire';
-import { clientChannel, requireChannel, requireUnfrozenChannel } from '../channel/lookup.ts';
+import {
+  clientChannel,
+  type OpenChannel,
+  requireChannel,
+  requireUnfrozenChannel,
+} from '../channel/lookup.ts';
+import type { CommitmentContent } from '../channel/record.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
-import { requireCommitmentNumber } from '../ratchet/commitment.ts';
+import {
+  type Broadcaster,
+  commitmentKeys,
+  htlcSeenBy,
+  requireCommitmentNumber,
+} from '../ratchet/commitment.ts';
 import { singleInput } from '../ratchet/holder.ts';
 import { holderNotRevoked } from '../ratchet/rules.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
-import { htlcBelongs, sighashRule } from './rules.ts';
+import { htlcBelongs, keyUse, sighashRule } from './rules.ts';
 
 /** bitcoin_tx of the hsmd wire: the transaction, and a PSBT with what its inputs spend. */
 type WireTx = MessageOf<'hsmd_sign_penalty_to_us'>['tx'];
@@ -102,6 +121,7 @@ export function signRemoteHtlcToUs(
   requireFirstInput(request.tx.tx, input);
   if (!ctx.secp.isPublicKey(request.remotePerCommitmentPoint))
     malformed('the point is no point on the curve');
+  requireOurHtlcScript(ctx, channel, request.wscript, request.remotePerCommitmentPoint);
   const sighashType = request.optionAnchorOutputs ? SIGHASH_SINGLE_ANYONECANPAY : SIGHASH_ALL;
   if (request.optionAnchorOutputs) requireSingleOutput(request.tx.tx);
   return {
@@ -113,12 +133,32 @@ export function signRemoteHtlcToUs(
   };
 }
 
+/**
+ * An HTLC script of a commitment of the peer has our key where BOLT 3 has remote_htlcpubkey: the one before OP_SWAP.
+ * Elsewhere, and for a point of our own, this key would sign second-level transactions of our own commitments.
+ */
+function requireOurHtlcScript(
+  ctx: Context,
+  channel: ChannelRef,
+  witnessScript: Uint8Array,
+  perCommitmentPoint: Uint8Array,
+): void {
+  const ours = derivePublicKey(ctx.secp, ctx.keys.basepoints(channel).htlc, perCommitmentPoint);
+  const elements = parseScript(witnessScript);
+  const swap = elements.findIndex(({ opcode }) => opcode === OP.OP_SWAP);
+  const key = swap > 0 ? elements[swap - 1]?.data : undefined;
+  if (key === undefined || !equalBytes(key, ours)) {
+    refuse(keyUse, 'the script is none of an HTLC of the peer that our HTLC key may claim', {
+      script_bytes: witnessScript.length,
+    });
+  }
+}
+
 /** sign_remote_htlc_tx (20): our signature on a second-level transaction of a commitment of the peer. */
 export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_remote_htlc_tx'>): Release {
   requireLaws(ctx.policy, 'htlc', 2, 5);
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
-  const { tx } = request.tx;
-  const spends = singleInput(tx);
+  const spends = singleInput(request.tx.tx);
   const issued = channel.record.candidates
     .flatMap((candidate) => candidate.issued)
     .find((commitment) => equalBytes(commitment.txid, spends.txid));
@@ -130,12 +170,12 @@ export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_rem
     });
   }
   const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
-  requireSingleOutput(tx);
+  const htlcTx = requireHtlcTransaction(ctx, channel, 'counterparty', point.point, issued, request);
   return {
     kind: 'sign-htlc',
     channel: channel.ref,
-    perCommitmentPoint: request.remotePerCommitPoint,
-    sighash: onlyInputSighash(request.tx, request.wscript, sighashType),
+    perCommitmentPoint: point.point,
+    sighash: htlcSighash(htlcTx, sighashType),
     sighashType,
   };
 }
@@ -154,29 +194,70 @@ export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_
     });
   }
   const spends = singleInput(request.tx.tx);
-  const isKnown = record.candidates.some((candidate) =>
-    candidate.validated.some((c) => c.number === number && equalBytes(c.txid, spends.txid)),
-  );
-  if (!isKnown) {
+  const validated = record.candidates
+    .flatMap((candidate) => candidate.validated)
+    .find((c) => c.number === number && equalBytes(c.txid, spends.txid));
+  if (validated === undefined) {
     refuse(
       htlcBelongs,
       'the transaction does not spend the commitment that was validated under this number',
-      {
-        number,
-        spends: txidToHex(spends.txid),
-      },
+      { number, spends: txidToHex(spends.txid) },
     );
   }
   const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
-  requireSingleOutput(request.tx.tx);
+  const point = ctx.keys.perCommitmentPoint(channel.ref, number);
+  const htlcTx = requireHtlcTransaction(ctx, channel, 'holder', point, validated, request);
   return {
     kind: 'sign-htlc',
     channel: channel.ref,
-    perCommitmentPoint: ctx.keys.perCommitmentPoint(channel.ref, number),
-    sighash: onlyInputSighash(request.tx, request.wscript, sighashType),
+    perCommitmentPoint: point,
+    sighash: htlcSighash(htlcTx, sighashType),
     sighashType,
   };
 }
+
+/**
+ * The second-level transaction of the HTLC whose script the request names, rebuilt from the commitment on record. The
+ * request's must be the same: any other output would leave the channel without the delay and the revocation path.
+ */
+function requireHtlcTransaction(
+  ctx: Context,
+  channel: OpenChannel,
+  broadcaster: Broadcaster,
+  perCommitmentPoint: Uint8Array,
+  commitment: CommitmentContent,
+  request: { readonly tx: WireTx; readonly wscript: Uint8Array },
+): HtlcTransaction {
+  const { setup } = channel;
+  const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
+  const scripts = htlcScripts(keys, setup.format);
+  const outputIndex = request.tx.tx.inputs[0]!.vout;
+  const params = {
+    format: setup.format,
+    feeratePerKw: commitment.feeratePerKw,
+    toSelfDelayBlocks:
+      broadcaster === 'holder' ? setup.holderToSelfDelayBlocks : setup.counterpartyToSelfDelayBlocks,
+    keys,
+    commitmentTxid: commitment.txid,
+  };
+  const asked = serializeNoWitness(request.tx.tx);
+  for (const [htlcIndex, record] of commitment.htlcs.entries()) {
+    const htlc = htlcSeenBy(broadcaster, record);
+    const { witnessScript } = htlcOutput(scripts, htlc, htlcIndex);
+    if (!equalBytes(witnessScript, request.wscript)) continue;
+    // HTLCs equal in script may differ in amount, and then in their transactions.
+    const built = buildHtlcTransaction(params, { outputIndex, htlcIndex, htlc, witnessScript });
+    if (equalBytes(serializeNoWitness(built.transaction), asked)) return built;
+  }
+  refuse(htlcBelongs, 'this is not the transaction BOLT 3 gives an HTLC of that commitment', {
+    commitment: txidToHex(commitment.txid),
+    output: outputIndex,
+    htlcs: commitment.htlcs.length,
+  });
+}
+
+const htlcSighash = (tx: HtlcTransaction, sighashType: number): Uint8Array =>
+  segwitV0Sighash(tx.transaction, 0, tx.spent.witnessScript, tx.spentSat, sighashType);
 
 function htlcSighashType(format: string, optionAnchorOutputs: boolean): number {
   if (optionAnchorOutputs !== (format === 'anchors_zero_fee_htlc')) {

@@ -31,6 +31,7 @@ import {
   taprootOutputKey,
   toRemoteAnchoredScript,
   txid,
+  txidToHex,
 } from '@countersign/bitcoin';
 import type { HsmUtxo, MessageOf } from '@countersign/wire';
 import { requireChannel, saveChannel } from '../channel/lookup.ts';
@@ -38,12 +39,13 @@ import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
+import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { PsbtKey, Release } from '../release.ts';
 import { keyUse, sighashRule } from './rules.ts';
 
 /** Wallet inputs of one request. */
-export const UTXOS_MAX = 4096;
+export const UTXOS_MAX = 1024;
 
 /** An input we own: its key, and what the signature hash needs. */
 interface OwnedInput {
@@ -59,7 +61,7 @@ interface OwnedInput {
 export function signWithdrawal(ctx: Context, request: MessageOf<'hsmd_sign_withdrawal'>): Release {
   requireLaws(ctx.policy, 'onchain', 5);
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  markFundingSigned(ctx, psbt);
+  if (owned.length > 0) markFundingSigned(ctx, psbt);
   return release(psbt, owned, 'hsmd_sign_withdrawal_reply');
 }
 
@@ -203,13 +205,14 @@ function release(
   owned: readonly OwnedInput[],
   reply: Extract<Release, { kind: 'sign-psbt' }>['reply'],
 ): Release {
-  const tx = psbt.unsignedTx;
-  const segwit = segwitV0Midstate(tx);
+  const segwit = segwitV0Midstate(psbt.unsignedTx);
+  const needsTaproot = owned.some((input) => input.scriptCode === null);
+  const taproot = needsTaproot ? taprootMidstate(psbt.unsignedTx, allSpent(psbt, owned)) : null;
   const signatures = owned.map((input) => {
     requireWholeTransaction(psbt, input);
     const sighash =
       input.scriptCode === null
-        ? taprootKeySighash(taprootMidstate(tx, allSpent(psbt, owned)), input.index)
+        ? taprootKeySighash(taproot!, input.index)
         : segwitV0Sighash(segwit, input.index, input.scriptCode, input.spent.value, SIGHASH.ALL);
     return { input: input.index, key: input.key, publicKey: input.publicKey, sighash };
   });
@@ -218,8 +221,9 @@ function release(
 
 /** BIP 341 signs what every input spends, so the PSBT must tell it of all of them. */
 function allSpent(psbt: Psbt, owned: readonly OwnedInput[]): readonly TxOutput[] {
+  const known = new Map(owned.map((input) => [input.index, input.spent]));
   return psbt.unsignedTx.inputs.map((_, index) => {
-    const spent = owned.find((input) => input.index === index)?.spent ?? psbtSpentOutput(psbt, index);
+    const spent = known.get(index) ?? psbtSpentOutput(psbt, index);
     return spent ?? malformed('a taproot signature needs to know what every input spends', { input: index });
   });
 }
@@ -227,6 +231,8 @@ function allSpent(psbt: Psbt, owned: readonly OwnedInput[]): readonly TxOutput[]
 /** Remember that the transaction creating a channel's funding carries our signature: its ratchet is in use. */
 function markFundingSigned(ctx: Context, psbt: Psbt): void {
   const id = txid(psbt.unsignedTx);
+  const key = txidToHex(id);
+  if (ctx.draft.get(signedTransactionRecords, key) === null) ctx.draft.put(signedTransactionRecords, key, {});
   psbt.unsignedTx.outputs.forEach((_, vout) => {
     const outpoint: OutPoint = { txid: id, vout };
     const channelId = ctx.draft.get(fundingRecords, outPointToString(outpoint));
