@@ -10,7 +10,7 @@ import {
   endAll,
   type HsmdUnderTest,
   isServing,
-  type Link,
+  Link,
   networkDirectory,
   PEER,
   POINT,
@@ -301,6 +301,31 @@ describe('clients come and go', () => {
     for (const half of halves) half.close();
     expect(await isAnswered(good)).toBe(true);
     expect(hsmd.logged('broken')).toEqual([]);
+  });
+});
+
+describe('when descriptors run out', () => {
+  it('a new client is refused, and the others go on', async () => {
+    const hsmd = await serving({ prefix: ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'] });
+    const clients: Link[] = [];
+    let refused: Reply | 'closed' | undefined;
+    while (refused === undefined && clients.length < 100) {
+      const dbid = BigInt(clients.length + 1);
+      const request = { name: 'hsmd_client_hsmfd', id: PEER, dbid, permissions: ALL_BITS } as const;
+      const reply = await hsmd.master.ask(request);
+      if (reply !== 'closed' && reply.name === 'hsmd_client_hsmfd_reply') {
+        clients.push(new Link(await hsmd.master.receiveDescriptor()));
+      } else {
+        refused = reply;
+      }
+    }
+    expect(clients.length).toBeGreaterThan(5);
+    expect(refusalOf(refused!).message).toMatch(/EMFILE/);
+    expect(await isServing(hsmd)).toBe(true);
+    for (const client of clients) expect(await isAnswered(client)).toBe(true);
+    for (const client of clients.slice(0, 4)) client.close();
+    await sleep(50);
+    expect(await isAnswered(await hsmd.openClient(1_000n))).toBe(true);
   });
 });
 

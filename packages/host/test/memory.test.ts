@@ -75,6 +75,17 @@ describe('the memory', () => {
     }),
   );
 
+  it('takes all changes of a decision or none', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const memory = new Memory(journal);
+      expect(() => memory.apply([owned('a:0', 1, CHANNEL), owned('b:0', 2, CHANNEL)])).toThrow(
+        InvariantError,
+      );
+      expect(memory.read(fundingRecords, 'a:0')).toBeUndefined();
+      await journal.close();
+    }));
+
   it('goes on counting after a removal', () =>
     inDirectory(async (directory) => {
       const journal = openStore(directory);
