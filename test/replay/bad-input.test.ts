@@ -118,12 +118,13 @@ describe('a client without permission', () => {
 });
 
 describe('a frame', () => {
-  it('longer than the limit ends its client before its bytes are taken', async () => {
+  it('longer than the limit is refused before its bytes are taken, and ends its client', async () => {
     for (const length of [MESSAGE_BYTES_MAX + 1, 0x7fffffff, 0xffffffff]) {
       const client = await warm.openClient(ALL_CLIENT_BITS);
       const header = new Uint8Array(4);
       new DataView(header.buffer).setUint32(0, length);
       await client.sendRaw(header);
+      expect(refusalOf(await client.receive()).tag).toBe('policy-generic-error');
       expect((await client.receive()).kind).toBe('closed');
       client.close();
     }

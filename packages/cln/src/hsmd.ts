@@ -83,6 +83,7 @@ export class Hsmd {
   run(): void {
     this.#options.master.start({
       frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
+      oversized: (bytes) => this.#onOversized(this.#master, bytes),
       closed: (end) => {
         if (end.how === 'failed') {
           this.#options.status.log('broken', `master socket: ${errorText(end.error)}`);
@@ -231,6 +232,7 @@ export class Hsmd {
     replaced?.frames.destroy();
     frames.start({
       frame: (body) => this.#guard(() => this.#onClientFrame(client, body)),
+      oversized: (bytes) => this.#onOversized(client, bytes),
       closed: (end) => {
         if (end.how === 'failed') this.#onClientFailed(client, end.error);
         if (this.#clients.get(key) !== client) return;
@@ -239,6 +241,18 @@ export class Hsmd {
       },
     });
     await passed;
+  }
+
+  /** A request larger than any this signer takes: refused like a malformed one, its bytes are dropped as they come. */
+  #onOversized(client: Client, announcedBytes: number): void {
+    const facts = { message_bytes: announcedBytes, max_bytes: this.#limits().messageBytesMax };
+    const refusal = malformedRefusal(
+      'unknown',
+      null,
+      'the request is larger than message_bytes_max in countersign.toml allows',
+      facts,
+    );
+    this.#badRequest(client, NO_BYTES, refusal);
   }
 
   /** Frames beyond the limits are the client's fault; an end in the middle of one is that of a daemon killed. */

@@ -104,10 +104,11 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   }
   const { network } = judged;
   const policy = policyFor(config, network);
-  const secret = await openSecret(input);
+  const isNewNode = await createSecretIfNone(input);
+  const secret = await openSecret(init);
   const ring = ringOf(secret, init, network, secp);
   secret.seed.wipe();
-  const journal = open(input, 'open-or-create');
+  const journal = isNewNode ? open(input, 'create') : openOrBegin(input);
   try {
     await bindStore(journal, ring, policy);
   } catch (error) {
@@ -120,14 +121,18 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   return { ok: true, reply: initReply(ring, secret, preinit, protocolVersion), signer, journal, ring };
 }
 
-async function openSecret(input: StartInput): Promise<HsmSecret> {
-  const { init, randomBytes, log } = input;
-  const passphrase = init.tlvs.hsmPassphrase;
+/** As CLN: a node without a secret gets one. True when it did. */
+async function createSecretIfNone(input: StartInput): Promise<boolean> {
   if (!existsSync(SECRET_FILE)) await refuseLostSecret(input);
-  if (createSecretFile(randomBytes, passphrase)) log('unusual', 'HSM: created new hsm_secret file');
+  const isCreated = createSecretFile(input.randomBytes, input.init.tlvs.hsmPassphrase);
+  if (isCreated) input.log('unusual', 'HSM: created new hsm_secret file');
+  return isCreated;
+}
+
+async function openSecret(init: Init): Promise<HsmSecret> {
   const bytes = readSecretFile();
   try {
-    return await openHsmSecret(bytes, passphrase);
+    return await openHsmSecret(bytes, init.tlvs.hsmPassphrase);
   } finally {
     bytes.fill(0);
   }
@@ -146,6 +151,21 @@ async function refuseLostSecret(input: StartInput): Promise<void> {
     'hsm-secret-file',
     `${SECRET_FILE} is missing, but ${directory} holds the state of a node: restore ${SECRET_FILE} from its backup, or give a new node another state_directory`,
   );
+}
+
+/** No state beside a secret that was there before: right for a node that moves here, the loss of the ratchet else. */
+function openOrBegin(input: StartInput): Journal {
+  try {
+    return open(input, 'open');
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'store-missing') throw error;
+  }
+  const directory = resolve(input.config.stateDirectory);
+  input.log(
+    'unusual',
+    `countersign: no state in ${directory}, beginning a new one: channels opened before now are unknown and will be refused`,
+  );
+  return open(input, 'create');
 }
 
 function open({ config, randomBytes, monotonicMs }: StartInput, mode: OpenMode): Journal {

@@ -98,7 +98,7 @@ describe('a bad request of a client', () => {
     expect(toHex(hsmd.written('status'))).not.toContain(toHex(secret));
   });
 
-  it('longer than the limit is not read; lightningd learns why the socket closed', async () => {
+  it('longer than the limit is refused at its header; lightningd learns why the socket closed', async () => {
     const hsmd = await serving();
     const good = await hsmd.openClient(2n);
     for (const [i, length] of [4 * 1024 * 1024 + 1, 0x7fffffff, 0xffffffff].entries()) {
@@ -106,10 +106,11 @@ describe('a bad request of a client', () => {
       const header = new Uint8Array(4);
       new DataView(header.buffer).setUint32(0, length);
       await bad.sendRaw(header);
+      expect(refusalOf(await bad.reply()).message).toMatch(/larger than message_bytes_max/);
       expect(await bad.receive()).toBe('closed');
       await hsmd.waitForStatus(() => hsmd.statusNamed('hsmstatus_client_bad_request').length === i + 1);
       expect(hsmd.statusNamed('hsmstatus_client_bad_request')[i]!.description).toBe(
-        `a frame longer than the limit was announced [announced_bytes=${length} limit_bytes=4194304]`,
+        `policy-generic-error: the request is larger than message_bytes_max in countersign.toml allows [message_bytes=${length} max_bytes=4194304]`,
       );
     }
     expect(await isAnswered(good)).toBe(true);
@@ -147,13 +148,16 @@ describe('a bad request of lightningd', () => {
     expect(hsmd.logged('broken')).toEqual([expect.stringMatching(/^refused /)]);
   });
 
-  it('longer than the limit ends the process, and lightningd learns why', async () => {
+  it('longer than the limit is refused, its bytes are dropped, and the process lives', async () => {
     const hsmd = await serving();
-    await hsmd.master.sendRaw(Uint8Array.of(0x10, 0, 0, 0));
-    expect(await hsmd.ended).toMatchObject({ code: 2 });
-    expect(hsmd.logged('broken')).toEqual([
-      'master socket: a frame longer than the limit was announced [announced_bytes=268435456 limit_bytes=4194304]',
-    ]);
+    const length = 5 * 1024 * 1024;
+    const request = new Uint8Array(4 + length);
+    new DataView(request.buffer).setUint32(0, length);
+    await hsmd.master.sendRaw(request);
+    expect(refusalOf(await hsmd.master.reply()).message).toMatch(
+      /larger than message_bytes_max .*message_bytes=5242880 max_bytes=4194304/,
+    );
+    expect(await isServing(hsmd)).toBe(true);
   });
 });
 

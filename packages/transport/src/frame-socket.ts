@@ -33,6 +33,11 @@ export type ConnectionEnd =
 export interface FrameHandler {
   /** One request. The returned promise settles when it has been answered; a rejection ends the connection. */
   frame(body: Uint8Array): void | Promise<void>;
+  /**
+   * A frame beyond the limit was announced: its bytes will be dropped, and it can be answered. Without this handler the
+   * connection is given up (`frame-too-large`).
+   */
+  oversized?(announcedBytes: number): void;
   /** The peer will send nothing more; requests under way may still be answered. */
   hungUp?(): void;
   /** Called once, last, when the descriptor is closed. After a hang-up every request has settled by then. */
@@ -115,6 +120,9 @@ export class FrameSocket {
   start(handler: FrameHandler): void {
     if (this.#handler !== undefined) throw new TypeError('the frame socket is already started');
     this.#handler = handler;
+    if (handler.oversized !== undefined) {
+      this.#decoder.skipOversized((announcedBytes) => handler.oversized?.(announcedBytes));
+    }
     if (this.#state === 'closed') {
       handler.closed(this.#end ?? { how: 'closed' });
       return;

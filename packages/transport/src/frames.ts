@@ -31,9 +31,20 @@ export class FrameDecoder {
   #partialLength = 0;
   /** Length of the body under way; undefined while its header is incomplete. */
   #bodyLength: number | undefined;
+  #onOversized: ((announcedBytes: number) => void) | undefined;
+  /** What is still to come, and to be dropped, of a frame beyond the limit. */
+  #skipBytes = 0;
 
   constructor(options: FrameDecoderOptions = {}) {
     this.frameBytesMax = options.frameBytesMax ?? FRAME_BYTES_MAX_DEFAULT;
+  }
+
+  /**
+   * Report a frame beyond the limit when it is announced and drop its bytes as they arrive, instead of dying of it: the
+   * stream stays in step, and whoever sent it can be answered.
+   */
+  skipOversized(report: (announcedBytes: number) => void): void {
+    this.#onOversized = report;
   }
 
   /** Bytes received that belong to no body taken yet. */
@@ -62,10 +73,16 @@ export class FrameDecoder {
 
   /** The next whole body, or undefined until more is pushed. Throws `FrameError` on a length above the limit. */
   next(): Uint8Array | undefined {
+    if (!this.#skip()) return undefined;
     if (this.#bodyLength === undefined) {
       const header = this.#collect(FRAME_HEADER_BYTES);
       if (header === undefined) return undefined;
       const length = ((header[0]! << 24) | (header[1]! << 16) | (header[2]! << 8) | header[3]!) >>> 0;
+      if (length > this.frameBytesMax && this.#onOversized !== undefined) {
+        this.#skipBytes = length;
+        this.#onOversized(length);
+        return this.next();
+      }
       if (length > this.frameBytesMax) {
         throw new FrameError('frame-too-large', 'a frame longer than the limit was announced', {
           announced_bytes: length,
@@ -79,9 +96,17 @@ export class FrameDecoder {
     return body;
   }
 
+  /** Drops what has come of an oversized frame; false while more of it is to come. */
+  #skip(): boolean {
+    const count = Math.min(this.#skipBytes, this.#chunk.length - this.#at);
+    this.#skipBytes -= count;
+    this.#advance(this.#at + count);
+    return this.#skipBytes === 0;
+  }
+
   /** Call at the end of the stream, with every frame taken: throws `FrameError` when it ended inside one. */
   end(): void {
-    if (this.pendingBytes !== 0) {
+    if (this.pendingBytes !== 0 || this.#skipBytes > 0) {
       throw new FrameError('frame-truncated', 'the stream ended inside a frame', {
         pending_bytes: this.pendingBytes,
       });

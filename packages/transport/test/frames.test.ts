@@ -30,6 +30,34 @@ function codeOf(run: () => unknown): string {
 const bodies = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 });
 
 describe('FrameDecoder', () => {
+  it('drops frames beyond the limit and stays in step, for every chunking, when told to', () => {
+    const LIMIT = 100;
+    fc.assert(
+      fc.property(bodies, fc.array(fc.nat(), { maxLength: 40 }), (sent, cuts) => {
+        const decoder = new FrameDecoder({ frameBytesMax: LIMIT });
+        const events: number[] = [];
+        decoder.skipOversized((announcedBytes) => events.push(announcedBytes));
+        for (const chunk of cut(join(sent.map((body) => encodeFrame(body))), cuts)) {
+          decoder.push(chunk);
+          for (const body of takeAll(decoder)) events.push(body.length);
+        }
+        decoder.end();
+        expect(events).toEqual(sent.map((body) => body.length));
+      }),
+    );
+  });
+
+  it('holds nothing of a frame it drops, and knows a stream that ends inside one', () => {
+    const decoder = new FrameDecoder({ frameBytesMax: 10 });
+    const announced: number[] = [];
+    decoder.skipOversized((bytes) => announced.push(bytes));
+    decoder.push(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1, 2, 3));
+    expect(decoder.next()).toBeUndefined();
+    expect(announced).toEqual([0xffff_ffff]);
+    expect(decoder.pendingBytes).toBe(0);
+    expect(codeOf(() => decoder.end())).toBe('frame-truncated');
+  });
+
   it('gives the same bodies for every chunking', () => {
     fc.assert(
       fc.property(bodies, fc.array(fc.nat(), { maxLength: 40 }), (sent, cuts) => {
