@@ -1,7 +1,7 @@
 /**
  * setup_channel: parameters once, candidate fundings later, and no second life of the same secrets (attack A11).
  */
-import { outPointToString, toHex } from '@countersign/bitcoin';
+import { outPointToString, toHex, txid } from '@countersign/bitcoin';
 import { channelRecords, formerChannelRecords, releasePerCommitmentSecret } from '@countersign/core';
 import type { MessageOf } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { CANDIDATES_MAX } from '../src/channel/record.ts';
 import { ChannelModel, htlc } from './channel-model.ts';
 import { adding, FORMATS, OpenChannel } from './open-channel.ts';
 import { bytesOf, secp, TestSigner } from './test-signer.ts';
+import { anchorspend, fundingInput, htlcTxMingle, withdrawal } from './wallet-model.ts';
 
 type Setup = MessageOf<'hsmd_setup_channel'>;
 
@@ -44,6 +45,21 @@ describe('policy-channel-safe-type', () => {
     const { channel, request } = ask(channelType);
     channel.ask(request);
   });
+});
+
+describe('policy-key-use, setup_channel', () => {
+  it.each(['revocation', 'payment', 'htlc', 'delayedPayment'] as const)(
+    'policy-key-use: trips on a key of ours as the %s basepoint of the peer',
+    (name) => {
+      const channel = new OpenChannel();
+      const setup = channel.model.setup();
+      for (const key of [...Object.values(channel.model.holder), channel.model.holderFundingKey]) {
+        const remoteBasepoints = { ...setup.remoteBasepoints, [name]: key };
+        expect(channel.tagOf({ ...setup, remoteBasepoints })).toBe('policy-key-use');
+        expect(channel.tagOf({ ...setup, remoteFundingPubkey: key })).toBe('policy-key-use');
+      }
+    },
+  );
 });
 
 describe('setup_channel', () => {
@@ -150,6 +166,7 @@ describe('policy-channel-original-channel-id-reuse', () => {
 
   /** What makes a channel used, each alone. */
   const used: Readonly<Record<string, (channel: OpenChannel) => void>> = {
+    'its commitment 0 validated': () => {},
     'its commitment 1 validated': (channel) => void channel.ask(channel.model.validate(1)),
     "the peer's commitment 1 signed": (channel) => void channel.ask(channel.model.signRemote(1)),
     'its commitment 0 signed for broadcast': (channel) => void channel.ask(channel.model.signCommitment(0)),
@@ -213,12 +230,13 @@ describe('policy-channel-original-channel-id-reuse', () => {
   });
 
   it.each(FORMATS)(
-    'policy-channel-original-channel-id-reuse: passes while nothing went beyond commitment 0, %s',
+    'policy-channel-original-channel-id-reuse: passes while no commitment of ours is validated, %s',
     (format) => {
       // CLN uses the number of a failed opening again.
       const signer = new TestSigner();
-      const first = new OpenChannel({ format }, signer).open();
-      first.ask(first.model.validate(0));
+      const first = new OpenChannel({ format }, signer);
+      first.ask(first.model.setup());
+      first.ask(first.model.signRemote(0));
       const second = new OpenChannel({ format, isOutbound: false, valueSat: 2_000_000n }, signer);
       second.open();
       second.update(second.balances);
@@ -231,6 +249,62 @@ describe('policy-channel-original-channel-id-reuse', () => {
     },
   );
 
+  it('policy-channel-original-channel-id-reuse: passes once the node forgot what it never funded', () => {
+    const signer = new TestSigner();
+    const first = new OpenChannel({}, signer).open();
+    const { peerId: id, dbid } = first.model.ref;
+    first.ask({ name: 'hsmd_forget_channel', id, dbid });
+    const second = new OpenChannel({ isOutbound: false, valueSat: 2_000_000n }, signer).open();
+    second.update(second.balances);
+  });
+
+  it.each(['withdrawal', 'anchorspend', 'htlc_tx_mingle', 'before the set-up'] as const)(
+    'policy-channel-original-channel-id-reuse: trips, forgotten or not, when the funding was signed: %s',
+    (how) => {
+      const channel = new OpenChannel();
+      const { model, signer } = channel;
+      const { inputs, psbt } = fundingInput(signer.keys, model.funding);
+      if (how === 'before the set-up') channel.ask(withdrawal(inputs, psbt));
+      channel.open();
+      // Messages for other purposes sign the wallet's inputs as well.
+      const other = new OpenChannel({ dbid: 2n }, signer).open();
+      if (how === 'withdrawal') channel.ask(withdrawal(inputs, psbt));
+      if (how === 'anchorspend') channel.ask(anchorspend(other.model.ref, inputs, psbt));
+      if (how === 'htlc_tx_mingle') channel.ask(htlcTxMingle(other.model.ref, inputs, psbt));
+      const { peerId: id, dbid } = model.ref;
+      channel.ask({ name: 'hsmd_forget_channel', id, dbid });
+      const again = { ...model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') };
+      expect(channel.refused(again)).toMatchObject({ tag, facts: { funding_signed: true } });
+    },
+  );
+
+  it('policy-channel-original-channel-id-reuse: trips when a close of another channel funded it', () => {
+    const signer = new TestSigner();
+    const source = new OpenChannel({ dbid: 2n }, signer).open();
+    const target = new OpenChannel({ valueSat: 600_000n }, signer);
+    const tx = {
+      ...source.model.closeTx(source.balances),
+      outputs: [target.model.fundingOutput(), target.model.fundingOutput()],
+    };
+    const funding = { ...target.model.funding, tx, outpoint: { txid: txid(tx), vout: 1 } };
+    target.ask(target.model.setup(funding));
+    target.ask(target.model.validate(0, target.balances, funding));
+    source.ask(source.model.mutualClose(tx));
+    const { peerId: id, dbid } = target.model.ref;
+    target.ask({ name: 'hsmd_forget_channel', id, dbid });
+    const again = { ...target.model.setup(funding), isOutbound: false, fundingTxid: bytesOf('life 2') };
+    expect(target.refused(again)).toMatchObject({ tag, facts: { funding_signed: true } });
+  });
+
+  it('policy-channel-original-channel-id-reuse: trips on the funding of a former life', () => {
+    const channel = new OpenChannel();
+    const { model } = channel;
+    channel.ask(model.setup());
+    channel.ask({ ...model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') });
+    expect(channel.tagOf({ ...model.setup(), isOutbound: false })).toBe(tag);
+    expect(channel.tagOf(model.setup())).toBe(tag);
+  });
+
   it('policy-channel-original-channel-id-reuse: trips at the 1,025th life of one number', () => {
     const channel = new OpenChannel();
     const { signer, model } = channel;
@@ -239,8 +313,9 @@ describe('policy-channel-original-channel-id-reuse', () => {
     const value = signer.state.read(channelRecords, id)!.value;
     const former = (life: number) => ({ kind: formerChannelRecords, id: `${id}/${life}`, version: 1, value });
     signer.state.apply(Array.from({ length: 1023 }, (_, life) => former(life)));
-    channel.ask({ ...model.setup(), localToSelfDelay: 100 });
-    expect(channel.refused({ ...model.setup(), localToSelfDelay: 101 })).toMatchObject({
+    channel.ask({ ...model.setup(), localToSelfDelay: 100, fundingTxid: bytesOf('life 1,024') });
+    const next = { ...model.setup(), localToSelfDelay: 101, fundingTxid: bytesOf('life 1,025') };
+    expect(channel.refused(next)).toMatchObject({
       tag,
       facts: { lives: 1024 },
     });

@@ -3,7 +3,6 @@
  * its number can mean anything (law 1; attacks A26 to A28).
  */
 import { msat, p2wshScript, type Sat, sat, type Transaction } from '@countersign/bitcoin';
-import type { BitcoinTx } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { type BuildChanges, htlc, input, type Party, retx, wireTx } from './channel-model.ts';
 import { adding, KINDS, OpenChannel } from './open-channel.ts';
@@ -248,30 +247,57 @@ describe.each(KINDS)('policy-commitment-no-unrecognized-outputs, %s', (_, option
 describe('a leased channel (liquidity ads)', () => {
   // The peer opened and leases from us: our outputs are locked longer, in both commitments.
   const options = { format: 'anchors_zero_fee_htlc', isOutbound: false } as const;
+  const tag = 'policy-commitment-no-unrecognized-outputs';
+  const leasing = (channel: OpenChannel) => {
+    channel.ask({
+      name: 'hsmd_sign_option_will_fund_offer',
+      fundingPubkey: channel.model.funding.peerKey,
+      blockheight: 704_032,
+      channelFeeBaseMaxMsat: 1000,
+      channelFeeProportionalBasisMax: 10,
+    });
+    channel.ask(channel.model.setup());
+    return channel;
+  };
   it.each([145, 1000, 4032])('has our main outputs locked for %i blocks', (leaseCsvBlocks) => {
-    const channel = new OpenChannel(options);
+    const channel = leasing(new OpenChannel(options));
     const { model } = channel;
-    channel.ask(model.setup());
     channel.ask(model.validate(0, model.initial, model.funding, { leaseCsvBlocks }));
     channel.ask(model.signRemote(0, model.initial, model.funding, { leaseCsvBlocks }));
   });
 
   it('is never locked for more than 4,032 blocks', () => {
-    const channel = new OpenChannel(options);
+    const channel = leasing(new OpenChannel(options));
     const { model } = channel;
-    channel.ask(model.setup());
-    const tag = 'policy-commitment-no-unrecognized-outputs';
     const lease = { leaseCsvBlocks: 4033 };
     expect(channel.tagOf(model.validate(0, model.initial, model.funding, lease))).toBe(tag);
     expect(channel.tagOf(model.signRemote(0, model.initial, model.funding, lease))).toBe(tag);
   });
 
+  it('has no outputs of ours locked unless we signed the lease', () => {
+    const channel = new OpenChannel(options);
+    const { model } = channel;
+    channel.ask(model.setup());
+    const lease = { leaseCsvBlocks: 1000 };
+    expect(channel.tagOf(model.validate(0, model.initial, model.funding, lease))).toBe(tag);
+    expect(channel.tagOf(model.signRemote(0, model.initial, model.funding, lease))).toBe(tag);
+  });
+
+  it("has the peer's outputs locked where we opened and lease from it", () => {
+    const channel = new OpenChannel({ ...options, isOutbound: true });
+    const { model } = channel;
+    channel.ask(model.setup());
+    const lease = { leaseCsvBlocks: 1000 };
+    channel.ask(model.validate(0, model.initial, model.funding, lease));
+    channel.ask(model.signRemote(0, model.initial, model.funding, lease));
+  });
+
   it('is looked for once, however many outputs a commitment has', () => {
-    const channel = new OpenChannel(options).open();
+    const channel = leasing(new OpenChannel(options));
     const script = p2wshScript(bytesOf('foreign'));
     const outputs = Array.from({ length: 20_000 }, () => ({ value: sat(1000n), script }));
     const start = performance.now();
-    channel.refused(retx(channel.model.signRemote(1), () => ({ outputs })));
+    channel.refused(retx(channel.model.signRemote(0), () => ({ outputs })));
     expect(performance.now() - start).toBeLessThan(1500);
   });
 
@@ -287,8 +313,8 @@ describe('a leased channel (liquidity ads)', () => {
         const locked = model.build(funderSide, 0, model.initial, model.funding, {
           delayBlocks: model.delayBlocks[funderSide] + 200,
         }).tx;
-        const tx: BitcoinTx = { ...request.tx, tx: locked };
-        expect(channel.tagOf({ ...request, tx })).toBe('policy-commitment-no-unrecognized-outputs');
+        const tx = wireTx(locked, [model.fundingOutput()]);
+        expect(channel.tagOf({ ...request, tx })).toBe(tag);
       }
     }
   });

@@ -252,6 +252,18 @@ describe('policy-commitment-retry-same, sign_remote_commitment_tx', () => {
     expect(channel.tagOf(stale)).toBe(tag);
   });
 
+  it('signs the HTLCs of two variants that are one transaction with different expiries', () => {
+    const channel = opened();
+    const [first, second] = [700_000, 700_001].map((expiry) =>
+      adding(channel.balances, htlc('counterparty', 20_000, 'a', expiry)),
+    );
+    const requests = [first!, second!].map((balances) => channel.model.signRemote(1, balances));
+    expect(requests[0]!.tx.tx).toEqual(requests[1]!.tx.tx);
+    for (const request of requests) channel.ask(request);
+    for (const balances of [first!, second!])
+      for (const request of channel.model.signRemoteHtlcs(1, balances)) channel.ask(request);
+  });
+
   it('keeps every variant until the number is revoked: each can have its HTLCs signed', () => {
     const channel = opened();
     const [first, second] = [1000, 1001].map((feerate) =>
@@ -286,14 +298,48 @@ describe('malformed requests about the peer’s commitments', () => {
       expect(channel.refused(request)).toMatchObject({ tag: 'policy-generic-error', code: 'malformed' });
   });
 
-  it('refuses more HTLCs than a channel holds before it looks for their outputs', () => {
+  it('refuses more HTLCs than a side can have offered before it looks for their outputs', () => {
     const channel = opened();
     const one = channel.model.signRemote(1, adding(channel.balances, htlc('holder', 20_000, 'a')));
-    const htlcs = Array.from({ length: 967 }, () => one.htlcs[0]!);
-    expect(channel.refused({ ...one, htlcs })).toMatchObject({
-      tag: 'policy-generic-error',
-      facts: { htlcs: 967, max: 966 },
-    });
+    const many = (side: 'local' | 'remote', count: number) =>
+      Array.from({ length: count }, () => ({ ...one.htlcs[0]!, side }));
+    for (const side of ['local', 'remote'] as const) {
+      const htlcs = many(side, 484);
+      expect(channel.refused({ ...one, htlcs })).toMatchObject({
+        tag: 'policy-generic-error',
+        facts: { max: 483 },
+      });
+      expect(channel.tagOf({ ...one, htlcs: htlcs.slice(1) })).toBe(
+        'policy-commitment-no-unrecognized-outputs',
+      );
+    }
+    expect(channel.tagOf({ ...one, htlcs: [...many('local', 483), ...many('remote', 483)] })).toBe(
+      'policy-commitment-no-unrecognized-outputs',
+    );
+  });
+
+  it('refuses a transaction whose PSBT is of another one', () => {
+    const channel = opened();
+    const { model } = channel;
+    const scriptSig = Uint8Array.of(0x51);
+    for (const request of [model.signRemote(1), model.validate(1), model.signCommitment(0)]) {
+      const { tx, psbt } = request.tx;
+      const signed = { ...tx, inputs: tx.inputs.map((one) => ({ ...one, scriptSig })) };
+      for (const other of [signed, { ...tx, locktime: tx.locktime ^ 1 }])
+        expect(channel.refused({ ...request, tx: { tx: other, psbt } })).toMatchObject({
+          tag: 'policy-generic-error',
+          code: 'malformed',
+        });
+    }
+  });
+
+  it("refuses our own point as the peer's, which would make the commitment one of ours", () => {
+    const channel = opened();
+    const { model } = channel;
+    const point = model.point('holder', 1);
+    expect(channel.tagOf(model.signRemote(1, model.initial, model.funding, { point }))).toBe(
+      'policy-key-use',
+    );
   });
 
   it('refuses an HTLC whose expiry is no height', () => {

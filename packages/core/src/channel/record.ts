@@ -13,7 +13,7 @@ export const VARIANTS_MAX = 8;
 /** BOLT 2: HTLCs that one side may have offered. */
 export const HTLCS_OFFERED_MAX = 483;
 export const HTLCS_MAX = 2 * HTLCS_OFFERED_MAX;
-/** Splice transactions signed and not yet locked. */
+/** The newest splice transactions signed and not locked; they may be signed again while the channel closes. */
 export const SPLICES_MAX = 32;
 
 /** `<peer id hex>/<dbid>`. */
@@ -88,7 +88,7 @@ export interface FundingCandidate {
   readonly isSplice: boolean;
   /** First unrevoked holder commitment when it was set up. */
   readonly setUpAtNumber: number;
-  /** We signed a wallet input of the transaction that creates it. */
+  /** We signed an input of the transaction that creates it. */
   readonly fundingSigned: boolean;
   /** Validated and unrevoked, by rising number; at most the current and the next. */
   readonly validated: readonly ValidatedCommitment[];

@@ -150,7 +150,7 @@ function laterSetup(
       value_known_sat: same.valueSat,
     });
   }
-  const kept = withRoom(record.candidates, record.splicesSigned);
+  const kept = withRoom(record.candidates);
   if (kept.length >= CANDIDATES_MAX) {
     refuse(candidateExclusive, 'too many candidate fundings of one channel', {
       fundings: record.candidates.length,
@@ -161,17 +161,11 @@ function laterSetup(
 }
 
 /** When full, splices that came to nothing (no commitment of either side, never signed) make room. */
-function withRoom(
-  candidates: readonly FundingCandidate[],
-  splicesSigned: readonly Uint8Array[],
-): readonly FundingCandidate[] {
+function withRoom(candidates: readonly FundingCandidate[]): readonly FundingCandidate[] {
   if (candidates.length < CANDIDATES_MAX) return candidates;
   return candidates.filter(
-    ({ isSplice, validated, issued, outpoint }) =>
-      !isSplice ||
-      validated.length > 0 ||
-      issued.length > 0 ||
-      splicesSigned.some((id) => equalBytes(id, outpoint.txid)),
+    ({ isSplice, validated, issued, fundingSigned }) =>
+      !isSplice || validated.length > 0 || issued.length > 0 || fundingSigned,
   );
 }
 

@@ -12,6 +12,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { markFundingSigned } from '../channel/funding-signed.ts';
 import {
   clientChannel,
   type OpenChannel,
@@ -27,7 +28,7 @@ import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
 import { isClosing, signHolderCommitment, singleInput } from './holder.ts';
-import { candidateExclusive, holderNotRevoked, newCommitmentValid, revokeNotClosed } from './rules.ts';
+import { holderNotRevoked, newCommitmentValid, revokeNotClosed } from './rules.ts';
 
 /** sign_commitment_tx (5): our own commitment for broadcast, or the agreed close again. */
 export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_commitment_tx'>): Release {
@@ -38,7 +39,7 @@ export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_com
     const number = requireCommitmentNumber(request.commitNum);
     signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
   } else {
-    signClose(ctx, channel);
+    signClose(ctx, channel, tx);
   }
   return {
     kind: 'sign-funding',
@@ -55,7 +56,7 @@ export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutu
   const candidate = requireFunding(channel, singleInput(tx), request.remoteFundingKey);
   if (isCommitmentForm(tx))
     signHolderCommitment(ctx, channel, candidate, tx, carriedNumber(ctx, channel, tx), txid(tx));
-  else signClose(ctx, channel);
+  else signClose(ctx, channel, tx);
   return {
     kind: 'sign-funding',
     channel: channel.ref,
@@ -71,11 +72,12 @@ function carriedNumber(ctx: Context, channel: OpenChannel, tx: Transaction): num
 }
 
 /** From here the channel only ends: fee negotiation may repeat, commitments and revocations may not follow. */
-function signClose(ctx: Context, channel: OpenChannel): void {
+function signClose(ctx: Context, channel: OpenChannel, tx: Transaction): void {
   requireLaws(ctx.policy, 'mc', 2, 5);
   if (!channel.record.mutualCloseSigned) {
     saveChannel(ctx, channel.id, { ...channel.record, mutualCloseSigned: true });
   }
+  markFundingSigned(ctx, tx);
 }
 
 /** Signing a splice that the channel moved on without would give it a funding with no commitment of ours. */
@@ -108,15 +110,6 @@ function requireFunding(
   return candidate.isSplice ? candidate : requireCandidate(channel, outpoint, remoteFundingKey);
 }
 
-/** When full, the oldest splice on which no commitment of ours depends makes room. */
-function withRoom({ splicesSigned, candidates }: ChannelRecord): readonly Uint8Array[] {
-  if (splicesSigned.length < SPLICES_MAX) return splicesSigned;
-  const isNeeded = (id: Uint8Array) =>
-    candidates.some((c) => c.validated.length > 0 && equalBytes(c.outpoint.txid, id));
-  const oldest = splicesSigned.findIndex((id) => !isNeeded(id));
-  return oldest < 0 ? splicesSigned : splicesSigned.toSpliced(oldest, 1);
-}
-
 /** sign_splice_tx (29): the input of a splice that spends the funding; other inputs are the wallet's business. */
 export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx'>): Release {
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
@@ -138,15 +131,12 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
   requireCurrentOn(record, id);
   if (!record.splicesSigned.some((known) => equalBytes(known, id))) {
     if (isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
-    const kept = withRoom(record);
-    if (kept.length >= SPLICES_MAX) {
-      refuse(candidateExclusive, 'too many splices signed and none of them locked', {
-        splices: kept.length,
-        splices_max: SPLICES_MAX,
-      });
-    }
-    saveChannel(ctx, channel.id, { ...record, splicesSigned: [...kept, id] });
+    saveChannel(ctx, channel.id, {
+      ...record,
+      splicesSigned: [...record.splicesSigned, id].slice(-SPLICES_MAX),
+    });
   }
+  markFundingSigned(ctx, tx);
   return {
     kind: 'sign-funding',
     channel: channel.ref,

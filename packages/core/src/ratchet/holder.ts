@@ -233,11 +233,6 @@ function requirePeerSignatures(
   });
 }
 
-/** Whether we signed the spend of an earlier funding that creates this candidate. */
-function isSplicedByUs(record: ChannelRecord, candidate: FundingCandidate): boolean {
-  return record.splicesSigned.some((id) => equalBytes(id, candidate.outpoint.txid));
-}
-
 /**
  * The candidates on which we hold a commitment and which may still become the funding: to revoke without a successor
  * there would leave nothing to publish. A splice that we never signed can't confirm. (One that we signed before any
@@ -247,7 +242,7 @@ export function liveCandidates(record: ChannelRecord): readonly FundingCandidate
   return record.candidates.filter(
     (candidate) =>
       candidate.validated.length > 0 &&
-      (!candidate.isSplice || isSplicedByUs(record, candidate) || isLocked(record, candidate)),
+      (!candidate.isSplice || candidate.fundingSigned || isLocked(record, candidate)),
   );
 }
 

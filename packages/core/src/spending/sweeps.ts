@@ -159,18 +159,19 @@ export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_rem
   requireLaws(ctx.policy, 'htlc', 2, 5);
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const spends = singleInput(request.tx.tx);
-  const issued = channel.record.candidates
+  // Variants may be one transaction: a script of the peer's HTLC does not hold its expiry, the HTLC transaction does.
+  const variants = channel.record.candidates
     .flatMap((candidate) => candidate.issued)
-    .find((commitment) => equalBytes(commitment.txid, spends.txid));
-  const point = channel.record.counterpartyPoints.find((p) => p.number === issued?.number);
-  if (issued === undefined || point === undefined || !equalBytes(point.point, request.remotePerCommitPoint)) {
+    .filter((commitment) => equalBytes(commitment.txid, spends.txid));
+  const point = channel.record.counterpartyPoints.find((p) => p.number === variants[0]?.number);
+  if (point === undefined || !equalBytes(point.point, request.remotePerCommitPoint)) {
     refuse(htlcBelongs, 'the transaction does not spend an unrevoked commitment of the peer that we signed', {
       spends: txidToHex(spends.txid),
-      commitment_known: issued !== undefined,
+      commitment_known: variants.length > 0,
     });
   }
   const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
-  const htlcTx = requireHtlcTransaction(ctx, channel, 'counterparty', point.point, issued, request);
+  const htlcTx = requireHtlcTransaction(ctx, channel, 'counterparty', point.point, variants, request);
   return {
     kind: 'sign-htlc',
     channel: channel.ref,
@@ -206,7 +207,7 @@ export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_
   }
   const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);
-  const htlcTx = requireHtlcTransaction(ctx, channel, 'holder', point, validated, request);
+  const htlcTx = requireHtlcTransaction(ctx, channel, 'holder', point, [validated], request);
   return {
     kind: 'sign-htlc',
     channel: channel.ref,
@@ -225,34 +226,31 @@ function requireHtlcTransaction(
   channel: OpenChannel,
   broadcaster: Broadcaster,
   perCommitmentPoint: Uint8Array,
-  commitment: CommitmentContent,
+  variants: readonly CommitmentContent[],
   request: { readonly tx: WireTx; readonly wscript: Uint8Array },
 ): HtlcTransaction {
   const { setup } = channel;
   const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
   const scripts = htlcScripts(keys, setup.format);
   const outputIndex = request.tx.tx.inputs[0]!.vout;
-  const params = {
-    format: setup.format,
-    feeratePerKw: commitment.feeratePerKw,
-    toSelfDelayBlocks:
-      broadcaster === 'holder' ? setup.holderToSelfDelayBlocks : setup.counterpartyToSelfDelayBlocks,
-    keys,
-    commitmentTxid: commitment.txid,
-  };
+  const toSelfDelayBlocks =
+    broadcaster === 'holder' ? setup.holderToSelfDelayBlocks : setup.counterpartyToSelfDelayBlocks;
   const asked = serializeNoWitness(request.tx.tx);
-  for (const [htlcIndex, record] of commitment.htlcs.entries()) {
-    const htlc = htlcSeenBy(broadcaster, record);
-    const { witnessScript } = htlcOutput(scripts, htlc, htlcIndex);
-    if (!equalBytes(witnessScript, request.wscript)) continue;
-    // HTLCs equal in script may differ in amount, and then in their transactions.
-    const built = buildHtlcTransaction(params, { outputIndex, htlcIndex, htlc, witnessScript });
-    if (equalBytes(serializeNoWitness(built.transaction), asked)) return built;
+  for (const { feeratePerKw, txid: commitmentTxid, htlcs } of variants) {
+    const params = { format: setup.format, feeratePerKw, toSelfDelayBlocks, keys, commitmentTxid };
+    for (const [htlcIndex, record] of htlcs.entries()) {
+      const htlc = htlcSeenBy(broadcaster, record);
+      const { witnessScript } = htlcOutput(scripts, htlc, htlcIndex);
+      if (!equalBytes(witnessScript, request.wscript)) continue;
+      // HTLCs equal in script may differ in amount, and then in their transactions.
+      const built = buildHtlcTransaction(params, { outputIndex, htlcIndex, htlc, witnessScript });
+      if (equalBytes(serializeNoWitness(built.transaction), asked)) return built;
+    }
   }
   refuse(htlcBelongs, 'this is not the transaction BOLT 3 gives an HTLC of that commitment', {
-    commitment: txidToHex(commitment.txid),
+    commitment: txidToHex(request.tx.tx.inputs[0]!.txid),
     output: outputIndex,
-    htlcs: commitment.htlcs.length,
+    variants: variants.length,
   });
 }
 

@@ -7,9 +7,7 @@ import {
   addPsbtTapBip32Derivation,
   anchorScript,
   equalBytes,
-  equalOutPoints,
   hash160,
-  type OutPoint,
   outPointToString,
   type Psbt,
   p2pkhScript,
@@ -30,16 +28,13 @@ import {
   taprootMidstate,
   taprootOutputKey,
   toRemoteAnchoredScript,
-  txid,
-  txidToHex,
 } from '@countersign/bitcoin';
 import type { HsmUtxo, MessageOf } from '@countersign/wire';
-import { requireChannel, saveChannel } from '../channel/lookup.ts';
+import { markFundingSigned } from '../channel/funding-signed.ts';
+import { requireChannel } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
-import { channelRecords, fundingRecords } from '../records/channel.ts';
-import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { PsbtKey, Release } from '../release.ts';
 import { keyUse, sighashRule } from './rules.ts';
@@ -61,8 +56,7 @@ interface OwnedInput {
 export function signWithdrawal(ctx: Context, request: MessageOf<'hsmd_sign_withdrawal'>): Release {
   requireLaws(ctx.policy, 'onchain', 5);
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  if (owned.length > 0) markFundingSigned(ctx, psbt);
-  return release(psbt, owned, 'hsmd_sign_withdrawal_reply');
+  return release(ctx, psbt, owned, 'hsmd_sign_withdrawal_reply');
 }
 
 /** sign_htlc_tx_mingle (149): wallet inputs that pay the fee of a second-level transaction. */
@@ -70,7 +64,7 @@ export function signHtlcTxMingle(ctx: Context, request: MessageOf<'hsmd_sign_htl
   requireLaws(ctx.policy, 'htlc', 5);
   requireChannel(ctx, { peerId: request.peerid, dbid: request.channelDbid });
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  return release(psbt, owned, 'hsmd_sign_htlc_tx_mingle_reply');
+  return release(ctx, psbt, owned, 'hsmd_sign_htlc_tx_mingle_reply');
 }
 
 /** sign_anchorspend (147): wallet inputs, and our own anchor wherever the PSBT names our funding key for it. */
@@ -79,7 +73,7 @@ export function signAnchorspend(ctx: Context, request: MessageOf<'hsmd_sign_anch
   const channel = { peerId: request.peerid, dbid: request.channelDbid };
   requireChannel(ctx, channel);
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  return release(psbt, [...owned, ...anchorInputs(ctx, channel, psbt)], 'hsmd_sign_anchorspend_reply');
+  return release(ctx, psbt, [...owned, ...anchorInputs(ctx, channel, psbt)], 'hsmd_sign_anchorspend_reply');
 }
 
 function claimInputs(
@@ -201,6 +195,7 @@ function requireWholeTransaction(psbt: Psbt, input: OwnedInput): void {
 }
 
 function release(
+  ctx: Context,
   psbt: Psbt,
   owned: readonly OwnedInput[],
   reply: Extract<Release, { kind: 'sign-psbt' }>['reply'],
@@ -216,6 +211,7 @@ function release(
         : segwitV0Sighash(segwit, input.index, input.scriptCode, input.spent.value, SIGHASH.ALL);
     return { input: input.index, key: input.key, publicKey: input.publicKey, sighash };
   });
+  if (owned.length > 0) markFundingSigned(ctx, psbt.unsignedTx);
   return { kind: 'sign-psbt', psbt, signatures, reply };
 }
 
@@ -225,25 +221,5 @@ function allSpent(psbt: Psbt, owned: readonly OwnedInput[]): readonly TxOutput[]
   return psbt.unsignedTx.inputs.map((_, index) => {
     const spent = known.get(index) ?? psbtSpentOutput(psbt, index);
     return spent ?? malformed('a taproot signature needs to know what every input spends', { input: index });
-  });
-}
-
-/** Remember that the transaction creating a channel's funding carries our signature: its ratchet is in use. */
-function markFundingSigned(ctx: Context, psbt: Psbt): void {
-  const id = txid(psbt.unsignedTx);
-  const key = txidToHex(id);
-  if (ctx.draft.get(signedTransactionRecords, key) === null) ctx.draft.put(signedTransactionRecords, key, {});
-  psbt.unsignedTx.outputs.forEach((_, vout) => {
-    const outpoint: OutPoint = { txid: id, vout };
-    const channelId = ctx.draft.get(fundingRecords, outPointToString(outpoint));
-    const record = channelId === null ? null : ctx.draft.get(channelRecords, channelId);
-    if (channelId === null || record === null) return;
-    if (!record.candidates.some((c) => equalOutPoints(c.outpoint, outpoint) && !c.fundingSigned)) return;
-    saveChannel(ctx, channelId, {
-      ...record,
-      candidates: record.candidates.map((c) =>
-        equalOutPoints(c.outpoint, outpoint) ? { ...c, fundingSigned: true } : c,
-      ),
-    });
   });
 }

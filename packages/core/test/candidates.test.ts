@@ -1,0 +1,297 @@
+/**
+ * Law 1 with several fundings at once: RBF of a dual-funded opening and splices. The same number is signed and
+ * validated once for each, with one point, and revoked once for all (attacks A17, A18).
+ */
+import { msat } from '@countersign/bitcoin';
+import { channelRecords } from '@countersign/core';
+import { describe, expect, it } from 'vitest';
+import { channelId } from '../src/channel/lookup.ts';
+import { SPLICES_MAX } from '../src/channel/record.ts';
+import { type Funding, htlc } from './channel-model.ts';
+import { adding, KINDS, OpenChannel, removing } from './open-channel.ts';
+import { bytesOf } from './test-signer.ts';
+import { fundingInput, withdrawal } from './wallet-model.ts';
+
+const opened = (options = {}) => new OpenChannel(options).open();
+
+describe.each(KINDS)('a splice, %s', (_, options) => {
+  it('carries the current number to the candidate and goes on with both', () => {
+    const channel = opened(options);
+    const pending = htlc('holder', 30_000, 'a');
+    channel.update(adding(channel.balances, pending));
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    for (const request of channel.model.signRemoteHtlcs(1, channel.balances, splice)) channel.ask(request);
+    channel.ask(channel.model.signSplice(splice));
+    channel.update(removing(channel.balances, pending, 'settled'));
+    channel.update(adding(channel.balances, htlc('counterparty', 20_000, 'b')));
+    const old = channel.model.funding;
+    channel.lock(splice);
+    channel.update(channel.balances);
+    // What spends the old funding is no commitment of this channel any more.
+    const tag = 'policy-commitment-input-match-funding';
+    expect(channel.tagOf(channel.model.signRemote(5, channel.balances, old))).toBe(tag);
+    expect(channel.tagOf(channel.model.signCommitment(4, channel.balances, old))).toBe(tag);
+    channel.ask(channel.model.signCommitment(4, channel.balances, splice));
+  });
+
+  it('may be asked for by the initiator before its candidate is set up, as CLN does', () => {
+    const channel = opened(options);
+    const splice = channel.model.spliceOf('splice');
+    const early = channel.ask(channel.model.signSplice(splice));
+    channel.candidate(splice);
+    expect(channel.ask(channel.model.signSplice(splice))).toEqual(early);
+    channel.update(channel.balances);
+  });
+
+  it('may be spliced again from either funding while pending', () => {
+    const channel = opened(options);
+    const first = channel.candidate(channel.model.spliceOf('first'));
+    channel.ask(channel.model.signSplice(first));
+    const rbf = channel.candidate(channel.model.spliceOf('rbf', 120_000n));
+    channel.ask(channel.model.signSplice(rbf));
+    const onTop = channel.candidate(channel.model.spliceOf('on top', -50_000n, first));
+    channel.ask(channel.model.signSplice(onTop, first));
+    channel.update(adding(channel.balances, htlc('counterparty', 20_000, 'b')));
+    expect(channel.fundings).toHaveLength(4);
+    channel.lock(onTop);
+    channel.update(channel.balances);
+  });
+});
+
+describe('candidates of an opening', () => {
+  it('share number 0 and its point; the one that is locked goes on', () => {
+    const channel = opened();
+    const candidates = [channel.model.funding];
+    for (const label of ['second', 'third'])
+      candidates.push(channel.candidate(channel.model.spliceOf(label, 1000n)));
+    const third = candidates[2]!;
+    channel.lock(third);
+    channel.update(channel.balances);
+    expect(channel.tagOf(channel.model.lock(candidates[0]!))).toBe('policy-candidate-exclusive');
+  });
+
+  it('all stay live until the lock: number 1 is validated on each before number 0 is revoked (A18)', () => {
+    const channel = opened();
+    const fundings = [
+      channel.model.funding,
+      channel.candidate(channel.model.spliceOf('second')),
+      channel.candidate(channel.model.spliceOf('third')),
+    ];
+    for (const left of [3, 2, 1]) {
+      expect(channel.refused(channel.model.revoke(0))).toMatchObject({
+        tag: 'policy-revoke-new-commitment-valid',
+        facts: { fundings_live: 3, fundings_behind: left },
+      });
+      channel.ask(channel.model.validate(1, channel.balances, fundings[left - 1]));
+    }
+    channel.ask(channel.model.revoke(0));
+    // Number 0 is gone on all of them.
+    for (const funding of fundings)
+      expect(channel.tagOf(channel.model.signCommitment(0, channel.balances, funding))).toBe(
+        'policy-commitment-holder-not-revoked',
+      );
+  });
+
+  it('are not live before they have a commitment of ours', () => {
+    const channel = opened();
+    channel.ask(channel.model.setup(channel.model.spliceOf('never agreed')));
+    channel.update(channel.balances);
+    // Later it could only begin at the current number.
+    const late = channel.model.spliceOf('never agreed');
+    expect(channel.tagOf(channel.model.validate(0, channel.balances, late))).toBe(
+      'policy-commitment-holder-not-revoked',
+    );
+    channel.ask(channel.model.validate(1, channel.balances, late));
+    channel.ask(channel.model.signRemote(1, channel.balances, late));
+  });
+});
+
+describe("the peer's commitments on several fundings", () => {
+  it('have eight variants of a number on each', () => {
+    const channel = opened();
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    for (const funding of [channel.model.funding, splice]) {
+      const variant = (i: number) =>
+        channel.model.signRemote(1, { ...channel.balances, feeratePerKw: 1000 + i }, funding);
+      for (let i = 0; i < 8; i++) channel.ask(variant(i));
+      expect(channel.tagOf(variant(8))).toBe('policy-commitment-retry-same');
+    }
+  });
+
+  it('are revoked on all at once: their HTLCs are signed no more', () => {
+    const channel = opened();
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    const balances = adding(channel.balances, htlc('holder', 30_000, 'a'));
+    channel.update(balances);
+    const requests = [channel.model.funding, splice].flatMap((funding) =>
+      channel.model.signRemoteHtlcs(1, balances, funding),
+    );
+    expect(requests).toHaveLength(2);
+    for (const request of requests) channel.ask(request);
+    channel.update(channel.balances);
+    for (const request of requests) expect(channel.tagOf(request)).toBe('policy-htlc-belongs');
+  });
+});
+
+describe('policy-candidate-exclusive', () => {
+  const tag = 'policy-candidate-exclusive';
+
+  it('policy-candidate-exclusive: trips on the lock of an outpoint that was never set up', () => {
+    const channel = opened();
+    expect(channel.tagOf(channel.model.lock(channel.model.spliceOf('unknown')))).toBe(tag);
+    const { funding } = channel.model;
+    const wrongOutput: Funding = { ...funding, outpoint: { ...funding.outpoint, vout: 0 } };
+    expect(channel.tagOf(channel.model.lock(wrongOutput))).toBe(tag);
+  });
+
+  it('policy-candidate-exclusive: passes the lock of a candidate with its current commitment', () => {
+    const channel = opened();
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    channel.lock(splice);
+    const before = channel.signer.state.snapshot();
+    channel.lock(splice);
+    expect(channel.signer.state.snapshot()).toBe(before);
+  });
+
+  it('policy-candidate-exclusive: passes any number of splices that came to nothing', () => {
+    const channel = opened().update(new OpenChannel().balances);
+    for (let i = 0; i < SPLICES_MAX + 2; i++)
+      channel.ask(channel.model.signSplice(channel.model.spliceOf(`s${i}`)));
+    channel.update(channel.balances);
+  });
+});
+
+describe('a candidate that may confirm by our own signature', () => {
+  const tag = 'policy-revoke-new-commitment-valid';
+
+  it('is live however many splices were signed since', () => {
+    // Signed while nothing depended on it, and thirty-two others after it.
+    for (const when of ['before', 'after'] as const) {
+      const channel = opened();
+      channel.update(channel.balances);
+      const splice = channel.model.spliceOf('splice');
+      if (when === 'after') channel.ask(channel.model.setup(splice));
+      channel.ask(channel.model.signSplice(splice));
+      for (let i = 0; i < SPLICES_MAX; i++)
+        channel.ask(channel.model.signSplice(channel.model.spliceOf(`s${i}`)));
+      channel.ask(channel.model.setup(splice));
+      channel.ask(channel.model.validate(1, channel.balances, splice));
+      channel.ask(channel.model.validate(2, channel.balances));
+      expect(channel.refused(channel.model.revoke(1))).toMatchObject({ tag, temporary: true });
+      channel.ask(channel.model.validate(2, channel.balances, splice));
+      channel.ask(channel.model.revoke(1));
+    }
+  });
+
+  it("is live when the wallet funds it, though the peer's next commitment was signed before its set-up", () => {
+    const channel = opened();
+    channel.signRemote();
+    const rbf = channel.model.newFunding('rbf', 1_000_000n);
+    channel.ask(channel.model.setup(rbf));
+    channel.ask(channel.model.validate(0, channel.balances, rbf));
+    const { inputs, psbt } = fundingInput(channel.signer.keys, rbf);
+    channel.ask(withdrawal(inputs, psbt));
+    channel.validate();
+    expect(channel.tagOf(channel.model.revoke(0))).toBe(tag);
+  });
+
+  it('is not, as a splice that nobody signed: the channel goes on without it', () => {
+    const channel = opened();
+    channel.update(channel.balances);
+    const splice = channel.model.spliceOf('splice');
+    channel.ask(channel.model.setup(splice));
+    channel.ask(channel.model.validate(1, channel.balances, splice));
+    channel.update(channel.balances);
+    // And then it is signed no more: there is no commitment of ours on it.
+    expect(channel.tagOf(channel.model.signSplice(splice))).toBe(tag);
+  });
+});
+
+describe('lock_outpoint', () => {
+  it('refuses a candidate without the current commitment: nothing could be published there', () => {
+    const channel = opened();
+    const splice = channel.model.spliceOf('splice');
+    channel.ask(channel.model.setup(splice));
+    expect(channel.tagOf(channel.model.lock(splice))).toBe('policy-revoke-new-commitment-valid');
+    const fresh = new OpenChannel({ dbid: 2n });
+    fresh.ask(fresh.model.setup());
+    expect(fresh.tagOf(fresh.model.lock(fresh.model.funding))).toBe('policy-revoke-new-commitment-valid');
+  });
+
+  it('keeps both ratchets where they are', () => {
+    const channel = opened();
+    channel.update(channel.balances);
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    channel.update(channel.balances);
+    channel.lock(splice);
+    expect(channel.tagOf(channel.model.signRemote(1, channel.balances, splice))).toBe(
+      'policy-commitment-retry-same',
+    );
+    expect(channel.tagOf(channel.model.signCommitment(1, channel.balances, splice))).toBe(
+      'policy-commitment-holder-not-revoked',
+    );
+    channel.update(channel.balances);
+  });
+
+  it('of the old funding ends the splice', () => {
+    const channel = opened();
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    channel.lock(channel.model.funding);
+    channel.update(channel.balances);
+    expect(channel.tagOf(channel.model.signCommitment(1, channel.balances, splice))).toBe(
+      'policy-commitment-input-match-funding',
+    );
+  });
+
+  it('drops a funding that the peer may still publish on only when the node says so', () => {
+    const channel = opened();
+    channel.candidate(channel.model.spliceOf('splice'));
+    channel.update(channel.balances);
+    // Without a lock both fundings stay usable for a force close.
+    for (const funding of channel.fundings)
+      channel.ask(channel.model.signCommitment(1, channel.balances, funding));
+  });
+});
+
+describe('the size of a record', () => {
+  it('is bounded: one more variant with HTLCs is refused where all together hold 16,000', () => {
+    const channel = opened();
+    const { state } = channel.signer;
+    const id = channelId(channel.model.ref);
+    const { value, version } = state.read(channelRecords, id)!;
+    const [candidate] = value!.candidates;
+    const balances = adding(channel.balances, htlc('holder', 20_000, 'a'));
+    const one = {
+      offeredBy: 'holder',
+      amountMsat: msat(1n),
+      paymentHash: bytesOf('hash'),
+      cltvExpiry: 1,
+    } as const;
+    const full = (i: number) => ({
+      ...candidate!.issued[0]!,
+      txid: bytesOf(`variant ${i}`),
+      htlcs: Array.from({ length: 1000 }, () => one),
+    });
+    const stored = (fundings: number) => ({
+      ...value!,
+      candidates: Array.from({ length: fundings }, (_, at) => ({
+        ...candidate!,
+        ...(at > 0 && { outpoint: { txid: bytesOf(`funding ${at}`), vout: 0 } }),
+        issued: [
+          ...(at === 0 ? candidate!.issued : []),
+          ...Array.from({ length: 8 }, (_, i) => full(at * 8 + i)),
+        ],
+      })),
+    });
+    const put = (fundings: number, at: number) =>
+      state.apply([{ kind: channelRecords, id, version: at, value: stored(fundings) }]);
+    put(2, version + 1);
+    const request = channel.model.signRemote(1, balances);
+    expect(channel.refused(request)).toMatchObject({
+      tag: 'policy-generic-error',
+      facts: { htlcs: 16_001, htlcs_max: 16_000 },
+    });
+    put(1, version + 2);
+    channel.ask(request);
+  });
+});
