@@ -270,7 +270,7 @@ describe('the size of a record', () => {
     const full = (i: number) => ({
       ...candidate!.issued[0]!,
       txid: bytesOf(`variant ${i}`),
-      htlcs: Array.from({ length: 1000 }, () => one),
+      htlcs: Array.from({ length: 500 }, () => one),
     });
     const stored = (fundings: number) => ({
       ...value!,
@@ -285,13 +285,13 @@ describe('the size of a record', () => {
     });
     const put = (fundings: number, at: number) =>
       state.apply([{ kind: channelRecords, id, version: at, value: stored(fundings) }]);
-    put(2, version + 1);
+    put(4, version + 1);
     const request = channel.model.signRemote(1, balances);
     expect(channel.refused(request)).toMatchObject({
       tag: 'policy-generic-error',
       facts: { htlcs: 16_001, htlcs_max: 16_000 },
     });
-    put(1, version + 2);
+    put(3, version + 2);
     channel.ask(request);
   });
 });
