@@ -1,8 +1,8 @@
-/** Stands between lightningd and a real hsmd and answers chosen requests with a refusal, as Countersign words one: message 3000,
- *  u16 code, text. Promises that all else passes unchanged, and that a refused request never reaches the hsmd. */
+/** Stands between lightningd and a real hsmd and answers chosen requests with a refusal in the form Countersign gives it: as a
+ *  rule message 3000, u16 code, text. Promises that all else passes unchanged, and that a refused request never reaches the hsmd. */
 import { spawn } from 'node:child_process';
 import { appendFileSync, closeSync, existsSync, readFileSync } from 'node:fs';
-import { openClient } from '@countersign/cln';
+import { openClient, refusalReply } from '@countersign/cln';
 import {
   FrameSocket,
   readFrameBlocking,
@@ -10,6 +10,7 @@ import {
   socketPair,
   writeFrameBlocking,
 } from '@countersign/transport';
+import { decodeMessage, encodeMessage } from '@countersign/wire';
 
 /** The message number to refuse, in the lightning directory, one above the hsmd's working directory. */
 const ORDER_PATH = '../refuse';
@@ -17,8 +18,6 @@ const ORDER_PATH = '../refuse';
 const REFUSED_PATH = '../refused';
 const REQUEST_DESCRIPTOR = 3;
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
-const REFUSAL_TYPE = 3000;
-const REFUSAL_TEXT = 'live-refusal: refused for the table';
 const CLIENT_HSMFD = 9;
 const DEV_PREINIT = 99;
 
@@ -26,13 +25,25 @@ function typeOf(frame: Uint8Array): number {
   return ((frame[0] ?? 0) << 8) | (frame[1] ?? 0);
 }
 
-function refusal(): Uint8Array {
-  const text = new TextEncoder().encode(REFUSAL_TEXT);
-  const frame = new Uint8Array(4 + text.length + 1);
-  new DataView(frame.buffer).setUint16(0, REFUSAL_TYPE);
-  new DataView(frame.buffer).setUint16(2, 1);
-  frame.set(text, 4);
-  return frame;
+/** What Countersign answers when a rule refuses this request. */
+function refusal(body: Uint8Array): Uint8Array {
+  const decoded = decodeMessage(body, 'request', { messageBytesMax: FRAME_BYTES_MAX });
+  const request = decoded.ok && decoded.message.name !== 'unknown' ? decoded.message : null;
+  return encodeMessage(
+    refusalReply(request, {
+      code: 'policy',
+      tag: 'live-refusal',
+      law: 'form',
+      severity: 'error',
+      temporary: false,
+      message: 'refused for the table',
+      facts: {},
+      request: request?.name ?? 'unknown',
+      channel: null,
+    }),
+    undefined,
+    { messageBytesMax: FRAME_BYTES_MAX },
+  );
 }
 
 /** Whether this request is to be refused; notes it when so. */
@@ -52,7 +63,7 @@ function join(client: FrameSocket, real: FrameSocket): void {
   });
   client.start({
     frame: (body) => {
-      if (isRefused(typeOf(body))) client.send(refusal());
+      if (isRefused(typeOf(body))) client.send(refusal(body));
       else real.send(body);
     },
     closed: () => void real.close(),
@@ -69,7 +80,7 @@ function run(hsmd: string): void {
   const answer = async (body: Uint8Array): Promise<void> => {
     const type = typeOf(body);
     if (isRefused(type)) {
-      master.send(refusal());
+      master.send(refusal(body));
       return;
     }
     writeFrameBlocking(ours, body, FRAME_BYTES_MAX);

@@ -7,7 +7,6 @@ import {
   type ClientIdentity,
   MASTER_PERMISSIONS,
   malformedRefusal,
-  REFUSAL_WIRE_CODE,
   type Refusal,
   refusalText,
 } from '@countersign/core';
@@ -20,8 +19,9 @@ import {
   type FrameSocket,
   prepareDescriptors,
 } from '@countersign/transport';
-import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
+import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
 import { type OpenedClient, openClient } from './descriptors.ts';
+import { refusalReply } from './refusal-form.ts';
 import {
   errorText,
   negotiateVersion,
@@ -293,7 +293,7 @@ export class Hsmd {
     const answer = await this.#signer.answer(client.identity, message);
     if (answer.kind === 'reply') return this.#send(client, answer.reply);
     if (answer.refusal.code === 'permission') return this.#badRequest(client, body, answer.refusal);
-    this.#refuse(client, answer.refusal);
+    this.#refuse(client, answer.refusal, message);
   }
 
   /** The daemon is broken or hostile: it gets its refusal, lightningd is told, and its socket closes. */
@@ -306,16 +306,12 @@ export class Hsmd {
   }
 
   /** A reply of a type nobody waits for, with the reason as text: lightningd and its daemons show it in their logs. */
-  #refuse(client: Client, refusal: Refusal): void {
+  #refuse(client: Client, refusal: Refusal, request: Request | null = null): void {
     const text = refusalText(refusal);
     const nodeId = client === this.#master ? undefined : client.nodeId;
     const level = refusal.code === 'policy' ? 'unusual' : 'broken';
     this.#options.status.log(level, `refused ${refusal.request}: ${text}`, nodeId);
-    this.#send(client, {
-      name: 'vls_signer_error',
-      code: REFUSAL_WIRE_CODE[refusal.code],
-      message: statusText(text, LOG_TEXT_BYTES_MAX),
-    });
+    this.#send(client, refusalReply(request, refusal));
   }
 
   #send(client: Client, reply: Reply): void {
