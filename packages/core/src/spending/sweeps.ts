@@ -19,6 +19,7 @@ import {
 } from '@countersign/bitcoin';
 import { type MessageOf, SIGHASH_ALL, SIGHASH_SINGLE_ANYONECANPAY } from '@countersign/wire';
 import {
+  channelId,
   clientChannel,
   type OpenChannel,
   requireChannel,
@@ -36,6 +37,7 @@ import {
 } from '../ratchet/commitment.ts';
 import { singleInput } from '../ratchet/holder.ts';
 import { holderNotRevoked } from '../ratchet/rules.ts';
+import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { htlcBelongs, keyUse, sighashRule } from './rules.ts';
@@ -122,6 +124,9 @@ export function signRemoteHtlcToUs(
   if (!ctx.secp.isPublicKey(request.remotePerCommitmentPoint))
     malformed('the point is no point on the curve');
   requireOurHtlcScript(ctx, channel, request.wscript, request.remotePerCommitmentPoint);
+  // A channel that was restored without its record is what the request says it is.
+  const setup = ctx.draft.get(channelRecords, channelId(channel))?.setup ?? null;
+  if (setup !== null) htlcSighashType(setup.format, request.optionAnchorOutputs);
   const sighashType = request.optionAnchorOutputs ? SIGHASH_SINGLE_ANYONECANPAY : SIGHASH_ALL;
   if (request.optionAnchorOutputs) requireSingleOutput(request.tx.tx);
   return {
