@@ -2,8 +2,9 @@
  * Law 1 with several fundings at once: RBF of a dual-funded opening and splices. The same number is signed and
  * validated once for each, with one point, and revoked once for all (attacks A17, A18).
  */
-import { msat } from '@countersign/bitcoin';
+import { fundingScript, msat, setPsbtWitnessScript } from '@countersign/bitcoin';
 import { channelRecords } from '@countersign/core';
+import type { MessageOf } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { channelId } from '../src/channel/lookup.ts';
 import { SPLICES_MAX } from '../src/channel/record.ts';
@@ -204,6 +205,87 @@ describe('a candidate that may confirm by our own signature', () => {
     channel.update(channel.balances);
     // And then it is signed no more: there is no commitment of ours on it.
     expect(channel.tagOf(channel.model.signSplice(splice))).toBe(tag);
+  });
+});
+
+describe('a splice with a new funding key of the peer, which setup_channel does not name', () => {
+  const ready = (options = {}) => {
+    const channel = opened(options);
+    channel.update(channel.balances);
+    const { model } = channel;
+    const splice = model.spliceOf('splice');
+    const setup = { ...model.setup(splice), remoteFundingPubkey: model.funding.peerKey };
+    channel.ask(setup);
+    return { channel, model, splice, setup };
+  };
+  const withScript = (
+    request: MessageOf<'hsmd_validate_commitment_tx'>,
+    script: Uint8Array,
+  ): MessageOf<'hsmd_validate_commitment_tx'> => {
+    const { tx, psbt } = request.tx;
+    return { ...request, tx: { tx, psbt: setPsbtWitnessScript(psbt, 0, script) } };
+  };
+  const fundingScriptOf = ({ model }: OpenChannel, peerKey: Uint8Array) =>
+    fundingScript(model.holderFundingKey, peerKey);
+
+  it("is settled by the peer's first commitment", () => {
+    const { channel, model, splice, setup } = ready();
+    channel.ask(model.signRemote(1, channel.balances, splice));
+    channel.ask(model.validate(1, channel.balances, splice));
+    const old = { ...model.signRemote(1, channel.balances, splice), remoteFundingKey: model.funding.peerKey };
+    expect(channel.tagOf(old)).toBe('policy-commitment-input-match-funding');
+    channel.ask(setup);
+    channel.ask(model.signSplice(splice));
+    channel.fundings = [model.funding, splice];
+    channel.update(channel.balances);
+    // A close may still name the old key: what is signed is the script on record.
+    channel.lock(splice);
+    const close = model.mutualClose(model.closeTx(channel.balances, 1000n, splice), splice);
+    expect(channel.ask({ ...close, remoteFundingKey: model.funding.peerKey })).toEqual(channel.ask(close));
+  });
+
+  it('is settled by our first commitment, whose PSBT has the script', () => {
+    const { channel, model, splice } = ready({ format: 'static_remotekey' });
+    const request = model.validate(1, channel.balances, splice);
+    const tag = 'policy-revoke-new-commitment-signed';
+    expect(channel.tagOf(request)).toBe(tag);
+    for (const script of [
+      fundingScriptOf(channel, model.funding.peerKey),
+      fundingScriptOf(channel, model.counterparty.payment),
+      fundingScript(model.counterparty.payment, splice.peerKey),
+      fundingScriptOf(channel, model.holderFundingKey),
+      Uint8Array.of(0x51),
+    ])
+      expect(channel.tagOf(withScript(request, script))).toBe(tag);
+    channel.ask(withScript(request, fundingScriptOf(channel, splice.peerKey)));
+    channel.ask(model.signRemote(1, channel.balances, splice));
+    expect(channel.ask(request)).toBeDefined();
+  });
+
+  it('policy-key-use: trips on a key of ours in its place, and is malformed with none', () => {
+    const { channel, model, splice } = ready({ format: 'static_remotekey' });
+    const request = model.signRemote(1, channel.balances, splice);
+    for (const remoteFundingKey of [model.holderFundingKey, ...Object.values(model.holder)])
+      expect(channel.tagOf({ ...request, remoteFundingKey })).toBe('policy-key-use');
+    const none = Uint8Array.from([2, ...new Uint8Array(31), 5]);
+    expect(channel.tagOf({ ...request, remoteFundingKey: none })).toBe('policy-generic-error');
+    channel.ask(request);
+  });
+
+  it('policy-candidate-exclusive: passes a 17th funding in the place of splices that came to nothing', () => {
+    const channel = opened();
+    channel.update(channel.balances);
+    const { model } = channel;
+    const signed = model.spliceOf('signed');
+    channel.ask(model.setup(signed));
+    channel.ask(model.signSplice(signed));
+    const validated = model.spliceOf('validated');
+    channel.ask(model.setup(validated));
+    channel.ask(model.validate(1, channel.balances, validated));
+    for (let i = 0; i < 20; i++) channel.ask(model.setup(model.spliceOf(`nothing ${i}`)));
+    // Those that were signed or have a commitment were kept.
+    channel.ask(model.validate(1, channel.balances, signed));
+    channel.ask(model.signCommitment(1, channel.balances, validated));
   });
 });
 

@@ -16,6 +16,7 @@ import {
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { channelId, requireChannel } from '../src/channel/lookup.ts';
+import { requireCommitmentForm } from '../src/ratchet/commitment.ts';
 import { releaseSecret } from '../src/ratchet/holder.ts';
 import { RefusalSignal } from '../src/refusal.ts';
 import { Draft } from '../src/state.ts';
@@ -175,6 +176,20 @@ describe('policy-generic-error', () => {
   it('policy-generic-error: passes the highest number there is', () => {
     const channel = new OpenChannel().open();
     channel.ask(channel.model.getPoint(2 ** 48 - 1));
+  });
+});
+
+describe('requireCommitmentForm', () => {
+  it('holds by itself, whatever its caller has checked', () => {
+    const channel = new OpenChannel().open();
+    const { model, signer } = channel;
+    const client = { channel: model.ref, permissions: CHANNEL_PERMISSIONS };
+    const ctx = { ...inputOf(signer), client, draft: new Draft(signer.state) };
+    const open = requireChannel(ctx, model.ref);
+    const { tx } = model.build('holder', 0, model.initial);
+    requireCommitmentForm(ctx, open, tx, 0);
+    for (const inputs of [[], [...tx.inputs, ...tx.inputs]])
+      expect(() => requireCommitmentForm(ctx, open, { ...tx, inputs }, 0)).toThrow(RefusalSignal);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   sha256,
   toHex,
 } from '@countersign/bitcoin';
+import { networkByName } from '@countersign/core';
 import type { Reply, Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { canonical } from './memory-state.ts';
@@ -99,6 +100,35 @@ describe('sign_invoice', () => {
   it('refuses words beyond 5 bits and NUL in the prefix', () => {
     expect(signer.refused(ask('lnbcrt1', [...words, 32]))).toMatchObject(generic);
     expect(signer.refused(ask('lnbcrt\0', words))).toMatchObject(generic);
+  });
+  it('refuses what is no invoice of this network: another prefix, or too short for a payment hash', () => {
+    for (const hrp of [
+      '',
+      'ln',
+      'lnbc1u',
+      'lntb1u',
+      'lnbcrtx',
+      'lnbcrt1uu',
+      'LNBCRT1u',
+      'xlnbcrt',
+      'lnbcrt1 ',
+      'lnbcrt-1',
+    ])
+      expect(signer.refused(ask(hrp, words)), hrp).toMatchObject(generic);
+    expect(signer.refused(ask('lnbcrt1u', words.slice(0, 61)))).toMatchObject(generic);
+    signer.ask(ask('lnbcrt1u', words.slice(0, 62)));
+    signer.ask(ask('lnbcrt', words));
+  });
+  it.each([
+    ['bitcoin', 'lnbc'],
+    ['testnet', 'lntb'],
+    ['testnet4', 'lntb'],
+    ['signet', 'lntbs'],
+  ])('knows the prefix of %s', (name, prefix) => {
+    const other = new TestSigner();
+    other.network = networkByName(name)!;
+    other.ask(ask(`${prefix}20m`, words));
+    expect(other.refused(ask('lnbcrt20m', words))).toMatchObject(generic);
   });
   it('signs the invoice', () => {
     expect(signer.ask(ask('lnbcrt1u', words)).name).toBe('hsmd_sign_invoice_reply');

@@ -6,6 +6,7 @@ import { msat } from '@countersign/bitcoin';
 import { allRules, DECIDED_REQUESTS, lawsMissing, type Preset, severityOf } from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
+import { requireLaws } from '../src/policy/in-force.ts';
 import { htlc } from './channel-model.ts';
 import { adding, OpenChannel } from './open-channel.ts';
 import { bytesOf, regtest, secp } from './test-signer.ts';
@@ -161,6 +162,10 @@ describe('policy-law-not-in-force', () => {
       'hsmd_check_bip86_pubkey',
       'hsmd_sign_any_cannouncement_req',
     ]);
+  });
+
+  it('lets through what only law 1 judges', () => {
+    for (const preset of STRICT) requireLaws({ network: regtest, preset }, 'rev', 1);
   });
 
   it('says which laws are missing', () => {

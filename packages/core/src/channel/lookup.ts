@@ -7,6 +7,7 @@ import { malformed } from '../form.ts';
 import { channelFrozen, inputMatchFunding } from '../ratchet/rules.ts';
 import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
+import { keyUse } from '../spending/rules.ts';
 import type { ChannelId, ChannelRecord, ChannelSetup, FundingCandidate } from './record.ts';
 
 export function channelId(ref: ChannelRef): ChannelId {
@@ -81,6 +82,14 @@ export function requireCandidate(
     });
   }
   return candidate;
+}
+
+/** A key of a peer must be its own: with ours in its place our one signature would count for both. */
+export function requireForeignKey(ctx: Context, ref: ChannelRef, key: Uint8Array, name: string): void {
+  if (!ctx.secp.isPublicKey(key)) malformed('a key of the peer is no point on the curve', { key: name });
+  const ours = [...Object.values(ctx.keys.basepoints(ref)), ctx.keys.fundingPublicKey(ref)];
+  if (ours.some((own) => equalBytes(own, key)))
+    refuse(keyUse, 'a key of the peer is one of ours', { key: name });
 }
 
 /** The record with this candidate in the place of the one with its outpoint. */

@@ -12,15 +12,13 @@ import {
 } from '@countersign/bitcoin';
 import { hasFeature, type MessageOf } from '@countersign/wire';
 import type { ChannelRef, Context } from '../context.ts';
-import { malformed } from '../form.ts';
 import { rule } from '../policy/registry.ts';
 import { candidateExclusive, channelIdReuse } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } from '../records/channel.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
-import { keyUse } from '../spending/rules.ts';
-import { channelId, clientChannel, saveChannel } from './lookup.ts';
+import { channelId, clientChannel, requireForeignKey, saveChannel } from './lookup.ts';
 import {
   CANDIDATES_MAX,
   type ChannelFormat,
@@ -67,12 +65,7 @@ export function setupChannel(ctx: Context, request: SetupRequest): Release {
 function requirePeerKeys(ctx: Context, ref: ChannelRef, request: SetupRequest): void {
   const { revocation, payment, htlc, delayedPayment } = request.remoteBasepoints;
   const keys = { revocation, payment, htlc, delayedPayment, funding: request.remoteFundingPubkey };
-  const ours = [...Object.values(ctx.keys.basepoints(ref)), ctx.keys.fundingPublicKey(ref)];
-  for (const [name, key] of Object.entries(keys)) {
-    if (!ctx.secp.isPublicKey(key)) malformed('a key of the peer is no point on the curve', { key: name });
-    if (ours.some((own) => equalBytes(own, key)))
-      refuse(keyUse, 'a key of the peer is one of ours', { key: name });
-  }
+  for (const [name, key] of Object.entries(keys)) requireForeignKey(ctx, ref, key, name);
 }
 
 function formatOf(channelType: Uint8Array): ChannelFormat {

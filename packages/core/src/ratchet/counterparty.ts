@@ -9,6 +9,7 @@ import {
   type OpenChannel,
   replaceCandidate,
   requireCandidate,
+  requireForeignKey,
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
@@ -47,6 +48,8 @@ export function signCounterpartyCommitment(
     });
   }
   const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  // The first commitment on a splice settles the key: it is not one that setup_channel has judged.
+  requireForeignKey(ctx, channel.ref, candidate.counterpartyFundingKey, 'funding');
   requireSignableNumber(channel.record, number);
   const points = requirePoint(channel.record, number, request.remotePerCommit);
   const { content } = judgeCommitment(ctx, channel, candidate, 'counterparty', request.remotePerCommit, {

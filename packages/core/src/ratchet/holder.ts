@@ -340,18 +340,6 @@ export function signHolderCommitment(
   if (holderSigned !== record.holderSigned) saveChannel(ctx, channel.id, { ...record, holderSigned });
 }
 
-/** The validated commitment whose transaction created `outpoint`; used for second-level spends of our own. */
-export function validatedByTxid(
-  record: ChannelRecord,
-  outpoint: OutPoint,
-): { candidate: FundingCandidate; commitment: ValidatedCommitment } | null {
-  for (const candidate of record.candidates) {
-    const commitment = candidate.validated.find((c) => toHex(c.txid) === toHex(outpoint.txid));
-    if (commitment !== undefined) return { candidate, commitment };
-  }
-  return null;
-}
-
 export function isLocked(record: ChannelRecord, candidate: FundingCandidate): boolean {
   return record.locked !== null && equalOutPoints(record.locked, candidate.outpoint);
 }
