@@ -1,3 +1,4 @@
+/** Moving frames and descriptors: length-prefixed frames over sockets, and file descriptors over Unix sockets. */
 export * from './blocking-frames.ts';
 export * from './error.ts';
 export * from './frame-socket.ts';
