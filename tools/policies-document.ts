@@ -1,29 +1,30 @@
 /**
  * Renders `docs/policies.md` from the registry of rules in `core`. Pure: the same registry gives the same text.
  */
-import { type Law, lawsMissing, type Operation, type Rule } from '@countersign/core';
+import { LAWS, type Law, type Operation, type Rule } from '@countersign/core';
 
-const LAWS: readonly (readonly [law: Law, title: string, promise: string])[] = [
-  [
-    1,
-    'Law 1: the ratchet',
-    'Per channel and side, commitments only move forward: a revoked one is never signed.',
-  ],
-  [2, 'Law 2: the ledger', 'Each channel conserves value: every change of balance is explained by HTLCs.'],
-  [3, 'Law 3: payments', 'Each payment conserves value, over all channels: out ≤ in + approved.'],
-  [
-    4,
-    'Law 4: time',
-    'What is claimed must still be claimable in time, by the signer’s own view of the chain.',
-  ],
-  [
-    5,
-    'Law 5: spending',
-    'Every satoshi has a destination: ours, allowlisted, a funding, approved, or a fee in range.',
-  ],
-  ['keys', 'Keys', 'Each key signs only what it is for.'],
-  ['setup', 'Set-up', 'What holds before and beside the laws.'],
-  ['form', 'Form', 'What every request must be, whatever it asks for.'],
+interface Section {
+  readonly law: Law;
+  readonly title: string;
+  readonly promise: string;
+  readonly isInForce: boolean;
+}
+
+const SECTIONS: readonly Section[] = [
+  ...LAWS.map(({ number, title, promise, isInForce }) => ({
+    law: number,
+    title: `Law ${number}: ${title}`,
+    promise,
+    isInForce,
+  })),
+  { law: 'keys', title: 'Keys', promise: 'Each key signs only what it is for.', isInForce: true },
+  { law: 'setup', title: 'Set-up', promise: 'What holds before and beside the laws.', isInForce: true },
+  {
+    law: 'form',
+    title: 'Form',
+    promise: 'What every request must be, whatever it asks for.',
+    isInForce: true,
+  },
 ];
 
 const OPERATIONS: Readonly<Record<Operation, string>> = {
@@ -61,22 +62,21 @@ function ruleSection(rule: Rule): string[] {
   ];
 }
 
-function lawSection(law: Law, title: string, promise: string, rules: readonly Rule[]): string[] {
-  const missing = lawsMissing([law]).length > 0;
-  const status = missing
-    ? [
+function lawSection({ title, promise, isInForce }: Section, rules: readonly Rule[]): string[] {
+  const status = isInForce
+    ? []
+    : [
         'This version does not enforce this law. What it would judge is refused with `policy-law-not-in-force`,',
         'except under the preset `permissive`, which lets it pass unjudged.',
         '',
-      ]
-    : [];
+      ];
   return [`## ${title}`, '', promise, '', ...status, ...rules.flatMap(ruleSection)];
 }
 
 export function renderPoliciesDocument(rules: readonly Rule[]): string {
-  const sections = LAWS.flatMap(([law, title, promise]) => {
-    const own = rules.filter((rule) => rule.law === law);
-    return own.length === 0 && lawsMissing([law]).length === 0 ? [] : lawSection(law, title, promise, own);
+  const sections = SECTIONS.flatMap((section) => {
+    const own = rules.filter((rule) => rule.law === section.law);
+    return own.length === 0 && section.isInForce ? [] : lawSection(section, own);
   });
   const used = new Set(rules.flatMap((rule) => rule.operations));
   const operations = Object.entries(OPERATIONS)

@@ -223,7 +223,7 @@ function initReply(
 
 /** What the operator must know before trusting this process with money, every time it starts. */
 function announce(policy: Policy, log: StartInput['log']): void {
-  const missing = lawsMissing([1, 2, 3, 4, 5]).join(', ');
+  const missing = lawsMissing().join(', ');
   if (policy.preset === 'permissive') {
     log(
       'unusual',

@@ -203,7 +203,15 @@ describe('a candidate that may confirm by our own signature', () => {
     channel.ask(channel.model.setup(splice));
     channel.ask(channel.model.validate(1, channel.balances, splice));
     channel.update(channel.balances);
-    // And then it is signed no more: there is no commitment of ours on it.
+    // Kept up with, a splice may be signed any time later.
+    const kept = channel.model.spliceOf('kept');
+    channel.ask(channel.model.setup(kept));
+    channel.fundings = [channel.model.funding, kept];
+    channel.ask(channel.model.validate(2, channel.balances, kept));
+    channel.ask(channel.model.signRemote(2, channel.balances, kept));
+    channel.update(channel.balances);
+    channel.ask(channel.model.signSplice(kept));
+    // The other is signed no more: there is no commitment of ours on it.
     expect(channel.tagOf(channel.model.signSplice(splice))).toBe(tag);
   });
 });

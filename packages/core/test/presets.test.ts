@@ -3,7 +3,15 @@
  * no such law is about goes on under every preset.
  */
 import { msat } from '@countersign/bitcoin';
-import { allRules, DECIDED_REQUESTS, lawsMissing, type Preset, severityOf } from '@countersign/core';
+import {
+  allRules,
+  DECIDED_REQUESTS,
+  LAWS,
+  type Law,
+  lawsMissing,
+  type Preset,
+  severityOf,
+} from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { requireLaws } from '../src/policy/in-force.ts';
@@ -170,7 +178,14 @@ describe('policy-law-not-in-force', () => {
 
   it('says which laws are missing', () => {
     expect(lawsMissing([1, 2, 3, 4, 5])).toEqual([2, 3, 4, 5]);
-    expect(lawsMissing([1, 'form', 'keys', 'setup'])).toEqual([]);
+    expect(lawsMissing([1])).toEqual([]);
+    expect(lawsMissing()).toEqual(LAWS.filter((law) => !law.isInForce).map((law) => law.number));
+  });
+
+  it('has five laws, and no rule of another', () => {
+    expect(LAWS.map((law) => law.number)).toEqual([1, 2, 3, 4, 5]);
+    const known: readonly Law[] = [1, 2, 3, 4, 5, 'form', 'keys', 'setup'];
+    for (const { law } of allRules()) expect(known).toContain(law);
   });
 });
 

@@ -2,17 +2,18 @@
  * Which laws this version enforces. What a law does not yet judge is never passed off as judged: outside
  * `permissive` such a request is refused, so a missing rule costs availability and not money.
  */
+import { ledger } from '../ledger/law.ts';
+import { payments } from '../payments/law.ts';
+import { ratchet } from '../ratchet/law.ts';
 import { refuse } from '../refusal.ts';
-import { type Law, type Operation, rule } from './registry.ts';
+import { spending } from '../spending/law.ts';
+import { time } from '../time/law.ts';
+import type { LawDefinition, LawNumber } from './law.ts';
+import { type Operation, rule } from './registry.ts';
 import type { Policy } from './settings.ts';
 
-const LAWS_IN_FORCE: Readonly<Record<1 | 2 | 3 | 4 | 5, boolean>> = {
-  1: true,
-  2: false,
-  3: false,
-  4: false,
-  5: false,
-};
+/** The five laws, in their order. */
+export const LAWS: readonly LawDefinition[] = [ratchet, ledger, payments, time, spending];
 
 export const lawNotInForce = rule({
   tag: 'policy-law-not-in-force',
@@ -24,13 +25,15 @@ export const lawNotInForce = rule({
     'enforce that law yet. Every preset but `permissive` refuses it rather than sign what nothing has checked.',
 });
 
-/** Laws of `laws` that this version does not enforce. */
-export function lawsMissing(laws: readonly Law[]): readonly Law[] {
-  return laws.filter((law) => typeof law === 'number' && !LAWS_IN_FORCE[law]);
+/** The numbers among `laws` that this version does not enforce; of all five when none are named. */
+export function lawsMissing(
+  laws: readonly LawNumber[] = LAWS.map((law) => law.number),
+): readonly LawNumber[] {
+  return laws.filter((number) => !LAWS.some((law) => law.number === number && law.isInForce));
 }
 
 /** The seam of laws 2 to 5: called by every handler whose request they will judge. */
-export function requireLaws(policy: Policy, operation: Operation, ...laws: readonly Law[]): void {
+export function requireLaws(policy: Policy, operation: Operation, ...laws: readonly LawNumber[]): void {
   if (policy.preset === 'permissive') return;
   const missing = lawsMissing(laws);
   if (missing.length === 0) return;

@@ -2,9 +2,10 @@
  * The registry of rules: every tag once, with its law, severity, operations and one paragraph of documentation.
  * `docs/policies.md` is generated from it; a tag that is not registered here can't refuse anything.
  */
+import type { LawNumber } from './law.ts';
 
 /** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending; 'form' for malformed requests, 'keys' and 'setup' beside the laws. */
-export type Law = 1 | 2 | 3 | 4 | 5 | 'form' | 'keys' | 'setup';
+export type Law = LawNumber | 'form' | 'keys' | 'setup';
 
 /** The operations of the catalogue: what a request does, whatever message asks for it. */
 export type Operation =
