@@ -166,8 +166,6 @@ describe('policy-channel-original-channel-id-reuse', () => {
 
   /** What makes a channel used, each alone. */
   const used: Readonly<Record<string, (channel: OpenChannel) => void>> = {
-    'its commitment 0 validated': () => {},
-    'its commitment 1 validated': (channel) => void channel.ask(channel.model.validate(1)),
     "the peer's commitment 1 signed": (channel) => void channel.ask(channel.model.signRemote(1)),
     'its commitment 0 signed for broadcast': (channel) => void channel.ask(channel.model.signCommitment(0)),
     'a close signed': (channel) =>
@@ -188,8 +186,20 @@ describe('policy-channel-original-channel-id-reuse', () => {
       use(channel);
       const other = { ...channel.model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') };
       expect(channel.tagOf(other)).toBe(tag);
+      // Whether the node has forgotten it makes no difference.
+      const { peerId: id, dbid } = channel.model.ref;
+      channel.ask({ name: 'hsmd_forget_channel', id, dbid });
+      expect(channel.tagOf(other)).toBe(tag);
     },
   );
+
+  it('policy-channel-original-channel-id-reuse: trips while a commitment of ours is validated and not forgotten', () => {
+    const channel = new OpenChannel().open();
+    const other = { ...channel.model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') };
+    expect(channel.tagOf(other)).toBe(tag);
+    channel.ask(channel.model.validate(1));
+    expect(channel.tagOf(other)).toBe(tag);
+  });
 
   it('policy-channel-original-channel-id-reuse: trips after forget and a new declaration (A11)', () => {
     const channel = new OpenChannel().open();
