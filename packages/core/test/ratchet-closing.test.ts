@@ -220,6 +220,17 @@ describe('a splice', () => {
     expect(channel.tagOf(other)).toBe('policy-commitment-input-match-funding');
   });
 
+  it('that creates no funding is a close (A10): it is signed, and the channel only ends from there', () => {
+    const channel = opened();
+    const { model } = channel;
+    const closing = retx(model.signSplice(model.spliceOf('splice')), (tx) => ({
+      outputs: tx.outputs.map((one) => ({ ...one, script: p2wpkhOfKey(model.counterparty.payment) })),
+    }));
+    channel.ask(closing);
+    expect(channel.tagOf(model.signRemote(1, channel.balances))).toBe(tag);
+    expect(channel.tagOf(model.validate(1, channel.balances))).toBe(tag);
+  });
+
   it('that was signed may be signed again after a close, and only that one', () => {
     const channel = opened();
     const { model } = channel;

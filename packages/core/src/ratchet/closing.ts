@@ -3,6 +3,7 @@
  * asked, not the message it came in: a commitment hidden in a close is judged as a commitment.
  */
 import {
+  classify,
   commitmentNumberFrom,
   equalBytes,
   isCommitmentForm,
@@ -126,6 +127,10 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
       locktime: tx.locktime,
     });
   }
+  if (!createsFunding(tx)) {
+    signClose(ctx, channel, tx);
+    return fundingSignature(ctx, channel, candidate, request);
+  }
   requireLaws(ctx.policy, 'onchain', 5);
   const id = txid(tx);
   requireCurrentOn(record, id);
@@ -137,10 +142,27 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
     });
   }
   markFundingSigned(ctx, tx);
+  return fundingSignature(ctx, channel, candidate, request);
+}
+
+/**
+ * A splice creates a new 2-of-2, so it has a P2WSH output; which one is unknown when CLN asks early and the peer rotates
+ * its key. What spends the funding without any is a close, whatever message asks for it.
+ */
+function createsFunding(tx: Transaction): boolean {
+  return tx.outputs.some((output) => classify(output.script).type === 'p2wsh');
+}
+
+function fundingSignature(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  { tx, inputIndex }: MessageOf<'hsmd_sign_splice_tx'>,
+): Release {
   return {
     kind: 'sign-funding',
     channel: channel.ref,
-    sighash: fundingSighash(ctx, channel, candidate, tx, request.inputIndex),
+    sighash: fundingSighash(ctx, channel, candidate, tx.tx, inputIndex),
     reply: 'hsmd_sign_tx_reply',
   };
 }

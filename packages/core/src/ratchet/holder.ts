@@ -28,7 +28,6 @@ import {
 } from '../channel/lookup.ts';
 import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import { malformed } from '../form.ts';
 import { requireLaws } from '../policy/in-force.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
@@ -43,6 +42,7 @@ import {
 } from './commitment.ts';
 import { htlcsFromWire } from './htlcs.ts';
 import {
+  channelFrozen,
   commitmentInputSingle,
   holderNotRevoked,
   newCommitmentSigned,
@@ -254,7 +254,7 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
   const { record } = channel;
   if (number < record.holderNextRevoke) return;
   requireLaws(ctx.policy, 'rev', 2, 3, 4);
-  if (record.frozen) malformed('a frozen channel revokes nothing', { channel: channel.id });
+  if (record.frozen) refuse(channelFrozen, 'a frozen channel revokes nothing', { channel: channel.id });
   if (isClosing(record)) {
     refuse(revokeNotClosed, 'the channel is closing: no revocation', {
       number,
