@@ -38,6 +38,29 @@ export interface ChannelPublicKeys {
 
 export interface ChannelKeys extends ChannelPublicKeys {
   readonly secrets: ChannelSecrets;
+  /** The per-commitment points asked for last: one update asks for the same one several times. */
+  readonly points: PointCache;
+}
+
+const POINTS_CACHED_MAX = 8;
+
+/** By commitment number, the oldest out first. Public values only. */
+export class PointCache {
+  readonly #points = new Map<string, Uint8Array>();
+
+  get(commitmentNumber: string, derive: () => Uint8Array): Uint8Array {
+    const known = this.#points.get(commitmentNumber);
+    if (known !== undefined) return known.slice();
+    const point = derive();
+    this.#points.set(commitmentNumber, point);
+    if (this.#points.size > POINTS_CACHED_MAX) {
+      for (const oldest of this.#points.keys()) {
+        this.#points.delete(oldest);
+        break;
+      }
+    }
+    return point.slice();
+  }
 }
 
 /** `dev_force_channel_secrets` and `dev_force_channel_secrets_shaseed` of INIT: the same keys for every channel. */
@@ -87,6 +110,7 @@ function withPublicKeys(secp: Secp256k1, secrets: ChannelSecrets): ChannelKeys {
       htlc: secp.publicKey(reveal(secrets.htlc)),
     },
     secrets,
+    points: new PointCache(),
   };
 }
 

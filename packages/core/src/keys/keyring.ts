@@ -160,9 +160,11 @@ export class KeyRing {
 
   /** BOLT 3 per_commitment_point of our commitment `commitmentNumber`, 0 … 2^48−1 (`FormError` beyond). */
   perCommitmentPoint(channel: ChannelRef, commitmentNumber: number | bigint): Uint8Array {
-    const { shaseed } = this.#channels.get(channel).secrets;
-    return withTemporary(perCommitmentSecret(reveal(shaseed), commitmentNumber), (secret) =>
-      this.secp256k1.publicKey(secret),
+    const { secrets, points } = this.#channels.get(channel);
+    return points.get(`${commitmentNumber}`, () =>
+      withTemporary(perCommitmentSecret(reveal(secrets.shaseed), commitmentNumber), (secret) =>
+        this.secp256k1.publicKey(secret),
+      ),
     );
   }
 

@@ -237,6 +237,21 @@ describe('KeyRing', () => {
     expect(names.size).toBe(16);
   });
 
+  it('gives the same points however often and in whatever order they are asked for', () => {
+    const ring = ringOf(7);
+    const channel = { peerId: PEER, dbid: 3n };
+    const numbers = Array.from({ length: 30 }, (_, n) => n);
+    const first = numbers.map((n) => toHex(ring.perCommitmentPoint(channel, n)));
+    expect(new Set(first).size).toBe(30);
+    for (const n of [...numbers].reverse()) {
+      const point = ring.perCommitmentPoint(channel, BigInt(n));
+      expect(toHex(point)).toBe(first[n]);
+      // A caller may do with its copy what it likes.
+      point.fill(0);
+      expect(toHex(ring.perCommitmentPoint(channel, n))).toBe(first[n]);
+    }
+  });
+
   it('refuses channel ids and commitment numbers that cannot be', () => {
     expect(() => ring.channelPublicKeys({ peerId: PEER.subarray(1), dbid: 1n })).toThrow(FormError);
     expect(() => ring.channelPublicKeys({ peerId: PEER, dbid: -1n })).toThrow(FormError);
