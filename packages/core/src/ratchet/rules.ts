@@ -110,5 +110,5 @@ export const candidateExclusive = rule({
   severity: 'hard',
   operations: ['setup', 'onchain'],
   documentation:
-    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked; each new one must exclude the others.',
+    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. All of them count as live until one is locked: that two of them exclude each other on the chain is not proven yet.',
 });
