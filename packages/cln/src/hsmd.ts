@@ -314,8 +314,25 @@ export class Hsmd {
     this.#send(client, refusalReply(request, refusal));
   }
 
+  /** A PSBT grows by its signatures: a reply that no frame holds becomes a refusal, and nothing of it leaves. */
   #send(client: Client, reply: Reply): void {
-    client.frames.send(encodeMessage(reply, NO_BYTES, this.#limits()));
+    const body = this.#encode(reply);
+    if (body instanceof FormError) {
+      return this.#refuse(
+        client,
+        malformedRefusal(reply.name, null, `the reply: ${body.message}`, body.facts),
+      );
+    }
+    client.frames.send(body);
+  }
+
+  #encode(reply: Reply): Uint8Array | FormError {
+    try {
+      return encodeMessage(reply, NO_BYTES, this.#limits());
+    } catch (error) {
+      if (error instanceof FormError) return error;
+      throw error;
+    }
   }
 }
 

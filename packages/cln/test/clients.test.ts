@@ -1,6 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Psbt, sat, serializeNoWitness, toHex } from '@countersign/bitcoin';
+import {
+  ByteWriter,
+  createPsbt,
+  loadSecp256k1,
+  type Psbt,
+  p2wpkhOfKey,
+  sat,
+  serializeNoWitness,
+  toHex,
+  writeTxOutput,
+} from '@countersign/bitcoin';
+import { KeyRing, Secret } from '@countersign/core';
 import { encodeFrame } from '@countersign/transport';
 import { encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
@@ -34,6 +45,45 @@ function refusalOf(reply: Reply | 'closed'): MessageOf<'vls_signer_error'> {
 async function isAnswered(link: Link): Promise<boolean> {
   const reply = await link.ask(ECDH);
   return reply !== 'closed' && reply.name === 'hsmd_ecdh_resp';
+}
+
+/** A withdrawal of inputs that are ours, in a PSBT that a proprietary field swells to nearly the limit. */
+function withdrawalOf(inputCount: number, paddingBytes: number): MessageOf<'hsmd_sign_withdrawal'> {
+  const ring = new KeyRing({
+    secp256k1: loadSecp256k1(),
+    seed: Secret.copy(SECRET, 32),
+    bip32PublicVersion: 0x043587cf,
+  });
+  const script = p2wpkhOfKey(ring.walletPublicKey(0));
+  const none = new Uint8Array(0);
+  const inputs = Array.from({ length: inputCount }, (_, vout) => ({
+    txid: new Uint8Array(32).fill(1),
+    vout,
+    scriptSig: none,
+    sequence: 0,
+    witness: [],
+  }));
+  const spent = new ByteWriter(64);
+  writeTxOutput(spent, { value: sat(1_000), script });
+  const empty = createPsbt({ version: 2, inputs, outputs: [{ value: sat(900), script }], locktime: 0 });
+  const padding = { type: 0xfc, keyData: Uint8Array.of(1), value: new Uint8Array(paddingBytes) };
+  const psbt: Psbt = {
+    ...empty,
+    inputs: inputs.map((_, i) => [
+      { type: 1, keyData: none, value: spent.finish() },
+      ...(i === 0 ? [padding] : []),
+    ]),
+  };
+  const utxos = inputs.map(({ txid, vout }) => ({
+    outpoint: { txid, vout },
+    amount: sat(1_000),
+    keyindex: 0,
+    isP2sh: false,
+    scriptPubkey: script,
+    closeInfo: undefined,
+    isInCoinbase: false,
+  }));
+  return { name: 'hsmd_sign_withdrawal', inputs: utxos, psbt };
 }
 
 const REVOKE: Request = { name: 'hsmd_revoke_commitment_tx', commitNum: 5n };
@@ -162,6 +212,16 @@ describe('a bad request of lightningd', () => {
 });
 
 describe('a request', () => {
+  it('whose reply outgrows the limit by its own signatures is refused, and the process lives', async () => {
+    const hsmd = await serving();
+    const body = encodeMessage(withdrawalOf(20, 4 * 1024 * 1024 - 4100), new Uint8Array(0));
+    expect(body.length).toBeLessThanOrEqual(4 * 1024 * 1024);
+    const refusal = refusalOf(await hsmd.master.ask(body));
+    expect(refusal.code).toBe(MALFORMED);
+    expect(refusal.message).toMatch(/^policy-generic-error: the reply: /);
+    expect(await isServing(hsmd)).toBe(true);
+  });
+
   it('may be followed by bytes nobody knows', async () => {
     const hsmd = await serving();
     const client = await hsmd.openClient(1n);
