@@ -318,12 +318,10 @@ export class Hsmd {
   #send(client: Client, reply: Reply): void {
     const body = this.#encode(reply);
     if (body instanceof FormError) {
-      return this.#refuse(
-        client,
-        malformedRefusal(reply.name, null, `the reply: ${body.message}`, body.facts),
-      );
+      this.#refuse(client, malformedRefusal(reply.name, null, `the reply: ${body.message}`, body.facts));
+    } else {
+      client.frames.send(body);
     }
-    client.frames.send(body);
   }
 
   #encode(reply: Reply): Uint8Array | FormError {
