@@ -71,6 +71,53 @@ describe('candidates of an opening', () => {
     expect(channel.tagOf(channel.model.lock(candidates[0]!))).toBe('policy-candidate-exclusive');
   });
 
+  // CLN locks the last round even when an earlier one was mined.
+  const locked = () => {
+    const channel = opened();
+    const second = channel.candidate(channel.model.spliceOf('second', 1000n));
+    const third = channel.candidate(channel.model.spliceOf('third', 1000n));
+    channel.ask(channel.model.lock(third));
+    return { channel, first: channel.model.funding, second, third };
+  };
+
+  it('go on with the one that the next commitment names, though the lock named another', () => {
+    for (const side of ['holder', 'counterparty'] as const) {
+      const { channel, second, first, third } = locked();
+      const { model, balances } = channel;
+      const requests = [model.signRemote(1, balances, second), model.validate(1, balances, second)];
+      for (const request of side === 'holder' ? requests.toReversed() : requests) channel.ask(request);
+      for (const other of [first, third]) {
+        expect(channel.tagOf(model.signRemote(1, balances, other))).toBe('policy-candidate-exclusive');
+        expect(channel.tagOf(model.validate(1, balances, other))).toBe('policy-candidate-exclusive');
+        expect(channel.tagOf(model.lock(other))).toBe('policy-candidate-exclusive');
+      }
+      channel.ask(model.revoke(0));
+      const tag = 'policy-commitment-input-match-funding';
+      for (const other of [first, third]) expect(channel.tagOf(model.validate(1, balances, other))).toBe(tag);
+      channel.ask(model.signCommitment(1, balances, second));
+    }
+  });
+
+  it('move by a second lock, or close as they are', () => {
+    const { channel, second } = locked();
+    channel.ask(channel.model.lock(second));
+    channel.ask(channel.model.validate(1, channel.balances, second));
+    channel.ask(channel.model.revoke(0));
+    const closed = locked();
+    for (const funding of [closed.first, closed.second, closed.third])
+      closed.channel.ask(closed.channel.model.signCommitment(0, closed.channel.balances, funding));
+  });
+
+  it('do not hold up the revocation once one is locked, and are gone with it', () => {
+    const { channel, second, third } = locked();
+    expect(channel.tagOf(channel.model.revoke(0))).toBe('policy-revoke-new-commitment-valid');
+    channel.ask(channel.model.validate(1, channel.balances, third));
+    channel.ask(channel.model.revoke(0));
+    expect(channel.tagOf(channel.model.signCommitment(0, channel.balances, second))).toBe(
+      'policy-commitment-input-match-funding',
+    );
+  });
+
   it('all stay live until the lock: number 1 is validated on each before number 0 is revoked (A18)', () => {
     const channel = opened();
     const fundings = [
@@ -150,7 +197,7 @@ describe('policy-candidate-exclusive', () => {
     const splice = channel.candidate(channel.model.spliceOf('splice'));
     channel.lock(splice);
     const before = channel.signer.state.snapshot();
-    channel.lock(splice);
+    channel.ask(channel.model.lock(splice));
     expect(channel.signer.state.snapshot()).toBe(before);
   });
 

@@ -37,7 +37,7 @@ export class Oracle {
   readonly peerRevoked = new Set<number>();
   readonly points = new Map<number, string>();
   isClosed = false;
-  isLocked = false;
+  locked: string | null = null;
 
   constructor(model: ChannelModel, signer: TestSigner) {
     this.#model = model;
@@ -88,14 +88,40 @@ export class Oracle {
   #setUp(outpoint: OutPoint): void {
     const key = outPointToString(outpoint);
     if (this.fundings.has(key)) return;
-    const isSplice = this.isLocked || this.secretsReleased.size > 0 || this.points.has(1);
+    const isSplice = this.locked !== null || this.secretsReleased.size > 0 || this.points.has(1);
     this.fundings.set(key, { isSplice, validated: new Map(), issued: new Map() });
   }
 
   #lock(key: string): void {
     expect(this.fundings.get(key)?.validated.size, 'locked with a commitment of ours').toBeGreaterThan(0);
-    for (const other of this.fundings.keys()) if (other !== key) this.fundings.delete(other);
-    this.isLocked = true;
+    if (this.locked !== key) this.#requireUnused(key);
+    // Other rounds of the opening may still prove to be the mined one; of everything else the lock is the end.
+    const isOpening = !this.fundings.get(key)!.isSplice && this.secretsReleased.size === 0;
+    for (const [other, { isSplice }] of this.fundings)
+      if (other !== key && (isSplice || !isOpening)) this.fundings.delete(other);
+    this.locked = key;
+  }
+
+  /** A round of the opening that is not the locked one. */
+  #isDormant(key: string): boolean {
+    return this.locked !== null && key !== this.locked && !this.fundings.get(key)!.isSplice;
+  }
+
+  /** A dormant round becomes the funding only where no other has a commitment beyond number 0. */
+  #requireUnused(key: string): void {
+    if (!this.#isDormant(key)) return;
+    for (const [other, { validated, issued }] of this.fundings) {
+      const numbers = [...validated.keys(), ...issued.keys()];
+      expect(other !== key && numbers.some((n) => n > 0), 'two fundings in use after the lock').toBe(false);
+    }
+  }
+
+  /** The first commitment beyond number 0 moves the lock to its funding. */
+  #use(outpoint: OutPoint, number: number): void {
+    const key = outPointToString(outpoint);
+    if (number === 0 || !this.fundings.has(key) || !this.#isDormant(key)) return;
+    this.#requireUnused(key);
+    this.locked = key;
   }
 
   #fundingOf(request: { readonly tx: MessageOf<'hsmd_validate_commitment_tx'>['tx'] }): KnownFunding {
@@ -106,6 +132,7 @@ export class Oracle {
 
   #validated(request: MessageOf<'hsmd_validate_commitment_tx'>): void {
     const number = Number(request.commitNum);
+    this.#use(request.tx.tx.inputs[0]!, number);
     const { validated } = this.#fundingOf(request);
     const content = toHex(txid(request.tx.tx));
     if (validated.get(number) === content) return;
@@ -120,7 +147,7 @@ export class Oracle {
       .filter(([key, { isSplice, validated }]) => {
         const [id] = key.split(':');
         const signed = [...this.signedTransactions].some((one) => reversed(one) === id);
-        return validated.size > 0 && (!isSplice || signed || (this.isLocked && this.fundings.size === 1));
+        return validated.size > 0 && (isSplice ? signed || this.locked === key : !this.#isDormant(key));
       })
       .map(([, funding]) => funding);
   }
@@ -138,11 +165,13 @@ export class Oracle {
       expect(validated.has(number + 1), `secret ${number} before its successor`).toBe(true);
     for (let older = 0; older < number; older++)
       expect(this.secretsReleased.has(older), `secret ${number} before ${older}`).toBe(true);
+    for (const key of this.fundings.keys()) if (this.#isDormant(key)) this.fundings.delete(key);
     this.secretsReleased.add(number);
   }
 
   #issued(request: MessageOf<'hsmd_sign_remote_commitment_tx'>): void {
     const number = Number(request.commitNum);
+    this.#use(request.tx.tx.inputs[0]!, number);
     const { issued } = this.#fundingOf(request);
     const contents = issued.get(number) ?? new Set();
     expect(this.peerRevoked.has(number), `the peer's ${number} signed after its revocation`).toBe(false);

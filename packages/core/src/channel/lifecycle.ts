@@ -12,6 +12,7 @@ import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { withLock } from './locking.ts';
 import { channelId, clientChannel, requireChannel, requireUnfrozenChannel, saveChannel } from './lookup.ts';
 
 /** new_channel (30): always answered, since lightningd dies of a refusal; nothing begins before setup_channel. */
@@ -95,7 +96,7 @@ export function checkOutpoint(ctx: Context): Release {
   return { kind: 'reply', reply: { name: 'hsmd_check_outpoint_reply', isBuried: true } };
 }
 
-/** lock_outpoint (37): this candidate is the funding, the others are gone. */
+/** lock_outpoint (37): this candidate is the funding. What is gone with it is `withLock`'s to say. */
 export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoint'>): Release {
   requireLaws(ctx.policy, 'rpc', 4);
   const { record, id } = requireChannel(ctx, clientChannel(ctx));
@@ -116,10 +117,7 @@ export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoin
       },
     );
   }
-  const isDone =
-    record.locked !== null && equalOutPoints(record.locked, outpoint) && record.candidates.length === 1;
-  if (!isDone) {
-    saveChannel(ctx, id, { ...record, locked: locked.outpoint, candidates: [locked], splicesSigned: [] });
-  }
+  const next = withLock(record, locked);
+  if (next !== record) saveChannel(ctx, id, next);
   return { kind: 'reply', reply: { name: 'hsmd_lock_outpoint_reply' } };
 }

@@ -18,6 +18,7 @@ import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } fr
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { isDormant } from './locking.ts';
 import { channelId, clientChannel, requireForeignKey, saveChannel } from './lookup.ts';
 import {
   CANDIDATES_MAX,
@@ -143,7 +144,7 @@ function laterSetup(
       value_known_sat: same.valueSat,
     });
   }
-  const kept = withRoom(record.candidates);
+  const kept = withRoom(record);
   if (kept.length >= CANDIDATES_MAX) {
     refuse(candidateExclusive, 'too many candidate fundings of one channel', {
       fundings: record.candidates.length,
@@ -153,13 +154,14 @@ function laterSetup(
   return { ...record, forgotten: false, candidates: [...kept, candidate] };
 }
 
-/** When full, splices that came to nothing (no commitment of either side, never signed) make room. */
-function withRoom(candidates: readonly FundingCandidate[]): readonly FundingCandidate[] {
-  if (candidates.length < CANDIDATES_MAX) return candidates;
-  return candidates.filter(
-    ({ isSplice, validated, issued, fundingSigned }) =>
-      !isSplice || validated.length > 0 || issued.length > 0 || fundingSigned,
-  );
+/** When full, splices that came to nothing (no commitment of either side, never signed) and dormant rounds make room. */
+function withRoom(record: ChannelRecord): readonly FundingCandidate[] {
+  if (record.candidates.length < CANDIDATES_MAX) return record.candidates;
+  return record.candidates.filter((candidate) => {
+    const { isSplice, validated, issued, fundingSigned } = candidate;
+    if (isDormant(record, candidate)) return false;
+    return !isSplice || validated.length > 0 || issued.length > 0 || fundingSigned;
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { concat, equalBytes, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { isDormant } from '../channel/locking.ts';
 import { channelId, clientChannel } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
@@ -98,8 +99,10 @@ export function signChannelAnnouncement(
 function requirePeerKey(ctx: Context, channel: ChannelRef, { bitcoinKeys }: Announcement): void {
   const record = ctx.draft.get(channelRecords, channelId(channel));
   if (record === null || record.setup === null) return;
-  const isKnown = record.candidates.some(({ counterpartyFundingKey }) =>
-    bitcoinKeys.some((key) => equalBytes(key, counterpartyFundingKey)),
+  const isKnown = record.candidates.some(
+    (candidate) =>
+      !isDormant(record, candidate) &&
+      bitcoinKeys.some((key) => equalBytes(key, candidate.counterpartyFundingKey)),
   );
   if (!isKnown) refuse(keyUse, 'the announcement is not of this channel', { missing: 'peer funding key' });
 }

@@ -4,6 +4,7 @@
  */
 import { equalBytes, insertSecret, lookupSecret, secretIndex, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { onFunding } from '../channel/locking.ts';
 import {
   clientChannel,
   type OpenChannel,
@@ -37,17 +38,18 @@ export function signCounterpartyCommitment(
   request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
 ): Release {
   requireLaws(ctx.policy, 'cc', 2, 3, 4);
-  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const asked = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
   if (!ctx.secp.isPublicKey(request.remotePerCommit))
     malformed('the per-commitment point is no point on the curve');
-  if (equalBytes(request.remotePerCommit, ctx.keys.perCommitmentPoint(channel.ref, number))) {
+  if (equalBytes(request.remotePerCommit, ctx.keys.perCommitmentPoint(asked.ref, number))) {
     refuse(keyUse, "the peer's per-commitment point is ours: this would be a commitment of our own", {
       number,
     });
   }
-  const candidate = requireCandidate(channel, singleInput(tx), request.remoteFundingKey);
+  const candidate = requireCandidate(asked, singleInput(tx), request.remoteFundingKey);
+  const channel = onFunding(asked, candidate, number);
   // The first commitment on a splice settles the key: it is not one that setup_channel has judged.
   requireForeignKey(ctx, channel.ref, candidate.counterpartyFundingKey, 'funding');
   requireSignableNumber(channel.record, number);

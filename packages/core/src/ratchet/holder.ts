@@ -8,7 +8,6 @@ import {
   countersignatoryHtlcHash,
   countersignatoryHtlcSighash,
   equalBytes,
-  equalOutPoints,
   fundingScript,
   type OutPoint,
   psbtWitnessScript,
@@ -17,6 +16,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import { type MessageOf, SIGHASH_ALL } from '@countersign/wire';
+import { isDormant, isLocked, onFunding } from '../channel/locking.ts';
 import {
   clientChannel,
   isUnsettledSplice,
@@ -71,10 +71,11 @@ export function singleInput(tx: Transaction): OutPoint {
  */
 export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_validate_commitment_tx'>): Release {
   requireLaws(ctx.policy, 'hc', 2, 3, 4);
-  const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
+  const asked = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
-  const candidate = requireValidatable(ctx, channel, request.tx);
+  const candidate = requireValidatable(ctx, asked, request.tx);
+  const channel = onFunding(asked, candidate, number);
   requireValidatableNumber(channel.record, number);
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);
   const judged = judgeCommitment(ctx, channel, candidate, 'holder', point, {
@@ -242,6 +243,7 @@ export function liveCandidates(record: ChannelRecord): readonly FundingCandidate
   return record.candidates.filter(
     (candidate) =>
       candidate.validated.length > 0 &&
+      !isDormant(record, candidate) &&
       (!candidate.isSplice || candidate.fundingSigned || isLocked(record, candidate)),
   );
 }
@@ -284,10 +286,12 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
   saveChannel(ctx, channel.id, {
     ...record,
     holderNextRevoke: number + 1,
-    candidates: record.candidates.map((candidate) => ({
-      ...candidate,
-      validated: candidate.validated.filter((c) => c.number > number),
-    })),
+    candidates: record.candidates
+      .filter((candidate) => !isDormant(record, candidate))
+      .map((candidate) => ({
+        ...candidate,
+        validated: candidate.validated.filter((c) => c.number > number),
+      })),
   });
 }
 
@@ -338,8 +342,4 @@ export function signHolderCommitment(
   }
   const holderSigned = Math.min(record.holderSigned ?? number, number);
   if (holderSigned !== record.holderSigned) saveChannel(ctx, channel.id, { ...record, holderSigned });
-}
-
-export function isLocked(record: ChannelRecord, candidate: FundingCandidate): boolean {
-  return record.locked !== null && equalOutPoints(record.locked, candidate.outpoint);
 }

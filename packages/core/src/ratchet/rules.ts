@@ -110,5 +110,5 @@ export const candidateExclusive = rule({
   severity: 'hard',
   operations: ['setup', 'onchain'],
   documentation:
-    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. All of them count as live until one is locked: that two of them exclude each other on the chain is not proven yet.',
+    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. All of them count as live until one is locked: that two of them exclude each other on the chain is not proven yet. CLN may lock another round of an opening than the mined one: until number 0 is revoked, the first commitment beyond it names the funding, and then no other can.',
 });
