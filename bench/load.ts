@@ -25,6 +25,7 @@ import {
   MASTER_PERMISSIONS,
   networkByName,
   openHsmSecret,
+  policyOf,
 } from '@countersign/core';
 import { Signer } from '@countersign/host';
 import { openJournal } from '@countersign/store';
@@ -88,7 +89,8 @@ export async function playInProcess(recording: Recording): Promise<InProcess> {
     ring,
     secp,
     journal,
-    policy: { network, preset: 'permissive' },
+    policy: policyOf(network, 'permissive'),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
     protocolVersion: PROTOCOL_VERSION,
   });
   try {

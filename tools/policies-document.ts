@@ -7,23 +7,20 @@ interface Section {
   readonly law: Law;
   readonly title: string;
   readonly promise: string;
-  readonly isInForce: boolean;
 }
 
 const SECTIONS: readonly Section[] = [
-  ...LAWS.map(({ number, title, promise, isInForce }) => ({
+  ...LAWS.map(({ number, title, promise }) => ({
     law: number,
     title: `Law ${number}: ${title}`,
     promise,
-    isInForce,
   })),
-  { law: 'keys', title: 'Keys', promise: 'Each key signs only what it is for.', isInForce: true },
-  { law: 'setup', title: 'Set-up', promise: 'What holds before and beside the laws.', isInForce: true },
+  { law: 'keys', title: 'Keys', promise: 'Each key signs only what it is for.' },
+  { law: 'setup', title: 'Set-up', promise: 'What holds before and beside the laws.' },
   {
     law: 'form',
     title: 'Form',
     promise: 'What every request must be, whatever it asks for.',
-    isInForce: true,
   },
 ];
 
@@ -41,13 +38,15 @@ const OPERATIONS: Readonly<Record<Operation, string>> = {
   sweep: 'claim an output of a commitment',
   onchain: 'sign a wallet input, a funding or a splice',
   pay: 'preapprove a payment',
+  block: 'take a block into the chain view',
   rpc: 'other requests of the node',
   all: 'every request',
 };
 
 const SEVERITY: Readonly<Record<Rule['severity'], string>> = {
   hard: 'hard: always refuses',
-  soft: 'soft: refuses, and only warns under the preset `permissive`',
+  soft: 'soft: refuses; may be set to `warn`, as the preset `permissive` does',
+  approver: 'approver: refuses until the operator or an automatic rule approves',
 };
 
 function ruleSection(rule: Rule): string[] {
@@ -62,21 +61,14 @@ function ruleSection(rule: Rule): string[] {
   ];
 }
 
-function lawSection({ title, promise, isInForce }: Section, rules: readonly Rule[]): string[] {
-  const status = isInForce
-    ? []
-    : [
-        'This version does not enforce this law. What it would judge is refused with `policy-law-not-in-force`,',
-        'except under the preset `permissive`, which lets it pass unjudged.',
-        '',
-      ];
-  return [`## ${title}`, '', promise, '', ...status, ...rules.flatMap(ruleSection)];
+function lawSection({ title, promise }: Section, rules: readonly Rule[]): string[] {
+  return [`## ${title}`, '', promise, '', ...rules.flatMap(ruleSection)];
 }
 
 export function renderPoliciesDocument(rules: readonly Rule[]): string {
   const sections = SECTIONS.flatMap((section) => {
     const own = rules.filter((rule) => rule.law === section.law);
-    return own.length === 0 && section.isInForce ? [] : lawSection(section, own);
+    return own.length === 0 ? [] : lawSection(section, own);
   });
   const used = new Set(rules.flatMap((rule) => rule.operations));
   const operations = Object.entries(OPERATIONS)

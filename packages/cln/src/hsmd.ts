@@ -47,7 +47,7 @@ interface Client {
   readonly frames: FrameSocket;
 }
 
-export interface HsmdOptions extends Pick<StartInput, 'secp' | 'randomBytes' | 'monotonicMs'> {
+export interface HsmdOptions extends Pick<StartInput, 'secp' | 'randomBytes' | 'monotonicMs' | 'nowSeconds'> {
   /** Or why it could not be read: then INIT fails with it, so that lightningd shows it to its operator. */
   readonly config: Config | CountersignError;
   readonly isDeveloper: boolean;
@@ -176,10 +176,13 @@ export class Hsmd {
       );
     }
     if ('code' in config) return this.#initFailed(20, `countersign: ${config.message}`, 242);
-    const { secp, randomBytes, monotonicMs } = this.#options;
+    const { secp, randomBytes, monotonicMs, nowSeconds } = this.#options;
     const log = (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => status.log(level, text);
     const preinit = this.#preinit;
-    const started = await start({ init, preinit, config, secp, randomBytes, monotonicMs, log }, version);
+    const started = await start(
+      { init, preinit, config, secp, randomBytes, monotonicMs, nowSeconds, log },
+      version,
+    );
     if (!started.ok) return this.#initFailed(started.errorCode, started.errorMessage, started.exitStatus);
     this.#signer = started.signer;
     this.#journal = started.journal;

@@ -101,6 +101,7 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
     secp: loadSecp256k1(),
     randomBytes: (count) => Uint8Array.from(randomBytes(count)),
     monotonicMs: () => performance.now(),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
     exit: (code) => process.exit(code),
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -11,7 +11,6 @@ import {
   type HsmSecret,
   HsmSecretError,
   KeyRing,
-  lawsMissing,
   type Network,
   openHsmSecret,
   type Policy,
@@ -46,6 +45,8 @@ export interface StartInput {
   readonly secp: Secp256k1;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly monotonicMs: () => number;
+  /** Seconds since 1970. */
+  readonly nowSeconds: () => number;
   readonly log: (level: StartLogLevel, text: string) => void;
 }
 
@@ -117,7 +118,15 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
   }
   announce(policy, log);
   const failPreapprovals = preinit?.tlvs.failPreapprove ?? false;
-  const signer = new Signer({ ring, secp, journal, policy, protocolVersion, failPreapprovals });
+  const signer = new Signer({
+    ring,
+    secp,
+    journal,
+    policy,
+    protocolVersion,
+    failPreapprovals,
+    nowSeconds: input.nowSeconds,
+  });
   return { ok: true, reply: initReply(ring, secret, preinit, protocolVersion), signer, journal, ring };
 }
 
@@ -223,16 +232,9 @@ function initReply(
 
 /** What the operator must know before trusting this process with money, every time it starts. */
 function announce(policy: Policy, log: StartInput['log']): void {
-  const missing = lawsMissing().join(', ');
-  if (policy.preset === 'permissive') {
-    log(
-      'unusual',
-      `countersign: POLICY IS PERMISSIVE on ${policy.network.name}: only law 1 (the ratchet) protects this node; everything is approved`,
-    );
-  } else if (missing !== '') {
-    log(
-      'unusual',
-      `countersign: preset ${policy.preset} on ${policy.network.name}: laws ${missing} are not in this version, so requests they judge are refused`,
-    );
-  }
+  if (policy.preset !== 'permissive') return;
+  log(
+    'unusual',
+    `countersign: POLICY IS PERMISSIVE on ${policy.network.name}: soft rules only warn and every payment and spend is approved`,
+  );
 }

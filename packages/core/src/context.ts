@@ -2,7 +2,8 @@
  * What a handler sees: the state it may change in a draft, who asks, the policy, and the public side of the keys.
  * Nothing here can sign, reach a disk, read a clock or draw a random number.
  */
-import type { Secp256k1 } from '@countersign/bitcoin';
+import type { Facts, Secp256k1 } from '@countersign/bitcoin';
+import type { ChainView } from './chain/view.ts';
 import type { Basepoints } from './channel/record.ts';
 import type { Policy } from './policy/settings.ts';
 import type { Draft } from './state.ts';
@@ -54,6 +55,20 @@ export interface KeyView {
   paymentPublicKey(channel: ChannelRef, commitmentPoint: Uint8Array | null): Uint8Array;
 }
 
+/** A rule that the operator set to `warn` was broken; it goes into the audit log. */
+export interface Warning {
+  readonly tag: string;
+  readonly message: string;
+  readonly facts: Facts;
+}
+
+/** Something an auditor wants to read, beside the decision itself: an approval used, a payment settled. No secrets. */
+export interface AuditEvent {
+  /** Stable name, `<subject>-<what happened>`. */
+  readonly event: string;
+  readonly facts: Facts;
+}
+
 export interface Context {
   readonly draft: Draft;
   readonly client: ClientIdentity;
@@ -62,6 +77,13 @@ export interface Context {
   readonly secp: Secp256k1;
   /** Negotiated hsmd protocol version, 4–6. */
   readonly protocolVersion: number;
+  /** Seconds since 1970 by the signer's own clock. */
+  readonly nowSeconds: number;
+  /** What the signer has proven about the chain; null while it follows none. */
+  readonly chain: ChainView | null;
+  /** Filled while the request is judged; part of the decision when it is approved. */
+  readonly warnings: Warning[];
+  readonly events: AuditEvent[];
   /** `fail_preapprove` of a developer's preinit (regtest only): decline every preapproval. */
   readonly failPreapprovals: boolean;
 }

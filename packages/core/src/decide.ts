@@ -12,6 +12,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import type { MessageOf, Request, RequestName } from '@countersign/wire';
+import type { ChainView } from './chain/view.ts';
 import {
   checkFutureSecret,
   checkOutpoint,
@@ -23,7 +24,7 @@ import {
 } from './channel/lifecycle.ts';
 import { channelId, clientChannel } from './channel/lookup.ts';
 import { setupChannel } from './channel/setup.ts';
-import type { ChannelRef, ClientIdentity, Context, KeyView } from './context.ts';
+import type { AuditEvent, ChannelRef, ClientIdentity, Context, KeyView, Warning } from './context.ts';
 import { genericError, malformed } from './form.ts';
 import {
   signChannelAnnouncement,
@@ -45,14 +46,15 @@ import {
 } from './identity/node.ts';
 import { getOutputScriptpubkey } from './identity/output-script.ts';
 import type { Network } from './network.ts';
+import { addPending } from './payments/pending.ts';
 import { preapproveInvoice, preapproveKeysend } from './payments/preapproval.ts';
 import { requirePermission } from './permissions.ts';
 import { requireInitNetwork } from './policy/init-binding.ts';
-import { type Policy, severityOf } from './policy/settings.ts';
+import type { Policy } from './policy/settings.ts';
 import { signCommitmentTx, signMutualClose, signSplice } from './ratchet/closing.ts';
 import { signCounterpartyCommitment, validateRevocation } from './ratchet/counterparty.ts';
 import { revokeCommitment, validateCommitment } from './ratchet/holder.ts';
-import { type Refusal, RefusalSignal } from './refusal.ts';
+import { type PendingRequest, type Refusal, RefusalSignal } from './refusal.ts';
 import type { Release } from './release.ts';
 import {
   signDelayedPayment,
@@ -73,12 +75,23 @@ export interface DecisionInput {
   readonly secp: Secp256k1;
   readonly protocolVersion: number;
   readonly failPreapprovals: boolean;
+  /** Seconds since 1970 by the signer's own clock. */
+  readonly nowSeconds: number;
+  /** Null while the signer follows no chain. */
+  readonly chain: ChainView | null;
 }
 
 export type Decision =
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      /** At most the list of pending approvals: nothing of what was asked for. */
+      readonly changes: readonly Change[];
+    }
   | {
       readonly kind: 'approved';
+      readonly warnings: readonly Warning[];
+      readonly events: readonly AuditEvent[];
       /** Empty when the request changes nothing: then nothing needs to become durable. */
       readonly changes: readonly Change[];
       /** The decision read records: its release must wait until all it saw is durable. */
@@ -153,19 +166,36 @@ export const DECIDED_REQUESTS: readonly RequestName[] = Object.keys(HANDLERS) as
 
 export function decide(input: DecisionInput, request: Request): Decision {
   const draft = new Draft(input.state);
-  const { client, policy, keys, secp, protocolVersion, failPreapprovals } = input;
-  const ctx: Context = { draft, client, policy, keys, secp, protocolVersion, failPreapprovals };
+  const { state: _, ...rest } = input;
+  const ctx: Context = { ...rest, draft, warnings: [], events: [] };
   try {
-    requirePermission(client, request.name);
+    requirePermission(input.client, request.name);
     const handler = HANDLERS[request.name] as ((ctx: Context, request: Request) => Release) | undefined;
     if (handler === undefined)
       malformed('the signer does not answer this request', { request: request.name });
     requireSameTransaction(request);
     const release = handler(ctx, request);
-    return { kind: 'approved', changes: draft.changes(), dependsOnState: draft.hasRead, release };
+    const { warnings, events } = ctx;
+    return {
+      kind: 'approved',
+      warnings,
+      events,
+      changes: draft.changes(),
+      dependsOnState: draft.hasRead,
+      release,
+    };
   } catch (error) {
-    return { kind: 'refused', refusal: refusalOf(error, policy, client, request) };
+    const refusal = refusalOf(error, input.client, request);
+    const pending = error instanceof RefusalSignal ? error.pending : null;
+    return { kind: 'refused', refusal, changes: pending === null ? [] : pendingChanges(input, pending) };
   }
+}
+
+/** The list of pending approvals with this one asked for (again). */
+function pendingChanges(input: DecisionInput, pending: PendingRequest): readonly Change[] {
+  const draft = new Draft(input.state);
+  addPending(draft, pending, input.nowSeconds);
+  return draft.changes();
 }
 
 /**
@@ -210,11 +240,9 @@ function refusalFrom(
 }
 
 /** Any other error is a bug of ours and goes on to end the process. */
-function refusalOf(error: unknown, policy: Policy, client: ClientIdentity, request: Request): Refusal {
+function refusalOf(error: unknown, client: ClientIdentity, request: Request): Refusal {
   const channel = channelOf(client, request);
-  if (error instanceof RefusalSignal) {
-    return refusalFrom(error, severityOf(policy, error.rule), request.name, channel);
-  }
+  if (error instanceof RefusalSignal) return refusalFrom(error, 'error', request.name, channel);
   if (error instanceof FormError) return malformedRefusal(request.name, channel, error.message, error.facts);
   throw error;
 }

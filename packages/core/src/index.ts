@@ -2,14 +2,18 @@
  * The signer: state, laws, keys and decisions. No I/O anywhere in this package; whoever embeds it brings the
  * journal and the transport.
  */
+
+export type { ChainView, OutpointStatus } from './chain/view.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {
+  type AuditEvent,
   type ChannelRef,
   type ClientIdentity,
   type Context,
   type KeyView,
   MASTER_PERMISSIONS,
   PERMISSION,
+  type Warning,
 } from './context.ts';
 export {
   DECIDED_REQUESTS,
@@ -24,12 +28,28 @@ export { perform } from './keys/perform.ts';
 export { keyView } from './keys/view.ts';
 export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
 export { permissionFor } from './permissions.ts';
-export { LAWS, lawsMissing } from './policy/in-force.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
+export { LAWS } from './policy/laws.ts';
 export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';
-export { type Policy, type Preset, severityOf } from './policy/settings.ts';
+export {
+  APPROVAL_EXPIRY_SECONDS,
+  type ApprovalPolicy,
+  type AutoApproval,
+  defaultLimits,
+  type Limits,
+  type Override,
+  type Policy,
+  type Preset,
+  policyOf,
+  type Severity,
+  severityOf,
+  type VelocityLimit,
+} from './policy/settings.ts';
+export * from './records/approval.ts';
 export { channelRecords, formerChannelRecords, fundingRecords } from './records/channel.ts';
 export { decodeRecord, encodeRecord, type RecordKind } from './records/kind.ts';
+export * from './records/payment.ts';
+export { velocityRecords } from './records/velocity.ts';
 export { REFUSAL_WIRE_CODE, type Refusal, type RefusalCode, refusalText } from './refusal.ts';
 export type { PsbtKey, PsbtSignature, Release } from './release.ts';
 export { type Change, Draft, recordKey, type StateReader, type Versioned } from './state.ts';

@@ -4,6 +4,7 @@
  */
 import type { Facts } from '@countersign/bitcoin';
 import type { Rule } from './policy/registry.ts';
+import type { PendingApproval } from './records/approval.ts';
 
 /** What kind of no: the transport turns it into the gentlest form the client's protocol has. */
 export type RefusalCode = 'policy' | 'malformed' | 'permission' | 'not-initialized' | 'store-failed';
@@ -33,6 +34,12 @@ export interface Refusal {
   readonly channel: string | null;
 }
 
+/** A pending approval as a handler describes it; when and how often it was asked for is kept by the list. */
+export type PendingRequest = Omit<
+  PendingApproval,
+  'firstAskedAtSeconds' | 'lastAskedAtSeconds' | 'timesAsked'
+>;
+
 /**
  * Thrown inside a handler to leave it, caught by `decide` and nowhere else: a request's judgement is a straight
  * line of checks, and the first one that fails ends it. Outside `decide` a refusal is always a value.
@@ -42,14 +49,24 @@ export class RefusalSignal extends Error {
   readonly facts: Facts;
   readonly temporary: boolean;
   readonly code: RefusalCode;
+  /** What the operator may approve so that the same request passes. */
+  readonly pending: PendingRequest | null;
 
-  constructor(rule: Rule, message: string, facts: Facts, code: RefusalCode, temporary: boolean) {
+  constructor(
+    rule: Rule,
+    message: string,
+    facts: Facts,
+    code: RefusalCode,
+    temporary: boolean,
+    pending: PendingRequest | null = null,
+  ) {
     super(message);
     this.name = 'RefusalSignal';
     this.rule = rule;
     this.facts = facts;
     this.code = code;
     this.temporary = temporary;
+    this.pending = pending;
   }
 }
 
@@ -61,6 +78,11 @@ export function refuse(rule: Rule, message: string, facts: Facts = {}): never {
 /** Leave the handler: not now, but the same request may pass later. */
 export function refuseForNow(rule: Rule, message: string, facts: Facts = {}): never {
   throw new RefusalSignal(rule, message, facts, 'policy', true);
+}
+
+/** Leave the handler: nobody approved it. It goes to the pending approvals, and passes once it is approved. */
+export function refuseUnapproved(rule: Rule, message: string, facts: Facts, pending: PendingRequest): never {
+  throw new RefusalSignal(rule, message, facts, 'policy', false, pending);
 }
 
 /** The text a node's operator sees: tag first, then the sentence, then the facts. */

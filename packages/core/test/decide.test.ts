@@ -26,7 +26,9 @@ import { bytesOf, CHANNEL_PERMISSIONS, MASTER, secp, type TestSigner } from './t
 const inputOf = (signer: TestSigner, state: StateReader = signer.state): DecisionInput => ({
   state,
   client: MASTER,
-  policy: { network: signer.network, preset: signer.preset },
+  policy: signer.policy,
+  nowSeconds: signer.nowSeconds,
+  chain: null,
   keys: signer.keys,
   secp,
   protocolVersion: 6,
@@ -184,7 +186,7 @@ describe('requireCommitmentForm', () => {
     const channel = new OpenChannel().open();
     const { model, signer } = channel;
     const client = { channel: model.ref, permissions: CHANNEL_PERMISSIONS };
-    const ctx = { ...inputOf(signer), client, draft: new Draft(signer.state) };
+    const ctx = { ...inputOf(signer), client, draft: new Draft(signer.state), warnings: [], events: [] };
     const open = requireChannel(ctx, model.ref);
     const { tx } = model.build('holder', 0, model.initial);
     requireCommitmentForm(ctx, open, tx, 0);
@@ -206,7 +208,7 @@ describe('releaseSecret', () => {
     });
     const draft = new Draft(signer.state);
     const client = { channel: model.ref, permissions: CHANNEL_PERMISSIONS };
-    const ctx = { ...inputOf(signer), client, draft };
+    const ctx = { ...inputOf(signer), client, draft, warnings: [], events: [] };
     const open = requireChannel(ctx, model.ref);
     expect(() => releaseSecret(ctx, open, 1)).toThrow(RefusalSignal);
     expect(draft.changes()).toEqual([]);

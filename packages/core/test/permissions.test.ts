@@ -2,7 +2,7 @@
  * Which permission bit opens which request. The table is CLN's (`hsmd_check_client_capabilities` of hsmd/libhsmd.c,
  * v26.06.6), written down here once more; whatever it does not name is the master's.
  */
-import { DECIDED_REQUESTS, decide, PERMISSION, permissionFor } from '@countersign/core';
+import { DECIDED_REQUESTS, decide, PERMISSION, permissionFor, policyOf } from '@countersign/core';
 import { definitionOf, isRequestName, messageNames, type Request, type RequestName } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { ChannelModel } from './channel-model.ts';
@@ -61,10 +61,20 @@ const bare = (name: RequestName) => ({ name }) as unknown as Request;
 function answer(name: RequestName, permissions: bigint) {
   const { state, keys, network } = new TestSigner();
   const client = { channel: new ChannelModel(keys).ref, permissions };
-  const policy = { network, preset: 'permissive' as const };
+  const policy = policyOf(network, 'permissive');
   try {
     const decision = decide(
-      { state, client, policy, keys, secp, protocolVersion: 6, failPreapprovals: false },
+      {
+        state,
+        client,
+        policy,
+        keys,
+        secp,
+        protocolVersion: 6,
+        failPreapprovals: false,
+        nowSeconds: 0,
+        chain: null,
+      },
       bare(name),
     );
     return decision.kind === 'refused' ? decision.refusal.tag : 'approved';

@@ -4,6 +4,7 @@
  */
 import { concat, loadSecp256k1, sha256 } from '@countersign/bitcoin';
 import {
+  type ChainView,
   type ChannelRef,
   type ClientIdentity,
   type Decision,
@@ -13,9 +14,11 @@ import {
   MASTER_PERMISSIONS,
   networkByName,
   PERMISSION,
+  type Policy,
   type Preset,
   perform,
   permissionFor,
+  policyOf,
   type Refusal,
   Secret,
 } from '@countersign/core';
@@ -51,6 +54,10 @@ export class TestSigner {
   readonly keys;
   state = new MemoryState();
   preset: Preset = 'permissive';
+  /** What is set beside the preset. */
+  set: Parameters<typeof policyOf>[2] = {};
+  nowSeconds = 1_700_000_000;
+  chain: ChainView | null = null;
   network = regtest;
   protocolVersion = 6;
   failPreapprovals = false;
@@ -60,6 +67,10 @@ export class TestSigner {
     this.keys = keyView(ring);
   }
 
+  get policy(): Policy {
+    return policyOf(this.network, this.preset, this.set);
+  }
+
   /** The node for requests of the master, a daemon of `channel` for the others. */
   clientFor(request: Request, channel: ChannelRef | null): ClientIdentity {
     if (permissionFor(request.name) === PERMISSION.MASTER) return MASTER;
@@ -67,9 +78,18 @@ export class TestSigner {
   }
 
   decide(request: Request, client: ClientIdentity): Decision {
-    const policy = { network: this.network, preset: this.preset };
-    const { state, keys, protocolVersion, failPreapprovals } = this;
-    const input = { state, client, policy, keys, secp, protocolVersion, failPreapprovals };
+    const { state, keys, protocolVersion, failPreapprovals, policy, nowSeconds, chain } = this;
+    const input = {
+      state,
+      client,
+      policy,
+      keys,
+      secp,
+      protocolVersion,
+      failPreapprovals,
+      nowSeconds,
+      chain,
+    };
     const bytes = encodeMessage(request);
     const first = decodeMessage(bytes, 'request');
     const second = decodeMessage(bytes, 'request');

@@ -3,7 +3,7 @@
  * that does not exist is an error that names the line and the nearest name; nothing is ignored.
  */
 import { CountersignError } from '@countersign/bitcoin';
-import type { Network, Policy, Preset } from '@countersign/core';
+import { type Network, type Policy, type Preset, policyOf } from '@countersign/core';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 
@@ -225,5 +225,5 @@ export function policyFor(config: Config, network: Network): Policy {
       { preset, network: network.name },
     );
   }
-  return { network, preset };
+  return policyOf(network, preset);
 }

@@ -4,6 +4,7 @@
  */
 import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
+  type Change,
   type ClientIdentity,
   type Decision,
   decide,
@@ -27,6 +28,8 @@ export interface SignerOptions {
   readonly protocolVersion: number;
   /** `fail_preapprove` of a developer's preinit; regtest only. */
   readonly failPreapprovals?: boolean;
+  /** Seconds since 1970. */
+  readonly nowSeconds: () => number;
 }
 
 export type Answer =
@@ -81,7 +84,10 @@ export class Signer {
     if (this.#failure !== null) return this.#stopped(client, request);
     try {
       const decision = this.#decide(client, request);
-      if (decision.kind === 'refused') return decision;
+      if (decision.kind === 'refused') {
+        if (decision.changes.length > 0) await this.#record(decision.changes);
+        return { kind: 'refused', refusal: decision.refusal };
+      }
       const durable = this.#commit(decision);
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
       const reply = perform(this.#options.ring, decision.release);
@@ -95,9 +101,19 @@ export class Signer {
   }
 
   #decide(client: ClientIdentity, request: Request): Decision {
-    const { policy, secp, protocolVersion, failPreapprovals = false } = this.#options;
+    const { policy, secp, protocolVersion, failPreapprovals = false, nowSeconds } = this.#options;
     return decide(
-      { state: this.#memory, client, policy, keys: this.#keys, secp, protocolVersion, failPreapprovals },
+      {
+        state: this.#memory,
+        client,
+        policy,
+        keys: this.#keys,
+        secp,
+        protocolVersion,
+        failPreapprovals,
+        nowSeconds: nowSeconds(),
+        chain: null,
+      },
       request,
     );
   }
@@ -107,6 +123,11 @@ export class Signer {
     if (decision.changes.length > 0) return journal.commit(this.#memory.apply(decision.changes), []);
     // What was read may itself still be on its way to the disk.
     return decision.dependsOnState ? journal.settled() : Promise.resolve();
+  }
+
+  /** What a refusal leaves behind: the operator must find it, even after a crash. */
+  #record(changes: readonly Change[]): Promise<void> {
+    return this.#options.journal.commit(this.#memory.apply(changes), []).catch(failWithStore);
   }
 
   #stopped(client: ClientIdentity, request: Request): Answer {

@@ -17,6 +17,7 @@ import {
   PERMISSION,
   type Policy,
   type Preset,
+  policyOf as presetPolicy,
   Secret,
 } from '@countersign/core';
 import {
@@ -201,12 +202,20 @@ export function ringOf(seedByte: number, secp256k1: Secp256k1 = secp): KeyRing {
 }
 
 export function policyOf(network = 'regtest', preset: Preset = 'permissive'): Policy {
-  return { network: networkByName(network)!, preset };
+  return presetPolicy(networkByName(network)!, preset);
 }
 
 export function signerOn(journal: Journal, options: Partial<SignerOptions> = {}): Signer {
   const ring = options.ring ?? ringOf(1);
-  return new Signer({ ring, secp, journal, policy: policyOf(), protocolVersion: 6, ...options });
+  return new Signer({
+    ring,
+    secp,
+    journal,
+    policy: policyOf(),
+    protocolVersion: 6,
+    nowSeconds: () => 1_700_000_000,
+    ...options,
+  });
 }
 
 export const master: ClientIdentity = { channel: null, permissions: MASTER_PERMISSIONS };

@@ -5,7 +5,6 @@
 import { equalOutPoints, outPointToString } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import type { Context } from '../context.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { requireCommitmentNumber } from '../ratchet/commitment.ts';
 import { releaseSecret } from '../ratchet/holder.ts';
 import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
@@ -91,14 +90,12 @@ export function checkFutureSecret(ctx: Context, request: MessageOf<'hsmd_check_f
  * check_outpoint (32): whether the funding is buried. Until the signer follows the chain itself it has nothing to
  * check against and believes the node, as CLN's own hsmd does.
  */
-export function checkOutpoint(ctx: Context): Release {
-  requireLaws(ctx.policy, 'rpc', 4);
+export function checkOutpoint(): Release {
   return { kind: 'reply', reply: { name: 'hsmd_check_outpoint_reply', isBuried: true } };
 }
 
 /** lock_outpoint (37): this candidate is the funding. What is gone with it is `withLock`'s to say. */
 export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoint'>): Release {
-  requireLaws(ctx.policy, 'rpc', 4);
   const { record, id } = requireChannel(ctx, clientChannel(ctx));
   const outpoint = { txid: request.fundingTxid, vout: request.fundingTxout };
   const locked = record.candidates.find((c) => equalOutPoints(c.outpoint, outpoint));

@@ -13,6 +13,8 @@ export const VARIANTS_MAX = 8;
 /** BOLT 2: HTLCs that one side may have offered. */
 export const HTLCS_OFFERED_MAX = 483;
 export const HTLCS_MAX = 2 * HTLCS_OFFERED_MAX;
+/** Fates of two commitments of one view. */
+export const FATES_MAX = 2 * HTLCS_MAX;
 /** The newest splice transactions signed and not locked; they may be signed again while the channel closes. */
 export const SPLICES_MAX = 32;
 
@@ -54,6 +56,26 @@ export interface HtlcRecord {
   readonly cltvExpiry: number;
 }
 
+/** What became of an HTLC that is no longer in a commitment, where it matters to the payment it belongs to. */
+export interface Fate {
+  readonly paymentHash: Uint8Array;
+  readonly amountMsat: Msat;
+  /** Offered by us and gone to the peer; or offered to us and ours now. Failed ones leave no trace. */
+  readonly how: 'settled' | 'credited';
+}
+
+/** Law 2's account of one commitment. Self + peer + HTLCs + what is invisible = capacity. */
+export interface Ledger {
+  /** Our balance, before the commitment fee where we pay it: what is certain of it, to the millisatoshi. */
+  readonly holderMsat: Msat;
+  /** What changed our balance and no visible HTLC explains, since the channel began: negative is dust outflow. */
+  readonly driftMsat: bigint;
+  /** Known HTLCs in flight that have no output here: below the trim threshold. */
+  readonly trimmed: readonly HtlcRecord[];
+  /** HTLCs settled and credited since the oldest commitment of this view that the ratchet still has. */
+  readonly fates: readonly Fate[];
+}
+
 /** The content of one commitment transaction, enough to rebuild it. */
 export interface CommitmentContent {
   readonly number: number;
@@ -64,6 +86,8 @@ export interface CommitmentContent {
   readonly toHolderSat: Sat | null;
   readonly toCounterpartySat: Sat | null;
   readonly htlcs: readonly HtlcRecord[];
+  /** Null for a validated holder commitment that was not judged yet: its predecessor is not revoked. */
+  readonly ledger: Ledger | null;
 }
 
 /** A holder commitment whose signatures of the peer are all verified; they are what a force close needs. */

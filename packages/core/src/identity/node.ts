@@ -16,7 +16,6 @@ import {
   lightningMessageDigest,
 } from '../keys/digests.ts';
 import type { NetworkName } from '../network.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
@@ -125,7 +124,6 @@ export function signBolt12Alias(request: MessageOf<'hsmd_sign_bolt12_2'>): Relea
  * It comes before setup_channel; from then on our outputs in this channel may lock for as long as a lease runs.
  */
 export function signLease(ctx: Context, request: MessageOf<'hsmd_sign_option_will_fund_offer'>): Release {
-  requireLaws(ctx.policy, 'setup', 2);
   const ref = clientChannel(ctx);
   const id = channelId(ref);
   const record = ctx.draft.get(channelRecords, id) ?? emptyChannel(ref.peerId, ref.dbid);

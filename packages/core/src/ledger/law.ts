@@ -9,5 +9,4 @@ export const ledger: LawDefinition = {
   title: 'the ledger',
   promise: 'Each channel conserves value: every change of balance is explained by HTLCs.',
   operations: ['setup', 'cc', 'hc', 'rev', 'fc', 'htlc', 'mc'],
-  isInForce: false,
 };

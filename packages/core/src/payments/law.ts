@@ -8,5 +8,4 @@ export const payments: LawDefinition = {
   title: 'payments',
   promise: 'Each payment conserves value, over all channels: out ≤ in + approved.',
   operations: ['cc', 'hc', 'rev', 'fc', 'pay'],
-  isInForce: false,
 };

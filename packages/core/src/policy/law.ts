@@ -1,6 +1,6 @@
 /**
- * What a law is: its number, its promise, what it will be asked about, and whether this version enforces it. Each law
- * has a folder of its own with its definition in `law.ts` and its rules beside it.
+ * What a law is: its number, its promise, and what it is asked about. Each law has a folder of its own with its
+ * definition in `law.ts` and its rules beside it.
  */
 import type { Operation } from './registry.ts';
 
@@ -11,8 +11,6 @@ export interface LawDefinition {
   readonly title: string;
   /** One sentence for operators: what holds when the law is in force. */
   readonly promise: string;
-  /** The operations whose requests it judges; a handler of one of them calls `requireLaws` with its number. */
+  /** The operations whose requests it judges. */
   readonly operations: readonly Operation[];
-  /** False: what it would judge is refused outside `permissive`. */
-  readonly isInForce: boolean;
 }

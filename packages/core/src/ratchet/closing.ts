@@ -24,7 +24,6 @@ import {
 import { type ChannelRecord, type FundingCandidate, SPLICES_MAX } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
@@ -74,7 +73,6 @@ function carriedNumber(ctx: Context, channel: OpenChannel, tx: Transaction): num
 
 /** From here the channel only ends: fee negotiation may repeat, commitments and revocations may not follow. */
 function signClose(ctx: Context, channel: OpenChannel, tx: Transaction): void {
-  requireLaws(ctx.policy, 'mc', 2, 5);
   if (!channel.record.mutualCloseSigned) {
     saveChannel(ctx, channel.id, { ...channel.record, mutualCloseSigned: true });
   }
@@ -131,7 +129,6 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
     signClose(ctx, channel, tx);
     return fundingSignature(ctx, channel, candidate, request);
   }
-  requireLaws(ctx.policy, 'onchain', 5);
   const id = txid(tx);
   requireCurrentOn(record, id);
   if (!record.splicesSigned.some((known) => equalBytes(known, id))) {

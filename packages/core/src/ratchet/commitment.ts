@@ -233,6 +233,7 @@ export function judgeCommitment(
       toHolderSat: holder,
       toCounterpartySat: counterparty,
       htlcs: request.htlcs,
+      ledger: null,
     },
     keys,
     match,

@@ -23,7 +23,6 @@ import {
 } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
@@ -37,7 +36,6 @@ export function signCounterpartyCommitment(
   ctx: Context,
   request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
 ): Release {
-  requireLaws(ctx.policy, 'cc', 2, 3, 4);
   const asked = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;

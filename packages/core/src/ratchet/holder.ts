@@ -28,7 +28,6 @@ import {
 } from '../channel/lookup.ts';
 import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import {
@@ -70,7 +69,6 @@ export function singleInput(tx: Transaction): OutPoint {
  * away by itself; what it allows is the revocation of the commitment before.
  */
 export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_validate_commitment_tx'>): Release {
-  requireLaws(ctx.policy, 'hc', 2, 3, 4);
   const asked = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
@@ -255,7 +253,6 @@ export function liveCandidates(record: ChannelRecord): readonly FundingCandidate
 export function releaseSecret(ctx: Context, channel: OpenChannel, number: number): void {
   const { record } = channel;
   if (number < record.holderNextRevoke) return;
-  requireLaws(ctx.policy, 'rev', 2, 3, 4);
   if (record.frozen) refuse(channelFrozen, 'a frozen channel revokes nothing', { channel: channel.id });
   if (isClosing(record)) {
     refuse(revokeNotClosed, 'the channel is closing: no revocation', {
@@ -320,7 +317,6 @@ export function signHolderCommitment(
   number: number,
   txidOfRequest: Uint8Array,
 ): void {
-  requireLaws(ctx.policy, 'fc', 2, 3, 4, 5);
   const { record } = channel;
   // What the transaction is counts, not what the request calls it: CLN has asked to publish a revoked commitment
   // under the number of the current one (after a splice).

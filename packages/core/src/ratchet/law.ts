@@ -8,5 +8,4 @@ export const ratchet: LawDefinition = {
   title: 'the ratchet',
   promise: 'Per channel and side, commitments only move forward: a revoked one is never signed.',
   operations: ['setup', 'cc', 'hc', 'rev', 'vr', 'fc', 'htlc', 'mc'],
-  isInForce: true,
 };

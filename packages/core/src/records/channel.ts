@@ -2,47 +2,30 @@
  * The stored form of a channel, of the index from a funding outpoint to its channel, and of former channels
  * whose (peer, dbid) was used again.
  */
-import { type Msat, msat, type OutPoint, type Sat, sat } from '@countersign/bitcoin';
-import {
-  bool,
-  bytes,
-  type Codec,
-  choice,
-  list,
-  mapped,
-  octets,
-  option,
-  pushValue,
-  struct,
-  u16,
-  u32,
-  u64,
-} from '@countersign/wire';
+import { bool, type Codec, choice, list, octets, pushValue, struct, u16, u32, u64 } from '@countersign/wire';
 import type {
   ChannelId,
   ChannelRecord,
   CommitmentContent,
+  Fate,
   FundingCandidate,
+  Ledger,
   ValidatedCommitment,
 } from '../channel/record.ts';
-import { CANDIDATES_MAX, HTLCS_MAX, SPLICES_MAX, VARIANTS_MAX } from '../channel/record.ts';
+import { CANDIDATES_MAX, FATES_MAX, HTLCS_MAX, SPLICES_MAX, VARIANTS_MAX } from '../channel/record.ts';
+import {
+  exactNumber,
+  hash32,
+  key33,
+  millisatoshis,
+  nullable,
+  outpoint,
+  satoshis,
+  signature64,
+  signedMsat,
+  text,
+} from './codecs.ts';
 import type { RecordKind } from './kind.ts';
-
-const nullable = <T>(codec: Codec<T>): Codec<T | null> =>
-  mapped(
-    option(codec),
-    (value) => value ?? null,
-    (value) => value ?? undefined,
-  );
-
-const satoshis: Codec<Sat> = mapped(u64, sat, (value) => value);
-const millisatoshis: Codec<Msat> = mapped(u64, msat, (value) => value);
-/** Commitment numbers fit 48 bits, so the conversion is exact. */
-const commitmentNumber: Codec<number> = mapped(u64, Number, BigInt);
-const key33 = bytes(33);
-const hash32 = bytes(32);
-const signature64 = bytes(64);
-const outpoint: Codec<OutPoint> = struct({ txid: hash32, vout: u32 });
 
 const basepoints = struct({ revocation: key33, payment: key33, htlc: key33, delayedPayment: key33 });
 
@@ -65,13 +48,27 @@ const htlc = struct({
   cltvExpiry: u32,
 });
 
+const fate: Codec<Fate> = struct({
+  paymentHash: hash32,
+  amountMsat: millisatoshis,
+  how: choice({ settled: 1, credited: 2 }, 'fate of an HTLC'),
+});
+
+const ledger: Codec<Ledger> = struct({
+  holderMsat: millisatoshis,
+  driftMsat: signedMsat,
+  trimmed: list(htlc, HTLCS_MAX),
+  fates: list(fate, FATES_MAX),
+});
+
 const contentFields = {
-  number: commitmentNumber,
+  number: exactNumber,
   txid: hash32,
   feeratePerKw: u32,
   toHolderSat: nullable(satoshis),
   toCounterpartySat: nullable(satoshis),
   htlcs: list(htlc, HTLCS_MAX),
+  ledger: nullable(ledger),
 };
 
 const issued: Codec<CommitmentContent> = struct(contentFields);
@@ -87,7 +84,7 @@ const candidate: Codec<FundingCandidate> = struct({
   pushValue,
   counterpartyFundingKey: key33,
   isSplice: bool,
-  setUpAtNumber: commitmentNumber,
+  setUpAtNumber: exactNumber,
   fundingSigned: bool,
   validated: list(validated, 2),
   issued: list(issued, 2 * VARIANTS_MAX),
@@ -99,13 +96,13 @@ const channel: Codec<ChannelRecord> = struct({
   setup: nullable(setup),
   candidates: list(candidate, CANDIDATES_MAX),
   locked: nullable(outpoint),
-  holderNextRevoke: commitmentNumber,
-  counterpartyNextSign: commitmentNumber,
-  counterpartyNextRevoke: commitmentNumber,
-  counterpartyPoints: list(struct({ number: commitmentNumber, point: key33 }), 2),
+  holderNextRevoke: exactNumber,
+  counterpartyNextSign: exactNumber,
+  counterpartyNextRevoke: exactNumber,
+  counterpartyPoints: list(struct({ number: exactNumber, point: key33 }), 2),
   counterpartySecrets: list(struct({ index: u64, secret: hash32 }), 49),
   mutualCloseSigned: bool,
-  holderSigned: nullable(commitmentNumber),
+  holderSigned: nullable(exactNumber),
   splicesSigned: list(hash32, SPLICES_MAX),
   leaseSigned: bool,
   frozen: bool,
@@ -123,18 +120,11 @@ export const channelRecords: RecordKind<ChannelRecord> = {
 /** Id: `<peer id hex>/<dbid>/<n>`: the n-th former life of that pair. */
 export const formerChannelRecords: RecordKind<ChannelRecord> = { ...channelRecords, name: 'former-channel' };
 
-const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder('utf-8', { fatal: true });
-
 /** Id: `<txid display hex>:<vout>`; the value is the channel whose candidate funding it is. */
 export const fundingRecords: RecordKind<ChannelId> = {
   name: 'funding',
   schemaVersion: 1,
-  codec: mapped(
-    octets,
-    (text) => textDecoder.decode(text),
-    (text) => textEncoder.encode(text),
-  ),
+  codec: text,
   migrations: {},
 };
 

@@ -9,5 +9,4 @@ export const spending: LawDefinition = {
   title: 'spending',
   promise: 'Every satoshi has a destination: ours, allowlisted, a funding, approved, or a fee in range.',
   operations: ['onchain', 'fc', 'htlc', 'mc', 'sweep'],
-  isInForce: false,
 };

@@ -28,7 +28,6 @@ import {
 import type { CommitmentContent } from '../channel/record.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import {
   type Broadcaster,
   commitmentKeys,
@@ -78,7 +77,6 @@ export function signPenalty(
   request: { readonly tx: WireTx; readonly wscript: Uint8Array; readonly revocationSecret: Uint8Array },
   input = 0,
 ): Release {
-  requireLaws(ctx.policy, 'sweep', 5);
   requireFirstInput(request.tx.tx, input);
   if (!ctx.secp.isPrivateKey(request.revocationSecret)) malformed('the revocation secret is no private key');
   return {
@@ -96,7 +94,6 @@ export function signDelayedPayment(
   request: { readonly tx: WireTx; readonly wscript: Uint8Array; readonly commitNum: bigint },
   input = 0,
 ): Release {
-  requireLaws(ctx.policy, 'sweep', 5);
   requireFirstInput(request.tx.tx, input);
   const number = requireCommitmentNumber(request.commitNum);
   return {
@@ -119,7 +116,6 @@ export function signRemoteHtlcToUs(
   },
   input = 0,
 ): Release {
-  requireLaws(ctx.policy, 'sweep', 5);
   requireFirstInput(request.tx.tx, input);
   if (!ctx.secp.isPublicKey(request.remotePerCommitmentPoint))
     malformed('the point is no point on the curve');
@@ -161,7 +157,6 @@ function requireOurHtlcScript(
 
 /** sign_remote_htlc_tx (20): our signature on a second-level transaction of a commitment of the peer. */
 export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_remote_htlc_tx'>): Release {
-  requireLaws(ctx.policy, 'htlc', 2, 5);
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const spends = singleInput(request.tx.tx);
   // Variants may be one transaction: a script of the peer's HTLC does not hold its expiry, the HTLC transaction does.
@@ -188,7 +183,6 @@ export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_rem
 
 /** sign_any_local_htlc_tx (146): our own signature on a second-level transaction of our own commitment. */
 export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_local_htlc_tx'>): Release {
-  requireLaws(ctx.policy, 'htlc', 2, 5);
   requireFirstInput(request.tx.tx, request.input);
   const channel = requireChannel(ctx, { peerId: request.peerid, dbid: request.channelDbid });
   const number = requireCommitmentNumber(request.commitNum);

@@ -34,7 +34,6 @@ import { markFundingSigned } from '../channel/funding-signed.ts';
 import { requireChannel } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { requireLaws } from '../policy/in-force.ts';
 import { refuse } from '../refusal.ts';
 import type { PsbtKey, Release } from '../release.ts';
 import { keyUse, sighashRule } from './rules.ts';
@@ -54,14 +53,12 @@ interface OwnedInput {
 
 /** sign_withdrawal (7). */
 export function signWithdrawal(ctx: Context, request: MessageOf<'hsmd_sign_withdrawal'>): Release {
-  requireLaws(ctx.policy, 'onchain', 5);
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
   return release(ctx, psbt, owned, 'hsmd_sign_withdrawal_reply');
 }
 
 /** sign_htlc_tx_mingle (149): wallet inputs that pay the fee of a second-level transaction. */
 export function signHtlcTxMingle(ctx: Context, request: MessageOf<'hsmd_sign_htlc_tx_mingle'>): Release {
-  requireLaws(ctx.policy, 'htlc', 5);
   requireChannel(ctx, { peerId: request.peerid, dbid: request.channelDbid });
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
   return release(ctx, psbt, owned, 'hsmd_sign_htlc_tx_mingle_reply');
@@ -69,7 +66,6 @@ export function signHtlcTxMingle(ctx: Context, request: MessageOf<'hsmd_sign_htl
 
 /** sign_anchorspend (147): wallet inputs, and our own anchor wherever the PSBT names our funding key for it. */
 export function signAnchorspend(ctx: Context, request: MessageOf<'hsmd_sign_anchorspend'>): Release {
-  requireLaws(ctx.policy, 'onchain', 5);
   const channel = { peerId: request.peerid, dbid: request.channelDbid };
   requireChannel(ctx, channel);
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);

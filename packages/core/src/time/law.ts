@@ -8,5 +8,4 @@ export const time: LawDefinition = {
   title: 'time',
   promise: 'What is claimed must still be claimable in time, by the signer’s own view of the chain.',
   operations: ['cc', 'hc', 'rev', 'fc', 'setup', 'rpc'],
-  isInForce: false,
 };

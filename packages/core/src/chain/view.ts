@@ -1,0 +1,27 @@
+/**
+ * What the signer believes about the chain, as the laws ask for it. A view is proven by the signer itself, block by
+ * block; where there is none, what depends on it is not judged, and `countersign policy show` says so.
+ */
+import type { OutPoint, Sat } from '@countersign/bitcoin';
+
+export type OutpointStatus =
+  /** Never seen in a proven block. */
+  | { readonly kind: 'unknown' }
+  /** In a proven block, `depthBlocks` ≥ 1 counting that block itself. */
+  | {
+      readonly kind: 'confirmed';
+      readonly depthBlocks: number;
+      readonly valueSat: Sat;
+      readonly script: Uint8Array;
+      /** Set when a proven block spends it, with the depth of that spend and the txid that did. */
+      readonly spent: { readonly depthBlocks: number; readonly txid: Uint8Array } | null;
+    };
+
+export interface ChainView {
+  readonly heightBlocks: number;
+  /** Median time past of the tip, seconds. */
+  readonly medianTimeSeconds: number;
+  /** False while the view lags behind the wall clock more than the policy allows. */
+  readonly isFresh: boolean;
+  outpoint(outpoint: OutPoint): OutpointStatus;
+}

@@ -1,0 +1,65 @@
+/**
+ * Velocities: how much may flow in a sliding window of 24 buckets. Kept in records, so a restart forgets nothing, and
+ * the window never moves back when the clock does.
+ */
+import type { Context } from '../context.ts';
+import { VELOCITY_BUCKETS, type VelocityRecord, velocityRecords } from '../records/velocity.ts';
+import type { VelocityLimit } from './settings.ts';
+
+export type VelocityName =
+  | 'fee'
+  | 'funding'
+  | 'payment'
+  | 'payment-auto'
+  | 'dust-outflow'
+  | `transfer/${string}`;
+
+const WINDOW_SECONDS: Readonly<Record<VelocityLimit['per'], bigint>> = {
+  hour: 3600n,
+  day: 86_400n,
+  week: 604_800n,
+};
+
+/** The record moved to the present; a window of another length begins anew with what the old one held, all in one. */
+function shifted(record: VelocityRecord | null, limit: VelocityLimit, nowSeconds: number): VelocityRecord {
+  const bucketSeconds = WINDOW_SECONDS[limit.per] / BigInt(VELOCITY_BUCKETS);
+  const present = BigInt(nowSeconds) / bucketSeconds;
+  if (record === null) return { newestBucket: present, bucketSeconds, amountsMsat: [0n] };
+  if (record.bucketSeconds !== bucketSeconds) {
+    return { newestBucket: present, bucketSeconds, amountsMsat: [sum(record.amountsMsat)] };
+  }
+  const passed = present - record.newestBucket;
+  if (passed <= 0n) return record;
+  const empty = Array<bigint>(Number(passed < 24n ? passed : 24n)).fill(0n);
+  return {
+    newestBucket: present,
+    bucketSeconds,
+    amountsMsat: [...empty, ...record.amountsMsat].slice(0, VELOCITY_BUCKETS),
+  };
+}
+
+const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((total, one) => total + one, 0n);
+
+/** What flowed within the window, msat. Never below zero: more back than out is no allowance. */
+export function flowMsat(ctx: Context, name: VelocityName, limit: VelocityLimit): bigint {
+  const total = sum(shifted(ctx.draft.get(velocityRecords, name), limit, ctx.nowSeconds).amountsMsat);
+  return total > 0n ? total : 0n;
+}
+
+/** Adds to the flow unless that would exceed the limit; false then, and nothing is recorded. */
+export function tryFlow(ctx: Context, name: VelocityName, limit: VelocityLimit, amountMsat: bigint): boolean {
+  if (amountMsat > 0n && flowMsat(ctx, name, limit) + amountMsat > limit.amountSat * 1000n) return false;
+  recordFlow(ctx, name, limit, amountMsat);
+  return true;
+}
+
+/** Adds to the flow whatever the limit says (what was only warned of, and what flowed back: negative). */
+export function recordFlow(ctx: Context, name: VelocityName, limit: VelocityLimit, amountMsat: bigint): void {
+  if (amountMsat === 0n) return;
+  const record = shifted(ctx.draft.get(velocityRecords, name), limit, ctx.nowSeconds);
+  const [newest = 0n, ...older] = record.amountsMsat;
+  const before = sum(record.amountsMsat);
+  // What flows back can't be saved up: the window's sum stays at zero or above.
+  const floor = amountMsat < 0n && before + amountMsat < 0n ? (before > 0n ? -before : 0n) : amountMsat;
+  ctx.draft.put(velocityRecords, name, { ...record, amountsMsat: [newest + floor, ...older] });
+}
