@@ -33,3 +33,14 @@ export function msat(value: bigint | number): Msat {
 export const satToMsat = (value: Sat): Msat => msat(value * 1000n);
 /** Rounds down, as BOLT 3 "Trimmed Outputs" does for every output amount. */
 export const msatToSatFloor = (value: Msat): Sat => sat(value / 1000n);
+
+/** The larger of two amounts or differences; `Math.max` takes no bigint. */
+export function larger(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
+}
+
+export function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a;
+  return b;
+}

@@ -157,6 +157,8 @@ export interface ChannelRecord {
   readonly leaseSigned: boolean;
   /** A rollback was proven: never again a commitment, a revocation or a force close. */
   readonly frozen: boolean;
+  /** By whose commitment it is: the dust limit is at most this, as its outputs have shown; 1,000 sat before. */
+  readonly dustLimitsMaxSat: { readonly holder: bigint; readonly counterparty: bigint };
   /** The node asked to forget the channel; the record stays. */
   readonly forgotten: boolean;
 }

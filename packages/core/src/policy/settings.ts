@@ -188,15 +188,20 @@ function overridesOf(policy: Policy, scope: PolicyScope | null): readonly Overri
   return [...found, policy.peers.get(toHex(scope.peerId))].filter((one) => one !== undefined);
 }
 
+/** What the operator wrote for a tag, for this channel or for all; null where the default of the rule holds. */
+export function setSeverity(policy: Policy, tag: string, scope: PolicyScope | null): Severity | null {
+  for (const { severities } of overridesOf(policy, scope)) {
+    const own = severities.get(tag);
+    if (own !== undefined) return own;
+  }
+  return policy.severities.get(tag) ?? null;
+}
+
 /** What a rule does under this policy; hard rules always refuse. */
 export function severityOf(policy: Policy, rule: Rule, scope: PolicyScope | null = null): Severity {
   if (rule.severity !== 'soft') return 'error';
-  for (const { severities } of overridesOf(policy, scope)) {
-    const own = severities.get(rule.tag);
-    if (own !== undefined) return own;
-  }
-  const set = policy.severities.get(rule.tag);
-  if (set !== undefined) return set;
+  const set = setSeverity(policy, rule.tag, scope);
+  if (set !== null) return set;
   if (rule.presets !== undefined && !rule.presets.includes(policy.preset)) return 'off';
   return policy.preset === 'permissive' ? 'warn' : 'error';
 }

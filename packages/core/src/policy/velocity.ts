@@ -12,6 +12,7 @@ export type VelocityName =
   | 'payment'
   | 'payment-auto'
   | 'dust-outflow'
+  | 'dust-approved'
   | `transfer/${string}`;
 
 const WINDOW_SECONDS: Readonly<Record<VelocityLimit['per'], bigint>> = {

@@ -4,6 +4,7 @@
  */
 import { equalBytes, insertSecret, lookupSecret, secretIndex, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { lastIssued } from '../channel/live.ts';
 import { onFunding } from '../channel/locking.ts';
 import {
   clientChannel,
@@ -17,15 +18,22 @@ import {
 import {
   type ChannelRecord,
   type CommitmentContent,
+  type Fate,
   type FundingCandidate,
   type PointRecord,
   VARIANTS_MAX,
 } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
+import { judgeDust } from '../ledger/dust.ts';
+import { judgeLedger, type Proposal } from '../ledger/judge.ts';
+import { requireLimits } from '../ledger/limits.ts';
+import { withDustLimit } from '../ledger/trimming.ts';
+import { judgePayments } from '../payments/judge.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
+import { requireTime } from '../time/commitments.ts';
 import { fundingSighash, judgeCommitment, requireCommitmentNumber, sameContent } from './commitment.ts';
 import { isClosing, singleInput } from './holder.ts';
 import { htlcsFromWire } from './htlcs.ts';
@@ -132,6 +140,7 @@ function requireVariantAllowed(
   }
 }
 
+/** A new content, or a variant: laws 2 to 4 judge it as the successor of the number before. */
 function issue(
   ctx: Context,
   channel: OpenChannel,
@@ -139,12 +148,20 @@ function issue(
   content: CommitmentContent,
   points: readonly PointRecord[],
 ): void {
-  const record = replaceCandidate(channel.record, { ...candidate, issued: [...candidate.issued, content] });
-  saveChannel(ctx, channel.id, {
-    ...record,
+  const proposal: Proposal = { view: 'counterparty', candidate, content };
+  const step = judgeLedger(ctx, channel, proposal, true);
+  requireLimits(ctx, channel, proposal, step);
+  const judged = { ...content, ledger: step.ledger };
+  const record = replaceCandidate(channel.record, { ...candidate, issued: [...candidate.issued, judged] });
+  const after: ChannelRecord = {
+    ...withDustLimit(channel, record, proposal, step.observed),
     counterpartyPoints: points,
     counterpartyNextSign: Math.max(record.counterpartyNextSign, content.number + 1),
-  });
+  };
+  requireTime(ctx, channel, proposal, step);
+  judgeDust(ctx, channel, after);
+  judgePayments(ctx, channel, after);
+  saveChannel(ctx, channel.id, after);
 }
 
 /** validate_revocation (36): the secret must open the point we signed for and chain with all before it. */
@@ -180,17 +197,43 @@ export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_valida
   if (!inserted.ok) {
     refuse(previousRevoked, 'the secret does not chain with the ones revealed before (BOLT 3)', { number });
   }
-  saveChannel(ctx, channel.id, {
+  const { candidates, folded } = withoutRevoked(record, number);
+  const after: ChannelRecord = {
     ...record,
     counterpartyNextRevoke: number + 1,
     counterpartySecrets: inserted.store.entries,
     counterpartyPoints: record.counterpartyPoints.filter((p) => p.number > number),
-    candidates: record.candidates.map((candidate) => ({
-      ...candidate,
-      issued: candidate.issued.filter((variant) => variant.number > number),
-    })),
-  });
+    candidates,
+  };
+  judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: folded }]);
+  saveChannel(ctx, channel.id, after);
   return done;
+}
+
+/**
+ * The fundings without the revoked number. What was settled and credited up to it leaves the commitments for the
+ * payments' records; where several fundings tell of it, they tell the same.
+ */
+function withoutRevoked(
+  record: ChannelRecord,
+  number: number,
+): { readonly candidates: readonly FundingCandidate[]; readonly folded: readonly Fate[] } {
+  let folded: readonly Fate[] = [];
+  const candidates = record.candidates.map((candidate) => {
+    // The successors were judged from the last variant: it is the one the peer revokes, and their fates begin with its own.
+    const past = lastIssued(candidate, number)?.ledger?.fates ?? [];
+    if (past.length > folded.length) folded = past;
+    const issued = candidate.issued
+      .filter((variant) => variant.number > number)
+      .map((variant) => withoutFates(variant, past.length));
+    return { ...candidate, issued };
+  });
+  return { candidates, folded };
+}
+
+function withoutFates(content: CommitmentContent, count: number): CommitmentContent {
+  if (count === 0 || content.ledger === null) return content;
+  return { ...content, ledger: { ...content.ledger, fates: content.ledger.fates.slice(count) } };
 }
 
 /** A repeated revocation must be the one we know; the store can derive every older secret. */

@@ -26,10 +26,22 @@ import {
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
-import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
+import type {
+  ChannelRecord,
+  Fate,
+  FundingCandidate,
+  Ledger,
+  ValidatedCommitment,
+} from '../channel/record.ts';
 import type { Context } from '../context.ts';
+import { judgeDust } from '../ledger/dust.ts';
+import { judgeLedger, type Proposal } from '../ledger/judge.ts';
+import { requireLimits } from '../ledger/limits.ts';
+import { withDustLimit } from '../ledger/trimming.ts';
+import { judgePayments } from '../payments/judge.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { requireTime } from '../time/commitments.ts';
 import {
   fundingSighash,
   type JudgedCommitment,
@@ -87,20 +99,11 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
   if (!isRepeat) requireNewContentAllowed(channel.record, candidate, known, number);
   requirePeerSignatures(ctx, channel, candidate, tx, judged, request);
   if (!isRepeat) {
-    const validated: ValidatedCommitment = {
+    keepValidated(ctx, channel, candidate, {
       ...judged.content,
       signature: request.sig.signature,
       htlcSignatures: request.htlcSigs.map((sig) => sig.signature),
-    };
-    const others = candidate.validated.filter((c) => c.number !== number);
-    saveChannel(
-      ctx,
-      channel.id,
-      replaceCandidate(channel.record, {
-        ...candidate,
-        validated: [...others, validated].sort((a, b) => a.number - b.number),
-      }),
-    );
+    });
   }
   return {
     kind: 'reply',
@@ -110,6 +113,30 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
       nextPerCommitmentPoint: ctx.keys.perCommitmentPoint(channel.ref, number + 1),
     },
   };
+}
+
+/**
+ * Only hard faults of amount are refused here; the rest is judged when the commitment before is revoked. What follows
+ * nothing (commitment 0, the first on a splice) is current at once, so it is judged at once.
+ */
+function keepValidated(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  validated: ValidatedCommitment,
+): void {
+  const proposal: Proposal = { view: 'holder', candidate, content: validated };
+  const step = judgeLedger(ctx, channel, proposal, false);
+  const isCurrent = validated.number === channel.record.holderNextRevoke;
+  const kept = { ...validated, ledger: isCurrent ? step.ledger : null };
+  const others = candidate.validated.filter((c) => c.number !== validated.number);
+  const record = replaceCandidate(channel.record, {
+    ...candidate,
+    validated: [...others, kept].sort((a, b) => a.number - b.number),
+  });
+  const after = withDustLimit(channel, record, proposal, step.observed);
+  if (isCurrent) judgePayments(ctx, channel, after);
+  saveChannel(ctx, channel.id, after);
 }
 
 /** The candidate a commitment spends; a splice not settled yet takes the peer's key from the script it spends. */
@@ -280,16 +307,53 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
     }
     refuse(newCommitmentValid, 'the next commitment is not validated on every live funding', facts);
   }
-  saveChannel(ctx, channel.id, {
+  const judged = judgeNext(ctx, channel, number + 1);
+  const after: ChannelRecord = {
     ...record,
     holderNextRevoke: number + 1,
-    candidates: record.candidates
-      .filter((candidate) => !isDormant(record, candidate))
-      .map((candidate) => ({
+    candidates: judged
+      .filter(({ candidate }) => !isDormant(record, candidate))
+      .map(({ candidate, ledger }) => ({
         ...candidate,
-        validated: candidate.validated.filter((c) => c.number > number),
+        validated: candidate.validated
+          .filter((c) => c.number > number)
+          .map((c) => ({ ...c, ledger: ledger === null ? null : { ...ledger, fates: [] } })),
       })),
+  };
+  judgeDust(ctx, channel, after);
+  judgePayments(ctx, channel, after, [{ view: 'holder', fates: worstFates(judged) }]);
+  saveChannel(ctx, channel.id, after);
+}
+
+interface JudgedNext {
+  readonly candidate: FundingCandidate;
+  /** Null where the number was never validated on this funding: it can't confirm. */
+  readonly ledger: Ledger | null;
+}
+
+/** Laws 2 and 4 and all soft limits on our next commitment, on every funding that has it: now it becomes the one that counts. */
+function judgeNext(ctx: Context, channel: OpenChannel, number: number): readonly JudgedNext[] {
+  return channel.record.candidates.map((candidate) => {
+    const content = candidate.validated.find((c) => c.number === number);
+    if (content === undefined || isDormant(channel.record, candidate)) return { candidate, ledger: null };
+    // On a splice it may be the first of its funding, which was judged when it was validated.
+    const proposal: Proposal = { view: 'holder', candidate, content };
+    const step = judgeLedger(ctx, channel, proposal, true);
+    requireLimits(ctx, channel, proposal, step);
+    requireTime(ctx, channel, proposal, step);
+    return { candidate, ledger: step.ledger };
   });
+}
+
+/** What the fundings agree on: of settlements the longest list, of credits the shortest. */
+function worstFates(judged: readonly JudgedNext[]): readonly Fate[] {
+  const lists = judged.flatMap(({ ledger }) => (ledger === null ? [] : [ledger.fates]));
+  const of = (how: Fate['how'], isWorse: (a: number, b: number) => boolean) =>
+    lists
+      .map((fates) => fates.filter((fate) => fate.how === how))
+      .reduce((worst, one) => (isWorse(one.length, worst.length) ? one : worst));
+  if (lists.length === 0) return [];
+  return [...of('settled', (a, b) => a > b), ...of('credited', (a, b) => a < b)];
 }
 
 /** revoke_commitment_tx (40): the secret of commitment n, and the point of n+2. */
@@ -337,5 +401,29 @@ export function signHolderCommitment(
     });
   }
   const holderSigned = Math.min(record.holderSigned ?? number, number);
-  if (holderSigned !== record.holderSigned) saveChannel(ctx, channel.id, { ...record, holderSigned });
+  if (holderSigned === record.holderSigned && validated.ledger !== null) return;
+  const judged = validated.ledger === null ? judgedForBroadcast(ctx, channel, candidate, validated) : record;
+  saveChannel(ctx, channel.id, { ...judged, holderSigned });
+}
+
+/**
+ * Our next commitment, validated and its predecessor not revoked: publishing it gives away as revoking would, so laws 2 to
+ * 4 judge it now. It fails: its predecessor may still be signed.
+ */
+function judgedForBroadcast(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  content: ValidatedCommitment,
+): ChannelRecord {
+  const proposal: Proposal = { view: 'holder', candidate, content };
+  const step = judgeLedger(ctx, channel, proposal, true);
+  requireLimits(ctx, channel, proposal, step);
+  const after = replaceCandidate(channel.record, {
+    ...candidate,
+    validated: candidate.validated.map((c) => (c === content ? { ...c, ledger: step.ledger } : c)),
+  });
+  judgeDust(ctx, channel, after);
+  judgePayments(ctx, channel, after);
+  return after;
 }

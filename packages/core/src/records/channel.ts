@@ -13,6 +13,7 @@ import type {
   ValidatedCommitment,
 } from '../channel/record.ts';
 import { CANDIDATES_MAX, FATES_MAX, HTLCS_MAX, SPLICES_MAX, VARIANTS_MAX } from '../channel/record.ts';
+import { DUST_LIMIT_MAX_SAT } from '../ledger/observe.ts';
 import {
   exactNumber,
   hash32,
@@ -106,6 +107,7 @@ const channel: Codec<ChannelRecord> = struct({
   splicesSigned: list(hash32, SPLICES_MAX),
   leaseSigned: bool,
   frozen: bool,
+  dustLimitsMaxSat: struct({ holder: u64, counterparty: u64 }),
   forgotten: bool,
 });
 
@@ -146,6 +148,7 @@ export function emptyChannel(peerId: Uint8Array, dbid: bigint): ChannelRecord {
     splicesSigned: [],
     leaseSigned: false,
     frozen: false,
+    dustLimitsMaxSat: { holder: DUST_LIMIT_MAX_SAT, counterparty: DUST_LIMIT_MAX_SAT },
     forgotten: false,
   };
 }

@@ -1,0 +1,198 @@
+/**
+ * Law 2's arithmetic: does what happened to the HTLCs explain what happened to our balance? Exact where the balance is
+ * visible; what no visible HTLC explains is drift. Pure numbers: the judgement and its tags are the caller's.
+ */
+import {
+  type CommitmentFormat,
+  type HtlcDirection,
+  htlcTrimThresholdSat,
+  msat,
+  sat,
+} from '@countersign/bitcoin';
+import type { Fate, HtlcRecord, Ledger } from '../channel/record.ts';
+import { compareHtlcs, HtlcBag, sumMsat } from './htlc-set.ts';
+import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
+import { chooseGains, type Gain } from './subset.ts';
+
+export interface Knowledge {
+  /** May an offered HTLC of this hash have been settled? Else its removal must bring the amount back. */
+  readonly maySettle: (paymentHash: Uint8Array) => boolean;
+  /** Is the preimage known? Decides between explanations that the balance alone does not. */
+  readonly knows: (paymentHash: Uint8Array) => boolean;
+  /** Must a removed received HTLC of this hash be credited? */
+  readonly mustCredit: (paymentHash: Uint8Array) => boolean;
+}
+
+export interface Step {
+  readonly before: Pick<Ledger, 'holderMsat' | 'driftMsat' | 'trimmed'>;
+  readonly visibleBefore: readonly HtlcRecord[];
+  readonly visible: readonly HtlcRecord[];
+  readonly observed: Observed;
+  readonly format: CommitmentFormat;
+  readonly broadcaster: 'holder' | 'counterparty';
+  /** Visible in the other view's commitments: may be invisible here, the dust limits of the two sides differ. */
+  readonly elsewhere: readonly HtlcRecord[];
+  readonly knowledge: Knowledge;
+}
+
+export type Explanation =
+  | {
+      readonly ok: true;
+      readonly holderMsat: bigint;
+      readonly driftMsat: bigint;
+      readonly trimmed: readonly HtlcRecord[];
+      /** Of this step alone. */
+      readonly fates: readonly Fate[];
+      readonly added: readonly HtlcRecord[];
+    }
+  | {
+      readonly ok: false;
+      /** What our balance must be at least, and what of that only an unproven settlement takes away. */
+      readonly expectedMsat: bigint;
+      readonly unprovenMsat: bigint;
+      readonly mustCreditMsat: bigint;
+    };
+
+/** The amount below which an HTLC may have no output at this fee rate, whatever the dust limit. */
+export function mayBeTrimmedBelowSat(
+  format: CommitmentFormat,
+  direction: HtlcDirection,
+  feeratePerKw: number,
+): bigint {
+  return htlcTrimThresholdSat(format, direction, feeratePerKw, sat(DUST_LIMIT_MAX_SAT));
+}
+
+function mayBeTrimmed(step: Step, htlc: HtlcRecord): boolean {
+  const direction = htlc.offeredBy === step.broadcaster ? 'offered' : 'received';
+  return htlc.amountMsat / 1000n < mayBeTrimmedBelowSat(step.format, direction, step.observed.feeratePerKw);
+}
+
+/** HTLCs that left the list, sorted by what may have become of them. */
+interface Departures {
+  /** Must have brought their amount to us. */
+  readonly certain: readonly HtlcRecord[];
+  readonly unproven: readonly HtlcRecord[];
+  readonly mustCredit: readonly HtlcRecord[];
+  /** May have brought it; the likely ones are credited where the balance fits. */
+  readonly possible: readonly (Gain & { readonly htlc: HtlcRecord })[];
+  /** Still in flight, invisible. */
+  readonly trimmed: readonly HtlcRecord[];
+}
+
+function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonly HtlcRecord[]): Departures {
+  const { knowledge, observed } = step;
+  const elsewhere = new HtlcBag(step.elsewhere);
+  const trimmed: HtlcRecord[] = [];
+  let roomMsat = observed.poolMsat;
+  const stays = (htlc: HtlcRecord) => {
+    if (roomMsat < htlc.amountMsat || !mayBeTrimmed(step, htlc)) return false;
+    roomMsat -= htlc.amountMsat;
+    trimmed.push(htlc);
+    return true;
+  };
+  // HTLC fees move HTLCs across the trim line when the rate changes; without them only the other view can show one.
+  const feesTrim = step.format === 'static_remotekey';
+  const left = [
+    ...hidden.filter((htlc) => !((feesTrim || elsewhere.take(htlc)) && stays(htlc))),
+    ...gone.filter((htlc) => !(feesTrim && stays(htlc))),
+  ];
+  const unproven = left.filter((h) => h.offeredBy === 'holder' && !knowledge.maySettle(h.paymentHash));
+  const mustCredit = left.filter(
+    (h) => h.offeredBy === 'counterparty' && knowledge.mustCredit(h.paymentHash),
+  );
+  const certain = [...unproven, ...mustCredit];
+  const isCertain = new Set(certain);
+  const possible = left
+    .filter((htlc) => !isCertain.has(htlc))
+    .map((htlc) => ({
+      htlc,
+      amountMsat: htlc.amountMsat,
+      isLikely: (htlc.offeredBy === 'counterparty') === knowledge.knows(htlc.paymentHash),
+    }));
+  // What could still be in flight may have come back too, if the balance says so.
+  const returned = trimmed.map((htlc) => ({ htlc, amountMsat: htlc.amountMsat, isLikely: false }));
+  return { certain, unproven, mustCredit, possible: [...possible, ...returned], trimmed };
+}
+
+function fatesOf(left: Departures, gained: ReadonlySet<HtlcRecord>): readonly Fate[] {
+  const fates: Fate[] = [];
+  const note = (htlc: HtlcRecord, isOurs: boolean) => {
+    const { paymentHash, amountMsat, offeredBy } = htlc;
+    if (offeredBy === 'holder' && !isOurs) fates.push({ paymentHash, amountMsat, how: 'settled' });
+    if (offeredBy === 'counterparty' && isOurs) fates.push({ paymentHash, amountMsat, how: 'credited' });
+  };
+  const inFlight = new Set(left.trimmed);
+  for (const htlc of left.certain) note(htlc, true);
+  for (const { htlc } of left.possible) {
+    if (gained.has(htlc) || !inFlight.has(htlc)) note(htlc, gained.has(htlc));
+  }
+  return fates;
+}
+
+/** Small HTLCs of the other view that explain a loss here: trimmed in this one. */
+function hiddenHere(step: Step, known: readonly HtlcRecord[], lossMsat: bigint): readonly HtlcRecord[] {
+  const bag = new HtlcBag([...known, ...step.visible, ...step.visibleBefore, ...step.before.trimmed]);
+  const found: HtlcRecord[] = [];
+  let rest = lossMsat + 999n;
+  for (const htlc of step.elsewhere) {
+    if (htlc.offeredBy !== 'holder' || bag.take(htlc) || !mayBeTrimmed(step, htlc)) continue;
+    if (htlc.amountMsat > rest) continue;
+    rest -= htlc.amountMsat;
+    found.push(htlc);
+  }
+  return found;
+}
+
+export function explain(step: Step): Explanation {
+  const { before, observed } = step;
+  const { added, gone, hidden } = compareHtlcs(step.visibleBefore, before.trimmed, step.visible);
+  const left = sortDepartures(step, gone, hidden);
+  const offered = added.filter((htlc) => htlc.offeredBy === 'holder');
+  const leastMsat = before.holderMsat - sumMsat(offered) + sumMsat(left.certain);
+  const gains = chooseGains(left.possible, leastMsat, observed);
+  const gained = new Set(left.possible.filter((one) => gains.has(one)).map(({ htlc }) => htlc));
+  const explainedMsat = leastMsat + sumMsat([...gained]);
+  const seenMsat = seenBalanceMsat(observed, explainedMsat);
+  const lossMsat = explainedMsat - seenMsat;
+  // What we lost must still be there, in the fee: in flight. What is not went to the peer.
+  const roomMsat = observed.poolMsat - (observed.holderSat === null ? seenMsat : 0n);
+  if (explainedMsat < 0n || lossMsat > roomMsat) {
+    const unprovenMsat = sumMsat(left.unproven);
+    return {
+      ok: false,
+      expectedMsat: leastMsat,
+      unprovenMsat,
+      mustCreditMsat: sumMsat(left.mustCredit),
+    };
+  }
+  const trimmed = left.trimmed.filter((htlc) => !gained.has(htlc));
+  const found = lossMsat > 0n ? hiddenHere(step, trimmed, lossMsat) : [];
+  const unexplainedMsat = lossMsat > 0n ? lossMsat - sumMsat(found) : lossMsat;
+  return {
+    ok: true,
+    holderMsat: seenMsat,
+    // A fraction of a satoshi that `found` has too many is no gain.
+    driftMsat: before.driftMsat - (lossMsat > 0n && unexplainedMsat < 0n ? 0n : unexplainedMsat),
+    trimmed: [...trimmed, ...found],
+    fates: fatesOf(left, gained),
+    added,
+  };
+}
+
+/**
+ * Our balance as far as it is certain: exact where the output shows what was expected, else the satoshis that are
+ * shown; without an output what was expected, up to the bound.
+ */
+export function seenBalanceMsat(observed: Observed, expectedMsat: bigint): bigint {
+  if (observed.holderSat === null) {
+    const boundMsat = observed.holderBoundSat * 1000n;
+    return expectedMsat > boundMsat ? boundMsat : expectedMsat < 0n ? 0n : expectedMsat;
+  }
+  const seenMsat = observed.holderSat * 1000n;
+  return expectedMsat >= seenMsat && expectedMsat < seenMsat + 1000n ? expectedMsat : seenMsat;
+}
+
+/** A ledger as it is stored. */
+export function ledgerOf(holderMsat: bigint, rest: Omit<Ledger, 'holderMsat'>): Ledger {
+  return { holderMsat: msat(holderMsat), ...rest };
+}

@@ -1,0 +1,248 @@
+/**
+ * Law 2 at work: the ledger of a commitment as the successor of the one before, or why there is none. A commitment
+ * begins a view (number 0, or the first on a splice) or continues it; both are told here and nowhere else.
+ */
+import { equalOutPoints, type Facts } from '@countersign/bitcoin';
+import { lastIssued } from '../channel/live.ts';
+import { isDormant } from '../channel/locking.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type {
+  ChannelRecord,
+  CommitmentContent,
+  Fate,
+  FundingCandidate,
+  HtlcRecord,
+  Ledger,
+} from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { refuse } from '../refusal.ts';
+import { type Explanation, explain, ledgerOf, seenBalanceMsat } from './explain.ts';
+import { HtlcBag, htlcKey } from './htlc-set.ts';
+import { knowledgeAtRelease, knowledgeAtValidation, warnOfUnproven } from './knowledge.ts';
+import { type Observable, type Observed, observe, outputsSat } from './observe.ts';
+import {
+  balanceConserved,
+  deltasOnlyHtlc,
+  firstNoHtlcs,
+  initialFundingValue,
+  outputsTrimmed,
+  settledPreimage,
+} from './rules.ts';
+import { requireTrimming } from './trimming.ts';
+
+/** A commitment that came over the wire, its form judged; `ledger` is what is to be found. */
+export interface Proposal {
+  readonly view: 'holder' | 'counterparty';
+  readonly candidate: FundingCandidate;
+  readonly content: CommitmentContent;
+}
+
+export interface LedgerStep {
+  readonly ledger: Ledger;
+  readonly observed: Observed;
+  readonly added: readonly HtlcRecord[];
+  /** Of this step alone; `ledger.fates` has those before it too. */
+  readonly fates: readonly Fate[];
+}
+
+function observableOf(channel: OpenChannel, { view, candidate, content }: Proposal): Observable {
+  const { format, isOutbound } = channel.setup;
+  const dustLimitSat = channel.record.dustLimitsMaxSat[view];
+  return { format, isOutbound, capacitySat: candidate.valueSat, content, dustLimitSat };
+}
+
+/**
+ * Judge a commitment. `isReleasing` when something is given away by it (cc, rev, fc): then every preimage must be known;
+ * at hc it may still arrive.
+ */
+export function judgeLedger(
+  ctx: Context,
+  channel: OpenChannel,
+  proposal: Proposal,
+  isReleasing: boolean,
+): LedgerStep {
+  const observable = observableOf(channel, proposal);
+  const observed = observe(observable);
+  requireWhole(channel, proposal, observed, outputsSat(observable));
+  requireTrimming(channel, proposal, observed);
+  const before = predecessorOf(proposal);
+  if (before !== undefined) return judgeSuccessor(ctx, channel, proposal, observed, before, isReleasing);
+  return proposal.content.number === 0 && !proposal.candidate.isSplice
+    ? judgeInitial(channel, proposal, observed)
+    : judgeCarried(channel, proposal, observed);
+}
+
+const factsOf = (channel: OpenChannel, proposal: Proposal): Facts => ({
+  view: proposal.view,
+  number: proposal.content.number,
+  channel: channel.id,
+});
+
+/** Balances, HTLCs, anchors and the fee at the stated rate together are not more than the funding. */
+function requireWhole(
+  channel: OpenChannel,
+  proposal: Proposal,
+  observed: Observed,
+  outputsSat: bigint,
+): void {
+  const capacity = proposal.candidate.valueSat;
+  if (outputsSat <= capacity && observed.poolMsat >= 0n) return;
+  refuse(balanceConserved, 'outputs, HTLCs and the fee at the stated rate are more than the funding', {
+    ...factsOf(channel, proposal),
+    capacity_sat: capacity,
+    outputs_sat: outputsSat,
+    feerate_per_kw: observed.feeratePerKw,
+    missing_msat: -observed.poolMsat,
+  });
+}
+
+/**
+ * What the commitment follows on its own funding. For the peer's the last variant of the number before, which is the one
+ * it acknowledged by revoking; when that is gone, an earlier variant of the same number.
+ */
+export function predecessorOf(proposal: Proposal): CommitmentContent | undefined {
+  const { view, candidate, content } = proposal;
+  if (view === 'holder') {
+    return candidate.validated.find((one) => one.number === content.number - 1 && one.ledger !== null);
+  }
+  const before = lastIssued(candidate, content.number - 1);
+  // Commitment 0 stands alone: an RBF round or a retry of the opening is judged by the funding's terms again.
+  return before ?? (content.number === 0 ? undefined : lastIssued(candidate, content.number));
+}
+
+function judgeInitial(channel: OpenChannel, proposal: Proposal, observed: Observed): LedgerStep {
+  const { candidate, content } = proposal;
+  if (content.htlcs.length > 0) {
+    refuse(firstNoHtlcs, 'commitment 0 has HTLCs', {
+      ...factsOf(channel, proposal),
+      htlcs: content.htlcs.length,
+    });
+  }
+  const pushMsat = candidate.pushValue < 0n ? 0n : candidate.pushValue;
+  const wholeMsat = 1000n * candidate.valueSat;
+  const dueMsat = channel.setup.isOutbound ? wholeMsat - pushMsat : pushMsat;
+  const holderMsat = seenBalanceMsat(observed, dueMsat);
+  // What is missing below the dust limit stays in the fee: our balance has no output then.
+  if (dueMsat < 0n || holderMsat < dueMsat) {
+    refuse(initialFundingValue, 'commitment 0 does not give us our part of the funding', {
+      ...factsOf(channel, proposal),
+      due_msat: dueMsat,
+      given_msat: holderMsat,
+      push_msat: pushMsat,
+    });
+  }
+  const ledger = ledgerOf(holderMsat, { driftMsat: 0n, trimmed: [], fates: [] });
+  return { ledger, observed, added: [], fates: [] };
+}
+
+/** The first commitment on a splice: the HTLCs of the current one, and a balance that law 5 judges when the splice is signed. */
+function judgeCarried(channel: OpenChannel, proposal: Proposal, observed: Observed): LedgerStep {
+  const { content } = proposal;
+  const current = currentElsewhere(channel.record, proposal);
+  if (current === undefined) {
+    refuse(deltasOnlyHtlc, 'there is no commitment of this number on the present funding to carry over', {
+      ...factsOf(channel, proposal),
+    });
+  }
+  const known = new HtlcBag([...current.content.htlcs, ...current.ledger.trimmed]);
+  const foreign = content.htlcs.find((htlc) => !known.take(htlc));
+  const missing = known.rest().filter((htlc) => !current.ledger.trimmed.includes(htlc));
+  if (foreign !== undefined || missing.length > 0) {
+    refuse(deltasOnlyHtlc, 'a splice carries exactly the HTLCs of the current commitment', {
+      ...factsOf(channel, proposal),
+      htlc: htlcKey(foreign ?? missing[0]!),
+      change: foreign === undefined ? 'missing' : 'added',
+    });
+  }
+  // Splices move whole satoshis, so the fraction stays what it was.
+  const fraction = current.ledger.holderMsat % 1000n;
+  const expected =
+    observed.holderSat === null ? current.ledger.holderMsat : 1000n * observed.holderSat + fraction;
+  const { driftMsat, fates } = current.ledger;
+  const trimmed = known.rest();
+  const ledger = ledgerOf(seenBalanceMsat(observed, expected), { driftMsat, trimmed, fates });
+  return { ledger, observed, added: [], fates: [] };
+}
+
+/** The judged commitment of this number on another funding, the locked or oldest one first. */
+function currentElsewhere(
+  record: ChannelRecord,
+  { view, candidate, content }: Proposal,
+): { readonly content: CommitmentContent; readonly ledger: Ledger } | undefined {
+  for (const other of record.candidates) {
+    if (isDormant(record, other) || equalOutPoints(other.outpoint, candidate.outpoint)) continue;
+    const found =
+      view === 'holder'
+        ? other.validated.find((one) => one.number === content.number)
+        : lastIssued(other, content.number);
+    if (found?.ledger != null) return { content: found, ledger: found.ledger };
+  }
+  return undefined;
+}
+
+function judgeSuccessor(
+  ctx: Context,
+  channel: OpenChannel,
+  proposal: Proposal,
+  observed: Observed,
+  predecessor: CommitmentContent,
+  isReleasing: boolean,
+): LedgerStep {
+  const before = predecessor.ledger;
+  if (before === null) {
+    refuse(balanceConserved, 'the commitment before was never judged', factsOf(channel, proposal));
+  }
+  const explained = explain({
+    before,
+    visibleBefore: predecessor.htlcs,
+    visible: proposal.content.htlcs,
+    observed,
+    format: channel.setup.format,
+    broadcaster: proposal.view,
+    elsewhere: htlcsOfOtherView(channel.record, proposal),
+    knowledge: isReleasing ? knowledgeAtRelease(ctx, channel) : knowledgeAtValidation(ctx),
+  });
+  if (!explained.ok) return refuseUnexplained(channel, proposal, observed, explained);
+  const { holderMsat, driftMsat, trimmed, fates, added } = explained;
+  if (isReleasing) warnOfUnproven(ctx, channel, fates);
+  const ledger = ledgerOf(holderMsat, { driftMsat, trimmed, fates: [...before.fates, ...fates] });
+  return { ledger, observed, added, fates };
+}
+
+/** Visible in the newest commitment of the other view on the same funding. */
+function htlcsOfOtherView(record: ChannelRecord, { view, candidate }: Proposal): readonly HtlcRecord[] {
+  if (view === 'counterparty') {
+    return candidate.validated.find((one) => one.number === record.holderNextRevoke)?.htlcs ?? [];
+  }
+  return candidate.issued.at(-1)?.htlcs ?? [];
+}
+
+function refuseUnexplained(
+  channel: OpenChannel,
+  proposal: Proposal,
+  observed: Observed,
+  explained: Extract<Explanation, { ok: false }>,
+): never {
+  const { expectedMsat, unprovenMsat, mustCreditMsat } = explained;
+  const facts: Facts = {
+    ...factsOf(channel, proposal),
+    expected_msat: expectedMsat,
+    given_msat: observed.holderSat === null ? 'none' : observed.holderSat * 1000n,
+    given_max_msat: observed.holderSat === null ? observed.holderBoundSat * 1000n : observed.poolMsat,
+  };
+  const withoutUnproven = expectedMsat - unprovenMsat;
+  const seenMsat = observed.holderSat === null ? 0n : observed.holderSat * 1000n + 999n;
+  if (unprovenMsat > 0n && withoutUnproven <= seenMsat + observed.poolMsat) {
+    refuse(settledPreimage, 'an offered HTLC was removed as settled and its preimage is not known', {
+      ...facts,
+      unproven_msat: unprovenMsat,
+    });
+  }
+  if (observed.holderSat === null && expectedMsat > observed.holderBoundSat * 1000n) {
+    refuse(outputsTrimmed, 'our main output is missing and our balance is above the dust limit', facts);
+  }
+  refuse(balanceConserved, 'our balance is lower than the HTLCs added and removed explain', {
+    ...facts,
+    must_credit_msat: mustCreditMsat,
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * What the payment records know about hashes, as law 2 asks for it. When a commitment is only validated a preimage may
+ * still arrive (lightningd writes it to its database before it revokes); when something is released, it must be here.
+ */
+import { scopeOf } from '../channel/live.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type { Fate } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import type { Policy, PolicyScope, Severity } from '../policy/settings.ts';
+import { setSeverity } from '../policy/settings.ts';
+import { nodeRecords } from '../records/approval.ts';
+import { type PaymentRecord, paymentRecords } from '../records/payment.ts';
+import type { Knowledge } from './explain.ts';
+import { hashHex } from './htlc-set.ts';
+import { settledPreimage } from './rules.ts';
+
+/** Id of the one record about the node as a whole. */
+export const NODE_ID = 'node';
+
+/**
+ * The rule's severity where the operator set none: `error` once the node side has delivered a preimage, `warn` before. It
+ * never goes back: a compromised node could stop delivering.
+ */
+export function preimageSeverity(
+  policy: Policy,
+  deliversPreimages: boolean,
+  scope: PolicyScope | null,
+): Severity {
+  const set = setSeverity(policy, settledPreimage.tag, scope);
+  if (set !== null) return set;
+  return policy.preset !== 'permissive' && deliversPreimages ? 'error' : 'warn';
+}
+
+const payment = (ctx: Context, hash: Uint8Array): PaymentRecord | null =>
+  ctx.draft.get(paymentRecords, hashHex(hash));
+
+export function knowledgeAtValidation(ctx: Context): Knowledge {
+  return {
+    maySettle: () => true,
+    knows: (hash) => payment(ctx, hash)?.preimage != null,
+    mustCredit: () => false,
+  };
+}
+
+export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledge {
+  const delivers = ctx.draft.get(nodeRecords, NODE_ID)?.deliversPreimages ?? false;
+  const isWarn = preimageSeverity(ctx.policy, delivers, scopeOf(channel.record)) !== 'error';
+  const isPermissive = ctx.policy.preset === 'permissive';
+  return {
+    maySettle: (hash) => {
+      const record = payment(ctx, hash);
+      if (record?.preimage != null) return true;
+      return isWarn && (isPermissive || !backsIncoming(record));
+    },
+    knows: (hash) => payment(ctx, hash)?.preimage != null,
+    mustCredit: (hash) => {
+      const record = payment(ctx, hash);
+      return record?.preimage != null && record.invoice === null && !hasOutgoing(record);
+    },
+  };
+}
+
+/** An incoming HTLC pays for it: without the preimage it could not be claimed. */
+function backsIncoming(record: PaymentRecord | null): boolean {
+  return record !== null && record.invoice === null && record.parts.some((part) => part.standingMsat > 0n);
+}
+
+function hasOutgoing(record: PaymentRecord): boolean {
+  return record.settledMsat > 0n || record.parts.some((part) => part.outMsat > 0n);
+}
+
+/** Settlements that the rule at `warn` let pass. */
+export function warnOfUnproven(ctx: Context, channel: OpenChannel, fates: readonly Fate[]): void {
+  const unproven = fates.filter(
+    ({ how, paymentHash }) => how === 'settled' && payment(ctx, paymentHash)?.preimage == null,
+  );
+  if (unproven.length === 0) return;
+  ctx.warnings.push({
+    tag: settledPreimage.tag,
+    message: 'settled without a preimage that the signer knows',
+    facts: { channel: channel.id, htlcs: unproven.length, payment_hash: hashHex(unproven[0]!.paymentHash) },
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * Which of the HTLCs that left did their value come to us from? The visible balance says how much came; of several
+ * choices that give exactly that, the likely one is taken, and what fits none is left to drift. Bounded search.
+ */
+import { sumMsat } from './htlc-set.ts';
+import type { Observed } from './observe.ts';
+
+export interface Gain {
+  readonly amountMsat: bigint;
+  /** Taken first where the balance allows it. */
+  readonly isLikely: boolean;
+}
+
+/** Branches tried before the search settles for the nearest of the plain answers. */
+const BRANCHES_MAX = 20_000;
+
+/** `leastMsat`: our balance without any of the gains. */
+export function chooseGains<G extends Gain>(
+  gains: readonly G[],
+  leastMsat: bigint,
+  observed: Observed,
+): ReadonlySet<G> {
+  const likely = gains.filter(({ isLikely }) => isLikely);
+  if (observed.holderSat === null || gains.length === 0) return new Set(likely);
+  const seenMsat = observed.holderSat * 1000n;
+  const plain = [likely, gains, []];
+  // Exact: rounded down to the satoshi, it is what the output shows.
+  const restOf = (chosen: readonly G[]) => seenMsat - leastMsat - sumMsat(chosen);
+  const isExact = (restMsat: bigint) => restMsat <= 0n && restMsat > -1000n;
+  const exact = plain.find((chosen) => isExact(restOf(chosen))) ?? search(gains, seenMsat - leastMsat);
+  if (exact !== null) return new Set(exact);
+  // Dust moved too: the answer that leaves least to explain, and does not claim more than can be missing.
+  const possible = plain.filter((chosen) => -restOf(chosen) <= observed.poolMsat);
+  const size = (value: bigint) => (value < 0n ? -value : value);
+  const [best = []] = possible.sort((a, b) => (size(restOf(a)) < size(restOf(b)) ? -1 : 1));
+  return new Set(best);
+}
+
+/** A subset with a sum in [target, target + 999], or null: depth first, the likely and the large ones first. */
+function search<G extends Gain>(gains: readonly G[], targetMsat: bigint): readonly G[] | null {
+  const order = [...gains].sort((a, b) =>
+    a.isLikely !== b.isLikely ? (a.isLikely ? -1 : 1) : a.amountMsat > b.amountMsat ? -1 : 1,
+  );
+  const rest = suffixSums(order);
+  let branches = 0;
+  const visit = (at: number, missingMsat: bigint, chosen: readonly G[]): readonly G[] | null => {
+    if (missingMsat <= 0n && missingMsat > -1000n) return chosen;
+    branches += 1;
+    const next = order[at];
+    if (next === undefined || missingMsat <= 0n || branches > BRANCHES_MAX) return null;
+    if (missingMsat - rest[at]! > 0n) return null;
+    const taken = visit(at + 1, missingMsat - next.amountMsat, [...chosen, next]);
+    return taken ?? visit(at + 1, missingMsat, chosen);
+  };
+  return visit(0, targetMsat, []);
+}
+
+/** `sums[i]`: all from `i` on. */
+function suffixSums(gains: readonly Gain[]): readonly bigint[] {
+  const sums: bigint[] = [];
+  let total = 0n;
+  for (let i = gains.length - 1; i >= 0; i--) {
+    total += gains[i]!.amountMsat;
+    sums[i] = total;
+  }
+  return sums;
+}

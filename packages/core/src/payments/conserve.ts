@@ -1,0 +1,160 @@
+/**
+ * Law 3's judgement of one payment after one step: conserved, or the tag that says how not. An uncovered payment of our
+ * own may be approved at this moment by the automatic budgets; nothing else turns a refusal into a yes.
+ */
+import { type Facts, msat } from '@countersign/bitcoin';
+import type { Context } from '../context.ts';
+import { chargeDust } from '../ledger/dust.ts';
+import { mayBeTrimmedBelowSat } from '../ledger/explain.ts';
+import { enforce, severityFor } from '../policy/enforce.ts';
+import type { PaymentRecord } from '../records/payment.ts';
+import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
+import { requireExpiryOrder } from '../time/forwards.ts';
+import { requireIncomingBuried } from '../time/incoming.ts';
+import { merchantNoSends, paymentApproved } from './approval-rules.ts';
+import { coverMsat, deficitMsat, outMsat } from './balance.ts';
+import { requireWithinApproval } from './fee-budget.ts';
+import type { PaymentStep } from './judge.ts';
+import { pendingList } from './pending.ts';
+import { noRouting, offeredHashMatches, routingBalance, routingBalanced, routingFeeMin } from './rules.ts';
+import { approveUnasked, pendingPayment } from './unasked.ts';
+
+/** The record as the step leaves it, approved and charged where that was needed; or a refusal. */
+export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord {
+  const grows = outMsat(step.after) > outMsat(step.before);
+  const record = refunded(ctx, step);
+  const before = deficitMsat(step.before, ctx.nowSeconds);
+  const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
+  if (grows) {
+    requireForward(ctx, step, covered);
+    requireIncomingBuried(ctx, step, covered);
+  }
+  requireExpiryOrder(ctx, step, covered, grows);
+  return covered;
+}
+
+function factsOf(step: PaymentStep, record: PaymentRecord): Facts {
+  return {
+    payment_hash: step.hash,
+    channel: step.channel.id,
+    out_msat: outMsat(record),
+    covered_msat: coverMsat(record),
+    approved_msat: record.approval === null ? 0n : (record.approval.amountMsat ?? 0n),
+    fee_budget_msat: record.approval?.feeBudgetMsat ?? 0n,
+  };
+}
+
+/** An invisible cover that is not needed any more goes back to the dust budget. */
+function refunded(ctx: Context, step: PaymentStep): PaymentRecord {
+  const { after } = step;
+  if (after.dustChargedMsat === 0n) return after;
+  const without = { ...after, dustChargedMsat: 0n };
+  const needed = deficitMsat(without, ctx.nowSeconds);
+  if (needed >= after.dustChargedMsat) return after;
+  chargeDust(ctx, step.scope, step.channel.id, needed - after.dustChargedMsat);
+  return { ...after, dustChargedMsat: needed };
+}
+
+/** Something goes out without cover: dust, an approval of our own, or no. */
+function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: boolean): PaymentRecord {
+  if (!grows) return refuseRelease(ctx, step, record);
+  const isForward = record.invoice === null && (step.hasIncoming || coverMsat(record) > 0n);
+  const approved = isForward ? record : (approve(ctx, step, record) ?? record);
+  const missing = deficitMsat(approved, ctx.nowSeconds);
+  if (missing === 0n) return approved;
+  if (isDust(step, approved, missing)) {
+    chargeDust(ctx, step.scope, step.channel.id, missing);
+    return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
+  }
+  return refuseOffer(ctx, step, approved, isForward);
+}
+
+/** By the approval there is, once its amount is bound, or by the automatic budgets at this moment. */
+function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord | null {
+  const unasked = approveUnasked(ctx, step.hash, outMsat(record) - coverMsat(record));
+  return unasked === null ? null : { ...record, approval: unasked };
+}
+
+/** All HTLCs of the hash are so small that their cover may be invisible elsewhere. */
+function isDust(step: PaymentStep, record: PaymentRecord, missingMsat: bigint): boolean {
+  const { format } = step.channel.setup;
+  const feerate = Math.max(
+    0,
+    ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
+  );
+  const belowMsat = 1000n * mayBeTrimmedBelowSat(format, 'received', feerate);
+  const part = record.parts.find((one) => one.channel === step.channel.id);
+  const small = (part?.outgoing ?? []).filter(({ amountMsat }) => amountMsat < belowMsat);
+  return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
+}
+
+function refuseOffer(
+  ctx: Context,
+  step: PaymentStep,
+  record: PaymentRecord,
+  isForward: boolean,
+): PaymentRecord {
+  const facts = factsOf(step, record);
+  if (record.approval !== null) {
+    const outUncovered = outMsat(record) - coverMsat(record) - record.dustChargedMsat;
+    requireWithinApproval(ctx, step.hash, record.approval, outUncovered);
+    const feeBudgetMsat = msat(outUncovered - (record.approval.amountMsat ?? 0n));
+    return { ...record, approval: { ...record.approval, feeBudgetMsat } };
+  }
+  if (isForward) {
+    refuse(routingBalance, 'more would go out than is irrevocably coming in', facts);
+  }
+  const amountMsat = outMsat(record) - coverMsat(record);
+  if (severityFor(ctx, paymentApproved, step.scope) !== 'error') {
+    enforce(ctx, paymentApproved, step.scope, { message: 'nobody approved this payment', facts });
+    return { ...record, dustChargedMsat: record.dustChargedMsat + deficitMsat(record, ctx.nowSeconds) };
+  }
+  const wasAskedFor = pendingList(ctx.draft).some(({ id, kind }) => id === step.hash && kind !== 'payment');
+  const rule = wasAskedFor ? paymentApproved : offeredHashMatches;
+  refuseUnapproved(
+    rule,
+    rule === paymentApproved
+      ? 'this payment is not approved'
+      : 'no incoming HTLC and no approval has the hash of this HTLC',
+    facts,
+    pendingPayment(step.hash, amountMsat),
+  );
+}
+
+function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): never {
+  const facts = factsOf(step, record);
+  const message = 'an incoming HTLC would be released while the outgoing one it covers can be claimed';
+  const acknowledged = deficitMsat(step.afterAcknowledged(), ctx.nowSeconds);
+  if (acknowledged <= deficitMsat(step.before, ctx.nowSeconds)) refuseForNow(routingBalanced, message, facts);
+  refuse(routingBalanced, message, facts);
+}
+
+/** The optional rules about what goes out at all. */
+function requireForward(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
+  const covered = coverMsat(record);
+  const out = outMsat(record);
+  const facts = factsOf(step, record);
+  enforceIf(ctx, step, true, merchantNoSends, 'this node offers no HTLCs', facts);
+  if (covered === 0n || record.approval !== null) return;
+  enforceIf(ctx, step, true, noRouting, 'this node forwards nothing', facts);
+  const earned = covered - out;
+  enforceIf(
+    ctx,
+    step,
+    earned < step.limits.routingFeeMinMsat,
+    routingFeeMin,
+    'the forward earns less than it must',
+    { ...facts, fee_msat: earned, routing_fee_min_msat: step.limits.routingFeeMinMsat },
+  );
+}
+
+function enforceIf(
+  ctx: Context,
+  step: PaymentStep,
+  isBroken: boolean,
+  rule: Parameters<typeof enforce>[1],
+  message: string,
+  facts: Facts,
+): void {
+  if (isBroken) enforce(ctx, rule, step.scope, { message, facts });
+}

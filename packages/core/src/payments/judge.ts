@@ -1,0 +1,157 @@
+/**
+ * Law 3 at work: a step of one channel against the payments it touches. No step may create or increase what goes out of a
+ * payment without cover; what a step does to a payment is recorded with it.
+ */
+import type { Facts } from '@countersign/bitcoin';
+import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type { ChannelRecord, Fate } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
+import { hashHex } from '../ledger/htlc-set.ts';
+import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
+import {
+  EMPTY_PAYMENT,
+  PAYMENT_CHANNELS_MAX,
+  type PaymentPart,
+  type PaymentRecord,
+  paymentRecords,
+} from '../records/payment.ts';
+import { isRetired, settleSums } from './balance.ts';
+import { requireConserved } from './conserve.ts';
+import { NO_BASE, type PartBase, partOf } from './part.ts';
+import { type CommitmentSums, differingHashes, sumsOf } from './sums.ts';
+
+/** Fates that leave the commitments for the payments' records: those before them are revoked. */
+export interface Fold {
+  readonly view: 'holder' | 'counterparty';
+  readonly fates: readonly Fate[];
+}
+
+/** What the judgement of one hash needs to know of the step. */
+export interface PaymentStep {
+  readonly channel: OpenChannel;
+  readonly scope: PolicyScope;
+  readonly limits: Limits;
+  readonly hash: string;
+  readonly before: PaymentRecord;
+  readonly after: PaymentRecord;
+  /** Some commitment of this channel shows an incoming HTLC of the hash. */
+  readonly hasIncoming: boolean;
+  /** The same with only the last variant of each number: what the peer can have acknowledged. */
+  readonly afterAcknowledged: () => PaymentRecord;
+}
+
+export function judgePayments(
+  ctx: Context,
+  channel: OpenChannel,
+  after: ChannelRecord,
+  folds: readonly Fold[] = [],
+): void {
+  const scope = scopeOf(channel.record);
+  const limits = limitsFor(ctx.policy, scope);
+  const receivedMaxMsat = limits.htlcInflightMaxSat * 1000n;
+  const liveBefore = liveCommitments(channel.record);
+  const live = liveCommitments(after);
+  const folded = foldedAmounts(folds);
+  const touched = new Set([...touchedHashes(liveBefore, live, receivedMaxMsat), ...folded.keys()]);
+  for (const hash of touched) {
+    const before = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
+    const base = addBase(baseOf(before, channel.id), folded.get(hash));
+    const { part, isOver, hasIncoming } = partOf(channel.id, hash, base, live, receivedMaxMsat);
+    const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    const afterAcknowledged = () =>
+      withPart(before, partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part);
+    const step: PaymentStep = {
+      channel,
+      scope,
+      limits,
+      hash,
+      before,
+      after: updated,
+      hasIncoming,
+      afterAcknowledged,
+    };
+    const judged = settleSums(requireConserved(ctx, step));
+    ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
+  }
+}
+
+/** Hashes of which a commitment that is new, or gone, says something else than its neighbour that stays. */
+function touchedHashes(
+  before: readonly LiveCommitment[],
+  after: readonly LiveCommitment[],
+  receivedMaxMsat: bigint,
+): Set<string> {
+  const touched = new Set<string>();
+  const compare = (changed: LiveCommitment, others: readonly LiveCommitment[]) => {
+    const neighbour = others.findLast((one) => one.view === changed.view);
+    const sums = sumsOf(changed, receivedMaxMsat);
+    const known: CommitmentSums = neighbour === undefined ? new Map() : sumsOf(neighbour, receivedMaxMsat);
+    for (const hash of differingHashes(sums, known)) touched.add(hash);
+  };
+  const contents = (list: readonly LiveCommitment[]) => new Set(list.map(({ content }) => content));
+  const [old, present] = [contents(before), contents(after)];
+  for (const one of after) if (!old.has(one.content)) compare(one, before);
+  for (const one of before) if (!present.has(one.content)) compare(one, after);
+  return touched;
+}
+
+/** Of each view and funding only the variants that came last; the others were never acknowledged. */
+function acknowledged(live: readonly LiveCommitment[]): readonly LiveCommitment[] {
+  const txids = new Map<string, LiveCommitment>();
+  for (const one of live) {
+    txids.set(`${one.view} ${one.content.number} ${one.funding}`, one);
+  }
+  return [...txids.values()];
+}
+
+function foldedAmounts(folds: readonly Fold[]): Map<string, PartBase> {
+  const amounts = new Map<string, PartBase>();
+  for (const { view, fates } of folds) {
+    for (const { paymentHash, amountMsat, how } of fates) {
+      const hash = hashHex(paymentHash);
+      const base = amounts.get(hash) ?? NO_BASE;
+      const field = `${how}${view === 'holder' ? 'Holder' : 'Counterparty'}Msat` as const;
+      amounts.set(hash, { ...base, [field]: base[field] + amountMsat });
+    }
+  }
+  return amounts;
+}
+
+function baseOf(record: PaymentRecord, channel: string): PartBase {
+  const part = record.parts.find((one) => one.channel === channel);
+  if (part === undefined) return NO_BASE;
+  const { settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat } = part;
+  return { settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat };
+}
+
+function addBase(base: PartBase, more: PartBase | undefined): PartBase {
+  if (more === undefined) return base;
+  return {
+    settledHolderMsat: base.settledHolderMsat + more.settledHolderMsat,
+    settledCounterpartyMsat: base.settledCounterpartyMsat + more.settledCounterpartyMsat,
+    creditedHolderMsat: base.creditedHolderMsat + more.creditedHolderMsat,
+    creditedCounterpartyMsat: base.creditedCounterpartyMsat + more.creditedCounterpartyMsat,
+  };
+}
+
+function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
+  const at = record.parts.findIndex((one) => one.channel === part.channel);
+  if (at >= 0) return { ...record, parts: record.parts.with(at, part) };
+  if (record.parts.length >= PAYMENT_CHANNELS_MAX) {
+    const facts: Facts = { channels: record.parts.length, channels_max: PAYMENT_CHANNELS_MAX };
+    malformed('one payment runs over too many channels', facts);
+  }
+  return { ...record, parts: [...record.parts, part] };
+}
+
+/** The channel is through with the hash: what it came to stays with the payment. */
+function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
+  return {
+    ...record,
+    settledMsat: record.settledMsat + part.settledHolderMsat,
+    creditedMsat: record.creditedMsat + part.creditedHolderMsat,
+    parts: record.parts.filter((one) => one.channel !== part.channel),
+  };
+}

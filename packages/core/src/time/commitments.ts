@@ -1,0 +1,84 @@
+/**
+ * Law 4 for a commitment: the funding it spends is buried and its own, and newly offered HTLCs expire neither too soon
+ * nor too late. All by the signer's chain view; without one these rules are silent, and `policy show` says so.
+ */
+import { equalBytes, type Facts, fundingScript, outPointToString, p2wshOfScript } from '@countersign/bitcoin';
+import type { OutpointStatus } from '../chain/view.ts';
+import { scopeOf } from '../channel/live.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type { FundingCandidate } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import type { LedgerStep, Proposal } from '../ledger/judge.ts';
+import { enforce } from '../policy/enforce.ts';
+import { isZeroConf, limitsFor } from '../policy/settings.ts';
+import { refuse } from '../refusal.ts';
+import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
+
+export function requireTime(ctx: Context, channel: OpenChannel, proposal: Proposal, step: LedgerStep): void {
+  if (ctx.chain === null) return;
+  requireBuried(ctx, channel, proposal);
+  const scope = scopeOf(channel.record);
+  const { cltvMarginBlocks, cltvMaxBlocks } = limitsFor(ctx.policy, scope);
+  const { heightBlocks } = ctx.chain;
+  const [min, max] = [heightBlocks + cltvMarginBlocks, heightBlocks + cltvMaxBlocks];
+  const wrong = step.added.find(
+    ({ offeredBy, cltvExpiry }) => offeredBy === 'holder' && (cltvExpiry <= min || cltvExpiry >= max),
+  );
+  if (wrong === undefined) return;
+  enforce(ctx, htlcCltvRange, scope, {
+    message: 'a new HTLC of ours expires out of range',
+    facts: {
+      channel: channel.id,
+      cltv_expiry: wrong.cltvExpiry,
+      cltv_expiry_min: min + 1,
+      cltv_expiry_max: max - 1,
+      height: heightBlocks,
+    },
+  });
+}
+
+/** What the chain view says of a funding; refuses for good when the buried output is not the channel's. */
+export function fundingStatus(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+): OutpointStatus | null {
+  if (ctx.chain === null) return null;
+  const status = ctx.chain.outpoint(candidate.outpoint);
+  if (status.kind === 'unknown') return status;
+  const script = p2wshOfScript(
+    fundingScript(ctx.keys.fundingPublicKey(channel.ref), candidate.counterpartyFundingKey),
+  );
+  if (status.valueSat === candidate.valueSat && equalBytes(status.script, script)) return status;
+  refuse(fundingOnchain, 'the funding on the chain has another script or value than the channel', {
+    channel: channel.id,
+    outpoint: outPointToString(candidate.outpoint),
+    value_sat: candidate.valueSat,
+    value_onchain_sat: status.valueSat,
+  });
+}
+
+/** After the first, a commitment needs some funding of the channel buried; a spend by a candidate of its own is none. */
+function requireBuried(ctx: Context, channel: OpenChannel, { content }: Proposal): void {
+  const { record } = channel;
+  const scope = scopeOf(record);
+  const statuses = record.candidates.map((candidate) => fundingStatus(ctx, channel, candidate));
+  if (content.number === 0 || isZeroConf(ctx.policy, scope)) return;
+  const { fundingDepthBlocks } = limitsFor(ctx.policy, scope);
+  const isActive = (status: OutpointStatus | null) =>
+    status?.kind === 'confirmed' &&
+    status.depthBlocks >= fundingDepthBlocks &&
+    (status.spent === null || record.candidates.some((c) => equalBytes(c.outpoint.txid, status.spent!.txid)));
+  if (statuses.some(isActive)) return;
+  const facts: Facts = {
+    channel: channel.id,
+    fundings: record.candidates.map((c) => outPointToString(c.outpoint)).join(','),
+    funding_depth_blocks: fundingDepthBlocks,
+    height: ctx.chain?.heightBlocks ?? 0,
+  };
+  enforce(ctx, spendsActiveUtxo, scope, {
+    message: 'no funding of the channel is buried deep enough and unspent',
+    facts,
+    isTemporary: true,
+  });
+}

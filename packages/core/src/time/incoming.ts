@@ -1,0 +1,52 @@
+/**
+ * Law 4 for what covers a forward: an incoming HTLC is worth something only on a channel whose funding is buried and
+ * unspent. Judged when the outgoing one is offered, so that a funding that was buried meanwhile counts.
+ */
+import { txidToHex } from '@countersign/bitcoin';
+import { scopeOf } from '../channel/live.ts';
+import { isDormant } from '../channel/locking.ts';
+import type { Context } from '../context.ts';
+import { deficitMsat } from '../payments/balance.ts';
+import type { PaymentStep } from '../payments/judge.ts';
+import { enforce } from '../policy/enforce.ts';
+import { limitsFor } from '../policy/settings.ts';
+import { channelRecords } from '../records/channel.ts';
+import type { PaymentPart, PaymentRecord } from '../records/payment.ts';
+import { receivedSpendsActiveUtxo } from './rules.ts';
+
+export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
+  if (ctx.chain === null) return;
+  const loose = record.parts.filter((part) => part.standingMsat > 0n && !isBuried(ctx, part));
+  if (loose.length === 0) return;
+  const parts = record.parts.map((part) =>
+    loose.includes(part) ? { ...part, inMsat: part.inMsat - part.standingMsat } : part,
+  );
+  const missing = deficitMsat({ ...record, parts }, ctx.nowSeconds);
+  if (missing <= deficitMsat(step.before, ctx.nowSeconds)) return;
+  enforce(ctx, receivedSpendsActiveUtxo, step.scope, {
+    message: 'the incoming HTLC is on a channel whose funding is not buried deep enough and unspent',
+    facts: {
+      payment_hash: step.hash,
+      channel: step.channel.id,
+      incoming_channel: loose[0]!.channel,
+      uncovered_msat: missing,
+      height: ctx.chain.heightBlocks,
+    },
+    isTemporary: true,
+  });
+}
+
+function isBuried(ctx: Context, { channel }: PaymentPart): boolean {
+  const record = ctx.draft.get(channelRecords, channel);
+  if (record === null || ctx.chain === null) return false;
+  const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  const fundings = new Set(record.candidates.map((one) => txidToHex(one.outpoint.txid)));
+  return record.candidates
+    .filter((candidate) => !isDormant(record, candidate))
+    .some((candidate) => {
+      const status = ctx.chain!.outpoint(candidate.outpoint);
+      if (status.kind === 'unknown' || status.depthBlocks < paymentDepthBlocks) return false;
+      if (status.valueSat !== candidate.valueSat) return false;
+      return status.spent === null || fundings.has(txidToHex(status.spent.txid));
+    });
+}

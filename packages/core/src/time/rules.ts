@@ -1,0 +1,47 @@
+/** The rules of law 4: what must be claimed can still be claimed. */
+import { rule, softRule } from '../policy/registry.ts';
+
+export const routingCltvDelta = softRule({
+  tag: 'policy-routing-cltv-delta',
+  law: 4,
+  operations: ['cc', 'rev', 'fc'],
+  carriesPromise: true,
+  documentation:
+    'For every expiry of an outgoing HTLC of a payment, what goes out with that expiry or later is covered by what comes in at least `cltv_delta_blocks` later, by credit, or by approval: exact for several parts of one hash.',
+});
+
+export const htlcCltvRange = softRule({
+  tag: 'policy-commitment-htlc-cltv-range',
+  law: 4,
+  operations: ['cc', 'rev', 'fc'],
+  carriesPromise: true,
+  documentation:
+    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view; existing ones are not judged again. A received one outside of it is accepted, since strangers can send it, but covers no forward.',
+});
+
+export const spendsActiveUtxo = softRule({
+  tag: 'policy-commitment-spends-active-utxo',
+  law: 4,
+  operations: ['cc', 'rev'],
+  carriesPromise: true,
+  documentation:
+    'Commitments after the first need a funding that is buried `funding_depth_blocks` deep and not spent, by the chain view; depth 0 only where the operator marked the channel or its peer zero-conf. Temporary: it passes when the block has come.',
+});
+
+export const receivedSpendsActiveUtxo = softRule({
+  tag: 'policy-commitment-htlc-received-spends-active-utxo',
+  law: 4,
+  operations: ['cc', 'rev'],
+  carriesPromise: true,
+  documentation:
+    'An incoming HTLC covers a forward only on a channel whose funding is buried `payment_depth_blocks` deep and not spent, by the chain view; a zero-conf mark does not change that. Temporary.',
+});
+
+export const fundingOnchain = rule({
+  tag: 'policy-channel-funding-onchain',
+  law: 4,
+  severity: 'hard',
+  operations: ['cc', 'rev', 'fc'],
+  documentation:
+    'The buried funding output is what the channel was set up with: exactly its 2-of-2 script, exactly its value. A peer could otherwise fund ten coins with a thousand satoshi: its signatures commit to any amount.',
+});
