@@ -128,7 +128,7 @@ describe('the feerate of HTLC signatures', () => {
   it('counts where HTLC transactions pay fees, and not with zero-fee anchors', () => {
     for (const format of ['static_remotekey', 'anchors_zero_fee_htlc'] as const) {
       const channel = opened({ format });
-      const request = { ...channel.model.validate(1, three(channel.balances)), feerate: 1100 };
+      const request = { ...channel.model.validate(1, three(channel.balances)), feerate: 990 };
       if (format === 'static_remotekey')
         expect(channel.tagOf(request)).toBe('policy-revoke-new-commitment-signed');
       else channel.ask(request);

@@ -56,7 +56,7 @@ export function outputsSat(observable: Observable): bigint {
   return total;
 }
 
-/** CLN states feerate 0 with commitment 0: then the rate that the transaction really pays, rounded down. */
+/** CLN states feerate 0 with commitment 0: then the rate that the transaction really pays. */
 function costOf(observable: Observable): { feeratePerKw: number; costSat: bigint } {
   const { format, capacitySat, content } = observable;
   const anchorsSat = hasAnchors(format) ? 2n * ANCHOR_SAT : 0n;
@@ -66,7 +66,8 @@ function costOf(observable: Observable): { feeratePerKw: number; costSat: bigint
   }
   const paid = capacitySat - outputsSat(observable) - (anchorsSat - anchorsOf(observable) * ANCHOR_SAT);
   const weight = BigInt(commitmentWeight(format, content.htlcs.length));
-  const rate = paid > 0n ? (paid * 1000n) / weight : 0n;
+  // Rounded up: the lowest rate that gives this fee.
+  const rate = paid > 0n ? (paid * 1000n + weight - 1n) / weight : 0n;
   return { feeratePerKw: Number(rate > 0xffff_ffffn ? 0xffff_ffffn : rate), costSat: paid + anchorsSat };
 }
 
