@@ -3,6 +3,7 @@
  * journal and the transport.
  */
 
+export type * from './admin/operations.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {
