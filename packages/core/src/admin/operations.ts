@@ -13,8 +13,8 @@ export type AdminOperation =
   /** What waits for an answer, expired questions left out; the newest last. */
   | { readonly op: 'pending-list' }
   /**
-   * Approves what waits under `id`. `amountMsat` sets the amount where the invoice names none, and may not change one
-   * that is named; `expirySeconds` (from now) overrides the policy's.
+   * Approves what waits under `id`. `amountMsat` sets the amount where an invoice names none, or of a payment that came
+   * without an invoice; it may not change one that is named. `expirySeconds` (from now) overrides the policy's.
    */
   | {
       readonly op: 'approve';

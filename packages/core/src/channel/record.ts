@@ -157,6 +157,8 @@ export interface ChannelRecord {
   readonly leaseSigned: boolean;
   /** A rollback was proven: never again a commitment, a revocation or a force close. */
   readonly frozen: boolean;
+  /** The operator's kill switch: as frozen, until the operator releases it. */
+  readonly stopped: boolean;
   /** The node asked to forget the channel; the record stays. */
   readonly forgotten: boolean;
 }

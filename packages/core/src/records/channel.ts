@@ -106,6 +106,7 @@ const channel: Codec<ChannelRecord> = struct({
   splicesSigned: list(hash32, SPLICES_MAX),
   leaseSigned: bool,
   frozen: bool,
+  stopped: bool,
   forgotten: bool,
 });
 
@@ -146,6 +147,7 @@ export function emptyChannel(peerId: Uint8Array, dbid: bigint): ChannelRecord {
     splicesSigned: [],
     leaseSigned: false,
     frozen: false,
+    stopped: false,
     forgotten: false,
   };
 }

@@ -44,14 +44,19 @@ export type ApprovalSource = 'operator' | 'allowlist' | 'velocity' | 'all';
 
 /** That a payment may be made: once, up to this amount and this fee. */
 export interface PaymentApproval {
+  /** `unasked`: bound by what was offered, not by what somebody asked for; it may rise within the automatic budget. */
   readonly kind: 'invoice' | 'keysend' | 'unasked';
-  readonly amountMsat: Msat;
+  /** Null: an invoice that names no amount, to be bound by the first total that is offered (`approveUnasked`). */
+  readonly amountMsat: Msat | null;
   readonly feeBudgetMsat: Msat;
   /** Null where nothing proves who is paid (keysend, a payment that nobody asked approval for). */
   readonly payee: Uint8Array | null;
   readonly source: ApprovalSource;
   readonly approvedAtSeconds: number;
+  /** Unused until then, it is gone. */
   readonly expiresAtSeconds: number;
+  /** Once paid, the hash stays on record until then by chain time: nobody takes a second payment for it any more. */
+  readonly keepUntilSeconds: number;
 }
 
 /** An invoice that we signed. */
@@ -98,12 +103,13 @@ const part: Codec<PaymentPart> = struct({
 
 const approval: Codec<PaymentApproval> = struct({
   kind: choice({ invoice: 1, keysend: 2, unasked: 3 }, 'approval kind'),
-  amountMsat: millisatoshis,
+  amountMsat: nullable(millisatoshis),
   feeBudgetMsat: millisatoshis,
   payee: nullable(key33),
   source: choice({ operator: 1, allowlist: 2, velocity: 3, all: 4 }, 'approval source'),
   approvedAtSeconds: exactNumber,
   expiresAtSeconds: exactNumber,
+  keepUntilSeconds: exactNumber,
 });
 
 const codec: Codec<PaymentRecord> = struct({
