@@ -50,6 +50,9 @@ export class CountingSecp256k1 implements Secp256k1 {
   verifyEcdsa(hash: Uint8Array, signature: Uint8Array, key: Uint8Array): boolean {
     return this.#count('verifyEcdsa').verifyEcdsa(hash, signature, key);
   }
+  recoverEcdsa(hash: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | null {
+    return this.#count('recoverEcdsa').recoverEcdsa(hash, signature, recoveryId);
+  }
   ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array {
     return this.#count('ecdh').ecdh(publicKey, privateKey);
   }
@@ -91,6 +94,7 @@ function calls(secp: Secp256k1): Readonly<Record<Operation, () => unknown>> {
   const entropy = new Uint8Array(32);
   const point = secp.publicKey(key);
   const signature = secp.signEcdsa(hash, key, entropy);
+  const recoverable = secp.signEcdsaRecoverable(hash, key);
   const schnorr = secp.signSchnorr(hash, key, entropy);
   return {
     isPrivateKey: () => secp.isPrivateKey(key),
@@ -99,6 +103,7 @@ function calls(secp: Secp256k1): Readonly<Record<Operation, () => unknown>> {
     signEcdsa: () => secp.signEcdsa(hash, key, entropy),
     signEcdsaRecoverable: () => secp.signEcdsaRecoverable(hash, key),
     verifyEcdsa: () => secp.verifyEcdsa(hash, signature, point),
+    recoverEcdsa: () => secp.recoverEcdsa(hash, recoverable.signature, recoverable.recoveryId),
     ecdh: () => secp.ecdh(point, key),
     privateKeyTweakAdd: () => secp.privateKeyTweakAdd(key, tweak),
     privateKeyTweakMul: () => secp.privateKeyTweakMul(key, tweak),

@@ -26,6 +26,7 @@ interface NativeBindings {
     options: { data?: Uint8Array },
   ): { signature: Uint8Array; recid: number };
   ecdsaVerify(signature: Uint8Array, hash: Uint8Array, publicKey: Uint8Array): boolean;
+  ecdsaRecover(signature: Uint8Array, recoveryId: number, hash: Uint8Array): Uint8Array;
   ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array;
 }
 
@@ -143,6 +144,15 @@ function ecdsaPart(
       requireLength(signature, 64, 'signature');
       requireLength(publicKey, 33, 'public key');
       return orFalse(() => native.ecdsaVerify(signature, hash, publicKey));
+    },
+    recoverEcdsa(hash: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | null {
+      requireLength(hash, 32, 'hash');
+      requireLength(signature, 64, 'signature');
+      try {
+        return native.ecdsaRecover(signature, recoveryId, hash);
+      } catch {
+        return null;
+      }
     },
     ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array {
       requirePublicKey(publicKey);

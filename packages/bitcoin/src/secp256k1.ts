@@ -25,6 +25,8 @@ export interface Secp256k1 {
   ): { signature: Uint8Array; recoveryId: number };
   /** False for a wrong or malformed signature, and for high-S ones. Never throws on 64 and 33 bytes. */
   verifyEcdsa(hash: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean;
+  /** The key (33 bytes) that this signature is valid for, low-S or high-S; null when there is none. */
+  recoverEcdsa(hash: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | null;
   /** SHA-256 of the compressed shared point (libsecp256k1's default, BOLT 4 and 8). */
   ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array;
   /** (key + tweak) mod n; throws `FormError` when the result is zero. Returns a new array. */

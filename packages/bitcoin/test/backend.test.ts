@@ -91,6 +91,23 @@ describe('ECDSA', () => {
     );
   });
 
+  it('recovers the signing key from low-S and high-S, and nothing from what is no signature', () => {
+    fc.assert(
+      fc.property(hash32, privateKey, (hash, key) => {
+        const { signature, recoveryId } = curve.signEcdsaRecoverable(hash, key);
+        expect(curve.recoverEcdsa(hash, signature, recoveryId)).toEqual(curve.publicKey(key));
+        const highS = concat(signature.subarray(0, 32), scalar(-number(signature.subarray(32))));
+        expect(curve.recoverEcdsa(hash, highS, recoveryId ^ 1)).toEqual(curve.publicKey(key));
+        expect(curve.recoverEcdsa(hash, signature, recoveryId ^ 1)).not.toEqual(curve.publicKey(key));
+      }),
+      runs,
+    );
+    const { signature } = curve.signEcdsaRecoverable(zero, sha256(Uint8Array.of(1)));
+    expect(curve.recoverEcdsa(zero, signature, 4)).toBeNull();
+    expect(curve.recoverEcdsa(zero, new Uint8Array(64), 0)).toBeNull();
+    expect(curve.recoverEcdsa(zero, new Uint8Array(64).fill(0xff), 0)).toBeNull();
+  });
+
   it('verifies its own, and nothing changed by one bit', () => {
     fc.assert(
       fc.property(hash32, privateKey, fc.nat({ max: 511 }), (hash, key, bit) => {
@@ -191,6 +208,8 @@ describe('refusals', () => {
     ['sign with short entropy', () => curve.signEcdsa(zero, key, short)],
     ['sign recoverable with n', () => curve.signEcdsaRecoverable(zero, CURVE_ORDER)],
     ['sign recoverable a short hash', () => curve.signEcdsaRecoverable(short, key)],
+    ['recover from a short hash', () => curve.recoverEcdsa(short, new Uint8Array(64), 0)],
+    ['recover from a short signature', () => curve.recoverEcdsa(zero, new Uint8Array(63), 0)],
     ['verify a short hash', () => curve.verifyEcdsa(short, new Uint8Array(64), point)],
     ['verify a short signature', () => curve.verifyEcdsa(zero, new Uint8Array(63), point)],
     ['verify with 65 bytes of key', () => curve.verifyEcdsa(zero, new Uint8Array(64), new Uint8Array(65))],

@@ -3,6 +3,8 @@
  * journal and the transport.
  */
 
+export { administer } from './admin/administer.ts';
+export type * from './admin/operations.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {
@@ -27,6 +29,13 @@ export * from './keys/index.ts';
 export { perform } from './keys/perform.ts';
 export { keyView } from './keys/view.ts';
 export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
+export {
+  approveUnasked,
+  isPayeeAllowlisted,
+  pendingPayment,
+  standingApproval,
+} from './payments/approvals.ts';
+export { mayRetire, withoutExpiredApproval } from './payments/retirement.ts';
 export { permissionFor } from './permissions.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';

@@ -5,6 +5,7 @@
 import { equalOutPoints, outPointToString } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import type { Context } from '../context.ts';
+import { judgePayments } from '../payments/judge.ts';
 import { requireCommitmentNumber } from '../ratchet/commitment.ts';
 import { releaseSecret } from '../ratchet/holder.ts';
 import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
@@ -96,7 +97,8 @@ export function checkOutpoint(): Release {
 
 /** lock_outpoint (37): this candidate is the funding. What is gone with it is `withLock`'s to say. */
 export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoint'>): Release {
-  const { record, id } = requireChannel(ctx, clientChannel(ctx));
+  const channel = requireChannel(ctx, clientChannel(ctx));
+  const { record, id } = channel;
   const outpoint = { txid: request.fundingTxid, vout: request.fundingTxout };
   const locked = record.candidates.find((c) => equalOutPoints(c.outpoint, outpoint));
   if (locked === undefined) {
@@ -115,6 +117,9 @@ export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoin
     );
   }
   const next = withLock(record, locked);
-  if (next !== record) saveChannel(ctx, id, next);
+  if (next !== record) {
+    judgePayments(ctx, channel, next);
+    saveChannel(ctx, id, next);
+  }
   return { kind: 'reply', reply: { name: 'hsmd_lock_outpoint_reply' } };
 }

@@ -36,7 +36,7 @@ export function requireChannel(ctx: Context, ref: ChannelRef): OpenChannel {
   return { ref, id, record, setup: record.setup };
 }
 
-/** As `requireChannel`, and the channel is not frozen. */
+/** As `requireChannel`, and the channel is not frozen, neither by a proof of rollback nor by the operator. */
 export function requireUnfrozenChannel(ctx: Context, ref: ChannelRef): OpenChannel {
   const channel = requireChannel(ctx, ref);
   if (channel.record.frozen) {
@@ -44,7 +44,13 @@ export function requireUnfrozenChannel(ctx: Context, ref: ChannelRef): OpenChann
       channel: channel.id,
     });
   }
+  requireReleased(channel);
   return channel;
+}
+
+/** The operator's kill switch is not on. */
+export function requireReleased({ id, record }: OpenChannel): void {
+  if (record.stopped) refuse(channelFrozen, 'the operator froze this channel', { channel: id });
 }
 
 /**

@@ -159,6 +159,8 @@ export interface ChannelRecord {
   readonly frozen: boolean;
   /** By whose commitment it is: the dust limit is at most this, as its outputs have shown; 1,000 sat before. */
   readonly dustLimitsMaxSat: { readonly holder: bigint; readonly counterparty: bigint };
+  /** The operator's kill switch: as frozen, until the operator releases it. */
+  readonly stopped: boolean;
   /** The node asked to forget the channel; the record stays. */
   readonly forgotten: boolean;
 }

@@ -195,6 +195,7 @@ function isUntouched(record: ChannelRecord): boolean {
     !record.mutualCloseSigned &&
     record.locked === null &&
     !record.frozen &&
+    !record.stopped &&
     record.splicesSigned.length === 0 &&
     record.candidates.every((c) => !c.fundingSigned && (record.forgotten || c.validated.length === 0))
   );

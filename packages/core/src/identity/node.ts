@@ -15,8 +15,11 @@ import {
   leaseDigest,
   lightningMessageDigest,
 } from '../keys/digests.ts';
-import type { NetworkName } from '../network.ts';
+import { deficitMsat, outMsat } from '../payments/balance.ts';
+import { INVOICE_PREFIX, type InvoiceFields, readInvoiceFields } from '../payments/bolt11.ts';
+import { offeredHashMatches } from '../payments/rules.ts';
 import { channelRecords, emptyChannel } from '../records/channel.ts';
+import { EMPTY_PAYMENT, paymentRecords } from '../records/payment.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
@@ -76,38 +79,48 @@ export function signBip137(ctx: Context, request: MessageOf<'hsmd_bip137_sign_me
   return { kind: 'sign-bip137', digest: bip137Digest(request.msg), index: request.keyidx };
 }
 
-/** BOLT 11: timestamp (7 words) and the payment hash that every invoice has (3 + 52 words). */
-const INVOICE_WORDS_MIN = 7 + 55;
-
-/** BOLT 11 prefixes: "ln" and the bech32 prefix of the chain (SLIP 173), then an amount. */
-const INVOICE_PREFIX: Readonly<Record<NetworkName, string>> = {
-  bitcoin: 'lnbc',
-  testnet: 'lntb',
-  testnet4: 'lntb',
-  signet: 'lntbs',
-  regtest: 'lnbcrt',
-};
-
 /**
  * sign_invoice (8): BOLT 11. The hash is a single SHA-256 of what the node sends, so what it sends must be an invoice:
- * 32 bytes with a free prefix could be the inner hash of a gossip message.
+ * 32 bytes with a free prefix could be the inner hash of a gossip message. Its payment hash is one of ours from now on:
+ * paid to us, and never a forward.
  */
 export function signInvoice(ctx: Context, request: MessageOf<'hsmd_sign_invoice'>): Release {
-  const prefix = INVOICE_PREFIX[ctx.policy.network.name];
   const hrp = new TextDecoder('latin1').decode(request.hrp);
-  if (!hrp.startsWith(prefix) || !/^(?:\d+[munp]?)?$/.test(hrp.slice(prefix.length))) {
-    malformed('not the human-readable part of an invoice on this network', {
-      prefix,
-      bytes: request.hrp.length,
-    });
+  const fields = readInvoiceFields(hrp, request.u5bytes);
+  const prefix = INVOICE_PREFIX[ctx.policy.network.name];
+  if (fields.prefix !== prefix) {
+    malformed('an invoice of another network', { prefix, prefix_given: fields.prefix });
   }
-  if (request.u5bytes.length < INVOICE_WORDS_MIN) {
-    malformed('too short for an invoice', { words: request.u5bytes.length, words_min: INVOICE_WORDS_MIN });
+  if (fields.claimedPayee !== null && !equalBytes(fields.claimedPayee, ctx.keys.nodeId())) {
+    malformed('an invoice that names another node as its payee', { payee: toHex(fields.claimedPayee) });
   }
+  recordInvoice(ctx, fields);
   return { kind: 'sign-invoice', digest: bolt11Digest(request.hrp, request.u5bytes) };
 }
 
-/** sign_bolt12 (25). */
+/** Of several invoices with one hash, the newest amount and the latest expiry count. */
+function recordInvoice(ctx: Context, fields: InvoiceFields): void {
+  const hash = toHex(fields.paymentHash);
+  const record = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
+  const expiresAtSeconds = Math.max(
+    fields.createdAtSeconds + fields.expirySeconds,
+    record.invoice?.expiresAtSeconds ?? 0,
+  );
+  const { invoice } = record;
+  const { amountMsat } = fields;
+  if (invoice?.amountMsat === amountMsat && invoice.expiresAtSeconds === expiresAtSeconds) return;
+  // A forward that becomes an invoice would lose its cover without any step that law 3 judges.
+  const after = { ...record, invoice: { amountMsat, expiresAtSeconds } };
+  if (deficitMsat(after, ctx.nowSeconds) > deficitMsat(record, ctx.nowSeconds)) {
+    refuse(offeredHashMatches, 'a payment with this hash is being forwarded: it can be no invoice of ours', {
+      payment_hash: hash,
+      out_msat: outMsat(record),
+    });
+  }
+  ctx.draft.put(paymentRecords, hash, after);
+}
+
+/** sign_bolt12 (25): it names only a Merkle root, so the payment hash of an invoice of ours stays unknown here. */
 export function signBolt12(request: MessageOf<'hsmd_sign_bolt12'>): Release {
   const digest = bolt12Digest(request.messagename, request.fieldname, request.merkleroot);
   return { kind: 'sign-bolt12', digest, publicTweak: request.publictweak };

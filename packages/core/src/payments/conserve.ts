@@ -2,22 +2,22 @@
  * Law 3's judgement of one payment after one step: conserved, or the tag that says how not. An uncovered payment of our
  * own may be approved at this moment by the automatic budgets; nothing else turns a refusal into a yes.
  */
-import { type Facts, msat } from '@countersign/bitcoin';
+import { type Facts, fromHex, msat } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { chargeDust } from '../ledger/dust.ts';
 import { mayBeTrimmedBelowSat } from '../ledger/explain.ts';
-import { enforce, severityFor } from '../policy/enforce.ts';
+import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
 import { requireExpiryOrder } from '../time/forwards.ts';
 import { requireIncomingBuried } from '../time/incoming.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
+import { approveUnasked, pendingPayment } from './approvals.ts';
 import { coverMsat, deficitMsat, outMsat } from './balance.ts';
 import { requireWithinApproval } from './fee-budget.ts';
 import type { PaymentStep } from './judge.ts';
 import { pendingList } from './pending.ts';
 import { noRouting, offeredHashMatches, routingBalance, routingBalanced, routingFeeMin } from './rules.ts';
-import { approveUnasked, pendingPayment } from './unasked.ts';
 
 /** The record as the step leaves it, approved and charged where that was needed; or a refusal. */
 export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord {
@@ -71,7 +71,8 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
 
 /** By the approval there is, once its amount is bound, or by the automatic budgets at this moment. */
 function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord | null {
-  const unasked = approveUnasked(ctx, step.hash, outMsat(record) - coverMsat(record));
+  const totalMsat = msat(outMsat(record) - coverMsat(record));
+  const unasked = approveUnasked(ctx, fromHex(step.hash), totalMsat);
   return unasked === null ? null : { ...record, approval: unasked };
 }
 
@@ -104,11 +105,7 @@ function refuseOffer(
   if (isForward) {
     refuse(routingBalance, 'more would go out than is irrevocably coming in', facts);
   }
-  const amountMsat = outMsat(record) - coverMsat(record);
-  if (severityFor(ctx, paymentApproved, step.scope) !== 'error') {
-    enforce(ctx, paymentApproved, step.scope, { message: 'nobody approved this payment', facts });
-    return { ...record, dustChargedMsat: record.dustChargedMsat + deficitMsat(record, ctx.nowSeconds) };
-  }
+  const amountMsat = msat(outMsat(record) - coverMsat(record));
   const wasAskedFor = pendingList(ctx.draft).some(({ id, kind }) => id === step.hash && kind !== 'payment');
   const rule = wasAskedFor ? paymentApproved : offeredHashMatches;
   refuseUnapproved(
@@ -117,7 +114,7 @@ function refuseOffer(
       ? 'this payment is not approved'
       : 'no incoming HTLC and no approval has the hash of this HTLC',
     facts,
-    pendingPayment(step.hash, amountMsat),
+    pendingPayment(fromHex(step.hash), amountMsat),
   );
 }
 

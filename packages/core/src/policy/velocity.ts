@@ -15,6 +15,9 @@ export type VelocityName =
   | 'dust-approved'
   | `transfer/${string}`;
 
+/** Where a velocity lives: the records, and the present. */
+export type VelocityPlace = Pick<Context, 'draft' | 'nowSeconds'>;
+
 const WINDOW_SECONDS: Readonly<Record<VelocityLimit['per'], bigint>> = {
   hour: 3600n,
   day: 86_400n,
@@ -42,20 +45,30 @@ function shifted(record: VelocityRecord | null, limit: VelocityLimit, nowSeconds
 const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((total, one) => total + one, 0n);
 
 /** What flowed within the window, msat. Never below zero: more back than out is no allowance. */
-export function flowMsat(ctx: Context, name: VelocityName, limit: VelocityLimit): bigint {
+export function flowMsat(ctx: VelocityPlace, name: VelocityName, limit: VelocityLimit): bigint {
   const total = sum(shifted(ctx.draft.get(velocityRecords, name), limit, ctx.nowSeconds).amountsMsat);
   return total > 0n ? total : 0n;
 }
 
 /** Adds to the flow unless that would exceed the limit; false then, and nothing is recorded. */
-export function tryFlow(ctx: Context, name: VelocityName, limit: VelocityLimit, amountMsat: bigint): boolean {
+export function tryFlow(
+  ctx: VelocityPlace,
+  name: VelocityName,
+  limit: VelocityLimit,
+  amountMsat: bigint,
+): boolean {
   if (amountMsat > 0n && flowMsat(ctx, name, limit) + amountMsat > limit.amountSat * 1000n) return false;
   recordFlow(ctx, name, limit, amountMsat);
   return true;
 }
 
 /** Adds to the flow whatever the limit says (what was only warned of, and what flowed back: negative). */
-export function recordFlow(ctx: Context, name: VelocityName, limit: VelocityLimit, amountMsat: bigint): void {
+export function recordFlow(
+  ctx: VelocityPlace,
+  name: VelocityName,
+  limit: VelocityLimit,
+  amountMsat: bigint,
+): void {
   if (amountMsat === 0n) return;
   const record = shifted(ctx.draft.get(velocityRecords, name), limit, ctx.nowSeconds);
   const [newest = 0n, ...older] = record.amountsMsat;

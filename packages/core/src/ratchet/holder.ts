@@ -23,6 +23,7 @@ import {
   type OpenChannel,
   replaceCandidate,
   requireCandidate,
+  requireReleased,
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
@@ -281,6 +282,7 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
   const { record } = channel;
   if (number < record.holderNextRevoke) return;
   if (record.frozen) refuse(channelFrozen, 'a frozen channel revokes nothing', { channel: channel.id });
+  requireReleased(channel);
   if (isClosing(record)) {
     refuse(revokeNotClosed, 'the channel is closing: no revocation', {
       number,

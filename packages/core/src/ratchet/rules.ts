@@ -86,7 +86,7 @@ export const channelFrozen = rule({
   severity: 'hard',
   operations: ['all'],
   documentation:
-    'A secret shown to us was right for a commitment this store never revoked: the store was rolled back. The channel signs no commitment and revokes nothing any more; only sweeps remain.',
+    'A secret shown to us was right for a commitment this store never revoked: the store was rolled back. The channel signs no commitment and revokes nothing any more; only sweeps remain. The operator’s kill switch does the same until it is released.',
 });
 export const channelIdReuse = rule({
   tag: 'policy-channel-original-channel-id-reuse',

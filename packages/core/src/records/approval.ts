@@ -92,6 +92,37 @@ export const onchainApprovalRecords: RecordKind<OnchainApproval> = {
   migrations: {},
 };
 
+/** Approvals that are listed at a time; beyond it the oldest automatic ones are not listed any more. */
+export const APPROVAL_SLOTS = 4096;
+
+/** Where the list of approvals begins and ends: numbers of slots that were ever used, the slot being the rest. */
+export interface ApprovalIndex {
+  readonly oldest: number;
+  readonly next: number;
+}
+
+export interface ApprovalSlot {
+  readonly kind: 'payment' | 'onchain';
+  /** Payment hash, txid, or `out:` id: the id of the record that holds the approval. */
+  readonly id: string;
+}
+
+/** One record, id `index`. */
+export const approvalIndexRecords: RecordKind<ApprovalIndex> = {
+  name: 'approval-index',
+  schemaVersion: 1,
+  codec: struct({ oldest: exactNumber, next: exactNumber }),
+  migrations: {},
+};
+
+/** Id: the slot, 0 to `APPROVAL_SLOTS` − 1. */
+export const approvalSlotRecords: RecordKind<ApprovalSlot> = {
+  name: 'approval-slot',
+  schemaVersion: 1,
+  codec: struct({ kind: choice({ payment: 1, onchain: 2 }, 'kind of approval'), id: text }),
+  migrations: {},
+};
+
 /** One record, id `list`. */
 export const allowlistRecords: RecordKind<readonly AllowlistEntry[]> = {
   name: 'allowlist',

@@ -108,6 +108,7 @@ const channel: Codec<ChannelRecord> = struct({
   leaseSigned: bool,
   frozen: bool,
   dustLimitsMaxSat: struct({ holder: u64, counterparty: u64 }),
+  stopped: bool,
   forgotten: bool,
 });
 
@@ -149,6 +150,7 @@ export function emptyChannel(peerId: Uint8Array, dbid: bigint): ChannelRecord {
     leaseSigned: false,
     frozen: false,
     dustLimitsMaxSat: { holder: DUST_LIMIT_MAX_SAT, counterparty: DUST_LIMIT_MAX_SAT },
+    stopped: false,
     forgotten: false,
   };
 }
