@@ -1,4 +1,5 @@
 /** Bitcoin as the signer needs it: bytes and amounts, the curve, transactions, scripts, PSBTs, and all of BOLT 3. */
+export * from './address.ts';
 export * from './amount.ts';
 export * from './backend.ts';
 export * from './bolt3/index.ts';
