@@ -28,8 +28,10 @@ export { perform } from './keys/perform.ts';
 export { keyView } from './keys/view.ts';
 export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
 export { permissionFor } from './permissions.ts';
+export { type AllowlistReading, readDestination, readPayee } from './policy/allowlist-entry.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';
+export { preimageSeverity, SETTLED_PREIMAGE_TAG } from './policy/preimages.ts';
 export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';
 export {
   APPROVAL_EXPIRY_SECONDS,
@@ -39,6 +41,7 @@ export {
   type Limits,
   type Override,
   type Policy,
+  type PolicyScope,
   type Preset,
   policyOf,
   type Severity,
