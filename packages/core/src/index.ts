@@ -46,6 +46,7 @@ export {
   policyOf,
   type Severity,
   severityOf,
+  severitySet,
   type VelocityLimit,
 } from './policy/settings.ts';
 export * from './records/approval.ts';
