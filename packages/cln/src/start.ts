@@ -13,10 +13,18 @@ import {
   KeyRing,
   type Network,
   openHsmSecret,
-  type Policy,
   Secret,
 } from '@countersign/core';
-import { bindStore, type Config, policyFor, Signer } from '@countersign/host';
+import {
+  bindStore,
+  type Config,
+  effectivePolicy,
+  Memory,
+  policyFor,
+  policyNotices,
+  Signer,
+  signerFacts,
+} from '@countersign/host';
 import { type Journal, type OpenMode, openJournal, StoreError } from '@countersign/store';
 import type { MessageOf, Reply } from '@countersign/wire';
 import { createSecretFile, readSecretFile, SECRET_FILE } from './secret-file.ts';
@@ -116,7 +124,9 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
     await journal.close();
     throw error;
   }
-  announce(policy, log);
+  for (const notice of policyNotices(effectivePolicy(config, network, signerFacts(new Memory(journal))))) {
+    log('unusual', `countersign: ${notice}`);
+  }
   const failPreapprovals = preinit?.tlvs.failPreapprove ?? false;
   const signer = new Signer({
     ring,
@@ -228,13 +238,4 @@ function initReply(
     bolt12,
     tlvs: { hsmSecretType: secret.hsmSecretType, ...(bip86Base && { bip86Base }) },
   };
-}
-
-/** What the operator must know before trusting this process with money, every time it starts. */
-function announce(policy: Policy, log: StartInput['log']): void {
-  if (policy.preset !== 'permissive') return;
-  log(
-    'unusual',
-    `countersign: POLICY IS PERMISSIVE on ${policy.network.name}: soft rules only warn and every payment and spend is approved`,
-  );
 }

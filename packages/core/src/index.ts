@@ -37,8 +37,10 @@ export {
 } from './payments/approvals.ts';
 export { mayRetire, withoutExpiredApproval } from './payments/retirement.ts';
 export { permissionFor } from './permissions.ts';
+export { type AllowlistReading, readDestination, readPayee } from './policy/allowlist-entry.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';
+export { preimageSeverity, SETTLED_PREIMAGE_TAG } from './policy/preimages.ts';
 export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';
 export {
   APPROVAL_EXPIRY_SECONDS,
@@ -48,10 +50,12 @@ export {
   type Limits,
   type Override,
   type Policy,
+  type PolicyScope,
   type Preset,
   policyOf,
   type Severity,
   severityOf,
+  severitySet,
   type VelocityLimit,
 } from './policy/settings.ts';
 export * from './records/approval.ts';

@@ -1,13 +1,26 @@
 /** The shell around the pure signer: configuration, memory over the journal, and the way of a request. */
 export {
   type Config,
-  ConfigError,
+  type ConfiguredEntry,
   DEFAULT_CONFIG,
-  MAINNET_OVERRIDE,
   MESSAGE_BYTES_MAX_DEFAULT,
-  PRESETS,
   parseConfig,
-  policyFor,
-} from './config.ts';
+} from './config/config.ts';
+export { ConfigError } from './config/error.ts';
+export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limits.ts';
+export { policyFor } from './config/policy.ts';
+export { AUTO_APPROVALS, MAINNET_OVERRIDE, PRESETS } from './config/schema.ts';
 export { Memory, RECORDS_CACHED_MAX } from './memory.ts';
+export {
+  type EffectiveOverride,
+  type EffectivePolicy,
+  type EffectiveRule,
+  type EffectiveValue,
+  effectivePolicy,
+  type Origin,
+} from './policy/effective.ts';
+export { type SignerFacts, signerFacts } from './policy/facts.ts';
+export { policyNotices } from './policy/notices.ts';
+export type { EffectivePromise } from './policy/promise.ts';
+export { originText, policyJson, renderPolicy } from './policy/render.ts';
 export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';

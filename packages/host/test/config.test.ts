@@ -1,7 +1,7 @@
 import { NETWORKS, networkByName } from '@countersign/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nearest } from '../src/config.ts';
+import { nearest } from '../src/config/nearest.ts';
 import {
   type Config,
   ConfigError,

@@ -6,8 +6,7 @@ import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { Fate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import type { Policy, PolicyScope, Severity } from '../policy/settings.ts';
-import { setSeverity } from '../policy/settings.ts';
+import { preimageSeverity } from '../policy/preimages.ts';
 import { nodeRecords } from '../records/approval.ts';
 import { type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import type { Knowledge } from './explain.ts';
@@ -16,20 +15,6 @@ import { settledPreimage } from './rules.ts';
 
 /** Id of the one record about the node as a whole. */
 export const NODE_ID = 'node';
-
-/**
- * The rule's severity where the operator set none: `error` once the node side has delivered a preimage, `warn` before. It
- * never goes back: a compromised node could stop delivering.
- */
-export function preimageSeverity(
-  policy: Policy,
-  deliversPreimages: boolean,
-  scope: PolicyScope | null,
-): Severity {
-  const set = setSeverity(policy, settledPreimage.tag, scope);
-  if (set !== null) return set;
-  return policy.preset !== 'permissive' && deliversPreimages ? 'error' : 'warn';
-}
 
 const payment = (ctx: Context, hash: Uint8Array): PaymentRecord | null =>
   ctx.draft.get(paymentRecords, hashHex(hash));

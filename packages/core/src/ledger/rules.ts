@@ -1,4 +1,5 @@
 /** The rules of law 2: what a commitment may do to the balances of its channel. */
+import { SETTLED_PREIMAGE_TAG } from '../policy/preimages.ts';
 import { rule, softRule } from '../policy/registry.ts';
 
 const COMMITMENT = ['cc', 'hc', 'rev', 'fc'] as const;
@@ -13,7 +14,7 @@ export const balanceConserved = rule({
 });
 
 export const settledPreimage = softRule({
-  tag: 'policy-commitment-payment-settled-preimage',
+  tag: SETTLED_PREIMAGE_TAG,
   law: 2,
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
