@@ -269,7 +269,8 @@ export function malformedRefusal(
   };
 }
 
-function channelOf(client: ClientIdentity, request: Request): string | null {
+/** `<peer id hex>/<dbid>` of the channel a request is about: its client's, or the one it names; null without one. */
+export function channelOf(client: ClientIdentity, request: Request): string | null {
   if (client.channel !== null) return channelId(client.channel);
   if ('channelDbid' in request) {
     const peerId = 'peerid' in request ? request.peerid : request.peerId;
