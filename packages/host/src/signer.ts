@@ -5,6 +5,7 @@
  */
 import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
+  type AdminOperation,
   type AuditEvent,
   type ClientIdentity,
   channelOf,
@@ -19,6 +20,8 @@ import {
 } from '@countersign/core';
 import { type Journal, StoreError } from '@countersign/store';
 import type { Reply, Request } from '@countersign/wire';
+import { administer } from './admin/administer.ts';
+import type { AdminAnswer } from './admin/desk.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { Memory } from './memory.ts';
 
@@ -125,6 +128,26 @@ export class Signer {
     );
   }
 
+  /** What the operator asks for: as a request, but nothing is signed. */
+  async administer(operation: AdminOperation): Promise<AdminAnswer> {
+    if (this.#failure !== null) return stoppedAnswer(this.#failure);
+    const { policy, secp, nowSeconds } = this.#options;
+    try {
+      const state = this.#memory;
+      const outcome = administer({ state, policy, secp, nowSeconds: nowSeconds() }, operation);
+      if (!outcome.ok) return outcome;
+      const { result, changes, events } = outcome;
+      if (changes.length > 0) {
+        await this.#trail.operated(operation.op, this.#memory.apply(changes), events).catch(failWithStore);
+      }
+      return { ok: true, result };
+    } catch (error) {
+      if (!isStoreFailure(error)) throw error;
+      this.#failure ??= error;
+      return stoppedAnswer(error);
+    }
+  }
+
   /** What the session refused before there was a request to decide on. The entry's number, as in `Answer`. */
   recordRefusal(refusal: Refusal): number | null {
     if (this.#failure !== null) return null;
@@ -188,6 +211,10 @@ export class Signer {
       },
     };
   }
+}
+
+function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {
+  return { ok: false, error: { code: 'store-failed', message, facts } };
 }
 
 type Approved = Extract<Decision, { kind: 'approved' }>;
