@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import type { Config, Signer } from '@countersign/host';
+import { type Config, openSockets, type Signer, type Sockets } from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
   DescriptorError,
@@ -27,6 +27,7 @@ import {
   negotiateVersion,
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
+  type Started,
   type StartInput,
   start,
 } from './start.ts';
@@ -67,6 +68,7 @@ export class Hsmd {
   #preinit: MessageOf<'hsmd_dev_preinit'> | null = null;
   #signer: Signer | null = null;
   #journal: Journal | null = null;
+  #sockets: Sockets | null = null;
   #hasEnded = false;
   /** What the process ends with once the master socket is closed. */
   #exitStatus = EXIT_MASTER_GONE;
@@ -105,6 +107,8 @@ export class Hsmd {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     for (const { frames } of this.#clients.values()) void frames.close();
+    await this.#sockets?.close();
+    this.#signer?.end();
     if (this.#journal !== null) {
       const { commits, batches, records } = this.#journal.stats;
       this.#options.status.log('debug', `countersign stats ${JSON.stringify({ commits, batches, records })}`);
@@ -123,8 +127,12 @@ export class Hsmd {
     try {
       await action();
     } catch (error) {
-      this.#fail('internalError', error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+      this.#bug(error);
     }
+  }
+
+  #bug(error: unknown): void {
+    this.#fail('internalError', error instanceof Error ? `${error.name}: ${error.message}` : String(error));
   }
 
   #fail(reason: 'masterIo' | 'internalError', text: string): void {
@@ -186,9 +194,28 @@ export class Hsmd {
     if (!started.ok) return this.#initFailed(started.errorCode, started.errorMessage, started.exitStatus);
     this.#signer = started.signer;
     this.#journal = started.journal;
+    // Before lightningd goes on: its plugins find the sockets there.
+    this.#sockets = await this.#openSockets(started, config.stateDirectory, version);
     this.#send(this.#master, started.reply);
     // Loads the native library now, so that the first client does not wait for it.
     prepareDescriptors();
+  }
+
+  #openSockets(started: Started, stateDirectory: string, protocolVersion: number): Promise<Sockets> {
+    const { status, nowSeconds } = this.#options;
+    const { signer, journal, policy, ring } = started;
+    return openSockets({
+      signer,
+      journal,
+      policy,
+      nodeId: ring.nodeId,
+      protocolVersion,
+      startedAtSeconds: nowSeconds(),
+      policyText: () => `preset = "${policy.preset}"`,
+      stateDirectory,
+      onProblem: (text) => status.log('broken', `countersign: ${text}`),
+      onBug: (error) => this.#bug(error),
+    });
   }
 
   /** lightningd prints the text for its operator and exits. */
@@ -295,13 +322,14 @@ export class Hsmd {
     if (this.#signer === null) throw new FormError('a client before INIT');
     const answer = await this.#signer.answer(client.identity, message);
     if (answer.kind === 'reply') return this.#send(client, answer.reply);
-    if (answer.refusal.code === 'permission') return this.#badRequest(client, body, answer.refusal);
-    this.#refuse(client, answer.refusal, message);
+    const { refusal, id } = answer;
+    if (refusal.code === 'permission') return this.#badRequest(client, body, refusal, id);
+    this.#refuse(client, refusal, message, id);
   }
 
   /** The daemon is broken or hostile: it gets its refusal, lightningd is told, and its socket closes. */
-  #badRequest(client: Client, body: Uint8Array, refusal: Refusal): void {
-    this.#refuse(client, refusal);
+  #badRequest(client: Client, body: Uint8Array, refusal: Refusal, id = this.#recordRefusal(refusal)): void {
+    this.#refuse(client, refusal, null, id);
     if (client === this.#master) return;
     // Its type and no more: requests carry secrets, and this goes into lightningd's log.
     this.#options.status.clientBadRequest(client.nodeId, refusalText(refusal), body.subarray(0, 2));
@@ -309,12 +337,23 @@ export class Hsmd {
   }
 
   /** A reply of a type nobody waits for, with the reason as text: lightningd and its daemons show it in their logs. */
-  #refuse(client: Client, refusal: Refusal, request: Request | null = null): void {
+  #refuse(
+    client: Client,
+    refusal: Refusal,
+    request: Request | null = null,
+    id = this.#recordRefusal(refusal),
+  ): void {
     const text = refusalText(refusal);
     const nodeId = client === this.#master ? undefined : client.nodeId;
     const level = refusal.code === 'policy' ? 'unusual' : 'broken';
-    this.#options.status.log(level, `refused ${refusal.request}: ${text}`, nodeId);
+    const number = id === null ? '' : ` (refusal ${id})`;
+    this.#options.status.log(level, `refused ${refusal.request}: ${text}${number}`, nodeId);
     this.#send(client, refusalReply(request, refusal));
+  }
+
+  /** What was refused here and not by the signer. */
+  #recordRefusal(refusal: Refusal): number | null {
+    return this.#signer?.recordRefusal(refusal) ?? null;
   }
 
   /** A PSBT grows by its signatures: a reply that no frame holds becomes a refusal, and nothing of it leaves. */

@@ -4,18 +4,17 @@
  * In-place mode: the signer runs in this process.
  */
 import { randomBytes } from 'node:crypto';
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
-import { type Config, ConfigError, DEFAULT_CONFIG, parseConfig } from '@countersign/host';
+import { DEFAULT_CONFIG } from '@countersign/host';
 import { FrameSocket } from '@countersign/transport';
+import { CONFIG_VARIABLE, readConfig } from './config-file.ts';
 import { Hsmd } from './hsmd.ts';
 import { openStatusChannel } from './status.ts';
 import { findLightningdVersion, VERSION_ADVICE, VERSION_VARIABLE, versionLine } from './version.ts';
 
 const REQUEST_DESCRIPTOR = 3;
-const CONFIG_VARIABLE = 'COUNTERSIGN_CONFIG';
-const CONFIG_FILE = 'countersign.toml';
 
 const HELP = `countersign-hsmd: the Countersign signer as a drop-in for Core Lightning's hsmd
 
@@ -38,21 +37,6 @@ Environment:
   ${VERSION_VARIABLE}   what --version prints
   COUNTERSIGN_NODE          the Node.js executable to run on
 `;
-
-/** The settings, or why they can't be used: INIT then fails with the reason. */
-function readConfig(): Config | CountersignError {
-  const named = process.env[CONFIG_VARIABLE];
-  const file = named ?? CONFIG_FILE;
-  try {
-    return parseConfig(readFileSync(file, 'utf8'), file);
-  } catch (error) {
-    if (error instanceof CountersignError) return error;
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (isMissing && named === undefined) return DEFAULT_CONFIG;
-    const reason = error instanceof Error ? error.message : String(error);
-    return new ConfigError(`cannot read ${file}: ${reason}`, { file });
-  }
-}
 
 function isSocket(descriptor: number): boolean {
   try {

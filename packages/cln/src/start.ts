@@ -64,6 +64,7 @@ export interface Started {
   readonly signer: Signer;
   readonly journal: Journal;
   readonly ring: KeyRing;
+  readonly policy: Policy;
 }
 
 /** `hsmd_init_reply_failure` with these fields, then the exit status; 242 also sends STATUS_FAIL with the text. */
@@ -137,7 +138,15 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
     failPreapprovals,
     nowSeconds: input.nowSeconds,
   });
-  return { ok: true, reply: initReply(ring, secret, preinit, protocolVersion), signer, journal, ring };
+  signer.recordEvent({ event: 'signer-started', facts: { network: network.name, preset: policy.preset } });
+  return {
+    ok: true,
+    reply: initReply(ring, secret, preinit, protocolVersion),
+    signer,
+    journal,
+    ring,
+    policy,
+  };
 }
 
 /** As CLN: a node without a secret gets one. True when it did. */

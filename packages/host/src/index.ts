@@ -1,4 +1,7 @@
 /** The shell around the pure signer: configuration, memory over the journal, and the way of a request. */
+
+export * from './admin/protocol.ts';
+export { BURST_ENTRIES } from './audit/trail.ts';
 export {
   type Config,
   type ConfiguredEntry,
@@ -24,3 +27,5 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, renderPolicy } from './policy/render.ts';
 export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';
+export { NODE_SOCKET } from './sockets/node-socket.ts';
+export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';

@@ -1,11 +1,14 @@
 /**
  * The way of a request: decide, make durable, release. Decisions are taken one after the other in memory; their
- * commits share a sync; a reply leaves only when its decision, and everything it was based on, is on disk.
+ * commits share a sync; a reply leaves only when its decision, and everything it was based on, is on disk. What was
+ * decided goes into the audit log with the same commit.
  */
 import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
-  type Change,
+  type AdminOperation,
+  type AuditEvent,
   type ClientIdentity,
+  channelOf,
   type Decision,
   decide,
   type KeyRing,
@@ -17,6 +20,9 @@ import {
 } from '@countersign/core';
 import { type Journal, StoreError } from '@countersign/store';
 import type { Reply, Request } from '@countersign/wire';
+import { administer } from './admin/administer.ts';
+import type { AdminAnswer } from './admin/desk.ts';
+import { AuditTrail } from './audit/trail.ts';
 import { Memory } from './memory.ts';
 
 export interface SignerOptions {
@@ -34,7 +40,12 @@ export interface SignerOptions {
 
 export type Answer =
   | { readonly kind: 'reply'; readonly reply: Reply }
-  | { readonly kind: 'refused'; readonly refusal: Refusal };
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      /** Number of its entry in the audit log, for `countersign explain`; null when it has none. */
+      readonly id: number | null;
+    };
 
 /** Bind a store to one seed and one network; the second use with another is refused (`store-bound-elsewhere`). */
 export async function bindStore(journal: Journal, ring: KeyRing, policy: Policy): Promise<void> {
@@ -63,12 +74,14 @@ export class Signer {
   readonly #options: SignerOptions;
   readonly #memory: Memory;
   readonly #keys: KeyView;
+  readonly #trail: AuditTrail;
   #failure: CountersignError | null = null;
 
   constructor(options: SignerOptions) {
     this.#options = options;
     this.#memory = new Memory(options.journal);
     this.#keys = keyView(options.ring);
+    this.#trail = new AuditTrail(options.journal, options.nowSeconds);
   }
 
   /** Why the signer stopped signing, if it did. */
@@ -84,11 +97,8 @@ export class Signer {
     if (this.#failure !== null) return this.#stopped(client, request);
     try {
       const decision = this.#decide(client, request);
-      if (decision.kind === 'refused') {
-        if (decision.changes.length > 0) await this.#record(decision.changes);
-        return { kind: 'refused', refusal: decision.refusal };
-      }
-      const durable = this.#commit(decision);
+      if (decision.kind === 'refused') return await this.#refused(decision);
+      const durable = this.#commit(decision, client, request);
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
       const reply = perform(this.#options.ring, decision.release);
       await durable.catch(failWithStore);
@@ -118,22 +128,76 @@ export class Signer {
     );
   }
 
-  #commit(decision: Extract<Decision, { kind: 'approved' }>): Promise<void> {
-    const { journal } = this.#options;
-    if (decision.changes.length > 0) return journal.commit(this.#memory.apply(decision.changes), []);
-    // What was read may itself still be on its way to the disk.
-    return decision.dependsOnState ? journal.settled() : Promise.resolve();
+  /** What the operator asks for: as a request, but nothing is signed. */
+  async administer(operation: AdminOperation): Promise<AdminAnswer> {
+    if (this.#failure !== null) return stoppedAnswer(this.#failure);
+    const { policy, secp, nowSeconds } = this.#options;
+    try {
+      const state = this.#memory;
+      const outcome = administer({ state, policy, secp, nowSeconds: nowSeconds() }, operation);
+      if (!outcome.ok) return outcome;
+      const { result, changes, events } = outcome;
+      if (changes.length > 0) {
+        await this.#trail.operated(operation.op, this.#memory.apply(changes), events).catch(failWithStore);
+      }
+      return { ok: true, result };
+    } catch (error) {
+      if (!isStoreFailure(error)) throw error;
+      this.#failure ??= error;
+      return stoppedAnswer(error);
+    }
   }
 
-  /** What a refusal leaves behind: the operator must find it, even after a crash. */
-  #record(changes: readonly Change[]): Promise<void> {
-    return this.#options.journal.commit(this.#memory.apply(changes), []).catch(failWithStore);
+  /** What the session refused before there was a request to decide on. The entry's number, as in `Answer`. */
+  recordRefusal(refusal: Refusal): number | null {
+    if (this.#failure !== null) return null;
+    const { id, durable } = this.#trail.refused(refusal);
+    this.#watch(durable);
+    return id;
+  }
+
+  /** Something that no request caused, for the audit log. */
+  recordEvent(event: AuditEvent): void {
+    if (this.#failure === null) this.#watch(this.#trail.event(event));
+  }
+
+  /** Before the journal is closed. */
+  end(): void {
+    if (this.#failure === null) this.#watch(this.#trail.end());
+  }
+
+  #commit(decision: Approved, client: ClientIdentity, request: Request): Promise<void> {
+    const { warnings, events } = decision;
+    const changes = this.#memory.apply(decision.changes);
+    const channel = channelOf(client, request);
+    const { durable } = this.#trail.decided({ request: request.name, channel, changes, warnings, events });
+    if (changes.length > 0) return durable;
+    this.#watch(durable);
+    // What was read may itself still be on its way to the disk.
+    return decision.dependsOnState ? this.#options.journal.settled() : Promise.resolve();
+  }
+
+  /** The entry need not be durable for the no to be told; what waits for the operator must, even after a crash. */
+  async #refused({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Promise<Answer> {
+    const { id, durable } = this.#trail.refused(refusal, this.#memory.apply(changes));
+    if (changes.length > 0) await durable.catch(failWithStore);
+    else this.#watch(durable);
+    return { kind: 'refused', refusal, id };
+  }
+
+  /** Nobody waits for this commit; its failure stops the signer all the same. */
+  #watch(durable: Promise<void>): void {
+    durable.catch(failWithStore).catch((error: unknown) => {
+      if (!isStoreFailure(error)) throw error;
+      this.#failure ??= error;
+    });
   }
 
   #stopped(client: ClientIdentity, request: Request): Answer {
     const failure = this.#failure;
     return {
       kind: 'refused',
+      id: null,
       refusal: {
         code: 'store-failed',
         tag: failure?.code ?? 'store-failed',
@@ -148,6 +212,12 @@ export class Signer {
     };
   }
 }
+
+function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {
+  return { ok: false, error: { code: 'store-failed', message, facts } };
+}
+
+type Approved = Extract<Decision, { kind: 'approved' }>;
 
 /** What a journal throws or rejects with, also while a record is read for a decision, and records nobody can read. */
 function isStoreFailure(error: unknown): error is CountersignError {

@@ -4,3 +4,4 @@ export * from './error.ts';
 export * from './frame-socket.ts';
 export * from './frames.ts';
 export * from './unix-descriptors.ts';
+export * from './unix-listener.ts';

@@ -278,8 +278,9 @@ function counted<T>(of: Codec<T>, prefixBits: 16 | 32, countMax: number): Codec<
   };
 }
 
-/** Items behind a u16 count: every array of the hsmd protocol. */
-export const array = <T>(of: Codec<T>): Codec<readonly T[]> => counted(of, 16, COUNT_MAX_U16);
+/** Items behind a u16 count, at most `countMax`: every array of the hsmd protocol. */
+export const array = <T>(of: Codec<T>, countMax: number = COUNT_MAX_U16): Codec<readonly T[]> =>
+  counted(of, 16, countMax);
 
 /** Items behind a u32 count of at most `countMax`: for state records. */
 export const list = <T>(of: Codec<T>, countMax: number = COUNT_MAX_U32): Codec<readonly T[]> =>

@@ -9,7 +9,13 @@ import { WIRESTRING_BYTES_MAX } from './text.ts';
 type NamedShape = Extract<Shape, { kind: 'named' }>;
 type NamedShapes = Map<string, NamedShape>;
 
-const prefix = (bits: 16 | 32): string => (bits === 16 ? '' : ', u32 count');
+type ListShape = Extract<Shape, { kind: 'list' }>;
+
+/** How a list departs from the protocol's usual array: any number of items behind a u16 count. */
+function countText({ prefixBits, countMax }: ListShape): string {
+  const isBounded = countMax < 2 ** prefixBits - 1;
+  return `${prefixBits === 16 ? '' : ', u32 count'}${isBounded ? `, at most ${countMax}` : ''}`;
+}
 
 /** A shape in words; fills `seen` with the named types it meets. */
 export function shapeText(shape: Shape, seen: NamedShapes = new Map()): string {
@@ -43,7 +49,7 @@ export function shapeText(shape: Shape, seen: NamedShapes = new Map()): string {
     case 'option':
       return `optional ${shapeText(shape.of, seen)}`;
     case 'list':
-      return `[${shapeText(shape.of, seen)}${prefix(shape.prefixBits)}]`;
+      return `[${shapeText(shape.of, seen)}${countText(shape)}]`;
     case 'map':
       return `map of ${shapeText(shape.key, seen)} to ${shapeText(shape.value, seen)}`;
     case 'struct':
@@ -115,7 +121,7 @@ export function renderMessagesDocument(): string {
     '`client_bad_request` on the status socket.',
     '',
     `The numbers ${EXTENSION_NUMBERS.first}–${EXTENSION_NUMBERS.last} are kept for this project’s own messages: requests in the lower half,`,
-    'a reply 50 above its request. None is defined yet.',
+    'a reply 50 above its request. Their names begin with `countersign_`.',
     '',
     'VLS’s second message 20, `SignLocalHtlcTx2`, is left out: the number belongs to `hsmd_sign_remote_htlc_tx`, so it',
     'cannot be told apart.',

@@ -48,6 +48,8 @@ export const secret: Codec<Uint8Array> = secretNamed('secret', bytes(32));
 export const privkey: Codec<Uint8Array> = secretNamed('privkey', bytes(32));
 /** The seed of a channel's per-commitment secrets; the csv calls it a sha256. */
 export const shaseed: Codec<Uint8Array> = secretNamed('shaseed', bytes(32));
+/** What a payment hash is the SHA-256 of; whoever knows it first can claim the payment. */
+export const preimage: Codec<Uint8Array> = secretNamed('preimage', bytes(32));
 export const passphrase: Codec<string> = secretNamed('passphrase', wirestring);
 
 export const sha256: Codec<Uint8Array> = named('sha256', bytes(32));

@@ -7,6 +7,7 @@ import { chainMessages } from './messages/chain.ts';
 import { channelMessages } from './messages/channel.ts';
 import { commitmentMessages } from './messages/commitment.ts';
 import type { Definition, MessageKind } from './messages/define.ts';
+import { extensionMessages } from './messages/extension.ts';
 import { gossipMessages } from './messages/gossip.ts';
 import { identityMessages } from './messages/identity.ts';
 import { initMessages } from './messages/init.ts';
@@ -25,6 +26,7 @@ export const MESSAGE_SUBJECTS = [
   { title: 'On chain', messages: onchainMessages },
   { title: 'Chain view', messages: chainMessages },
   { title: 'Status', messages: statusMessages },
+  { title: 'Countersign’s own', messages: extensionMessages },
 ] as const;
 
 export const MESSAGES = {
@@ -37,12 +39,10 @@ export const MESSAGES = {
   ...onchainMessages,
   ...chainMessages,
   ...statusMessages,
+  ...extensionMessages,
 } as const;
 
-/**
- * Numbers kept for this project's own messages. Requests take the lower half, a request's reply its number plus 50.
- * No message is defined there yet.
- */
+/** Numbers kept for this project's own messages. Requests take the lower half, a request's reply its number plus 50. */
 export const EXTENSION_NUMBERS = { first: 4000, last: 4099 } as const;
 
 type Table = typeof MESSAGES;

@@ -128,12 +128,18 @@ describe('the table itself', () => {
     expect(MESSAGES.hsmd_preapprove_keysend_check.replies).toEqual(['hsmd_preapprove_keysend_reply']);
   });
 
-  test('leaves the extension range free', () => {
+  test('the extension range holds this project’s own messages, each reply 50 above its request', () => {
     const { first, last } = EXTENSION_NUMBERS;
     const taken = messageNames.filter(
       (name) => MESSAGES[name].number >= first && MESSAGES[name].number <= last,
     );
-    expect(taken).toEqual([]);
+    expect(taken).toEqual(messageNames.filter((name) => name.startsWith('countersign_')));
+    for (const name of taken) {
+      const { number, replies } = definitionOf(name);
+      if (!isRequestName(name)) continue;
+      expect(number).toBeLessThan(first + 50);
+      expect(replies.map((reply) => definitionOf(reply as MessageName).number)).toEqual([number + 50]);
+    }
   });
 
   test('VLS messages have the numbers of its protocol', () => {

@@ -1,0 +1,200 @@
+/**
+ * Values on their way to the signer. Whoever delivers waits until the signer has them, but never long: what does not
+ * arrive in time is kept and sent as soon as the signer is there, and until then nobody waits for it again.
+ */
+import { connect } from 'node:net';
+import { toHex } from '@countersign/bitcoin';
+import { FrameSocket } from '@countersign/transport';
+import { decodeMessage, encodeMessage, PREIMAGES_MAX } from '@countersign/wire';
+
+/** Kept while the signer is away; the oldest go first. */
+export const KEPT_VALUES_MAX = 16_384;
+export const WAIT_MS = 5_000;
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 1_000;
+const TEXT_BYTES_MAX = 64 * 1024;
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+export interface DeliveryOptions {
+  readonly socketPath: string;
+  readonly log: (level: LogLevel, text: string) => void;
+  /** How long one delivery may hold its caller up. */
+  readonly waitMs?: number;
+}
+
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  /** By hex, in the order they came. */
+  readonly #kept = new Map<string, Uint8Array>();
+  #socketPath: string;
+  #link: Link | null = null;
+  /** The signer must hear once that values are delivered, even when there are none yet. */
+  #greeted = false;
+  #sending: Promise<void> | null = null;
+  /** The last wait was in vain: values go in the background until the signer is back. */
+  #isAway = false;
+  #lost = 0;
+  #closed = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    this.#socketPath = options.socketPath;
+  }
+
+  /** Values kept, not yet with the signer. */
+  get waiting(): number {
+    return this.#kept.size;
+  }
+
+  /** Where the signer listens, once known better. */
+  moveTo(socketPath: string): void {
+    if (socketPath === this.#socketPath) return;
+    this.#socketPath = socketPath;
+    this.#greeted = false;
+    this.#link?.end();
+    this.#link = null;
+  }
+
+  /** Resolves when the signer has the values, or when waiting would hold lightningd up. Never rejects. */
+  async deliver(values: readonly Uint8Array[]): Promise<void> {
+    this.#keep(values);
+    if (this.#kept.size === 0 && this.#greeted) return;
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = null;
+    });
+    if (this.#isAway) return;
+    const { waitMs = WAIT_MS } = this.#options;
+    if (await isDoneWithin(this.#sending, waitMs)) return;
+    this.#isAway = true;
+    this.#options.log(
+      'error',
+      `the signer did not take preimages within ${waitMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
+        'Payments whose preimages it does not know may be refused until it has them',
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#link?.end();
+  }
+
+  #keep(values: readonly Uint8Array[]): void {
+    for (const value of values) {
+      const key = toHex(value);
+      this.#kept.delete(key);
+      this.#kept.set(key, value);
+    }
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT_VALUES_MAX) return;
+      this.#kept.delete(oldest);
+      this.#lost += 1;
+    }
+  }
+
+  /** Until everything kept is with the signer, however long that takes. */
+  async #send(): Promise<void> {
+    let pauseMs = RETRY_MS_MIN;
+    let told = false;
+    while (!this.#closed && (this.#kept.size > 0 || !this.#greeted)) {
+      const problem = await this.#sendSome();
+      if (problem === null) {
+        pauseMs = RETRY_MS_MIN;
+        continue;
+      }
+      if (!told)
+        this.#options.log('warn', `the signer does not take preimages at ${this.#socketPath}: ${problem}`);
+      told = true;
+      await pause(pauseMs);
+      pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
+    }
+    if (this.#closed) return;
+    if (told) this.#options.log('info', 'the signer has all preimages again');
+    if (this.#lost > 0)
+      this.#options.log('error', `${this.#lost} values were too old to keep for the signer`);
+    this.#lost = 0;
+    this.#isAway = false;
+  }
+
+  /** One message. Null when the signer has it, else why not. */
+  async #sendSome(): Promise<string | null> {
+    const batch = [...this.#kept].slice(0, PREIMAGES_MAX);
+    // One that the signer closed for its silence is no problem.
+    if (this.#link === null || !this.#link.isOpen) this.#link = new Link(this.#socketPath);
+    const problem = await this.#link.ask(batch.map(([, value]) => value));
+    if (problem !== null) {
+      this.#link.end();
+      this.#link = null;
+      return problem;
+    }
+    this.#greeted = true;
+    for (const [key] of batch) this.#kept.delete(key);
+    return null;
+  }
+}
+
+/** One connection: a message, its reply, the next message. */
+class Link {
+  readonly #frames: FrameSocket;
+  #settle: ((problem: string | null) => void) | null = null;
+  #ended: string | null = null;
+
+  constructor(path: string) {
+    const socket = connect(path);
+    // lightningd decides how long this process lives, not an open connection.
+    socket.unref();
+    this.#frames = new FrameSocket(socket, { frameBytesMax: TEXT_BYTES_MAX });
+    this.#frames.start({
+      frame: (body) => this.#end(problemIn(body), false),
+      closed: (end) => this.#end(end.how === 'failed' ? end.error.message : 'it closed the connection', true),
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#ended === null;
+  }
+
+  /** Null when the signer took the values. */
+  ask(values: readonly Uint8Array[]): Promise<string | null> {
+    return new Promise((resolve) => {
+      if (this.#ended !== null) return resolve(this.#ended);
+      this.#settle = resolve;
+      this.#frames.send(encodeMessage({ name: 'countersign_preimages', preimages: values }));
+    });
+  }
+
+  end(): void {
+    this.#frames.destroy();
+  }
+
+  #end(problem: string | null, isEnd: boolean): void {
+    if (isEnd) this.#ended = problem;
+    this.#settle?.(problem);
+    this.#settle = null;
+  }
+}
+
+/** Null for the reply that was waited for. */
+function problemIn(body: Uint8Array): string | null {
+  const decoded = decodeMessage(body, 'reply');
+  if (!decoded.ok) return `its reply is malformed: ${decoded.error.message}`;
+  const { message } = decoded;
+  if (message.name === 'countersign_preimages_reply') return null;
+  return message.name === 'vls_signer_error' ? message.message : `its reply is of type ${message.name}`;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+async function isDoneWithin(work: Promise<void>, waitMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, waitMs, false);
+  });
+  try {
+    return await Promise.race([work.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * `countersign-cln-plugin`: tells the signer of every 32-byte value before lightningd lets the state advance. lightningd
+ * waits for the answer of each write and ends over any but "continue", so that is the only answer there is.
+ */
+import { Delivery, type DeliveryOptions } from './delivery.ts';
+import {
+  errorText,
+  logText,
+  member,
+  parseRequest,
+  RpcReader,
+  type RpcRequest,
+  resultText,
+} from './json-rpc.ts';
+import { valuesOf } from './literals.ts';
+
+export const SOCKET_OPTION = 'countersign-socket';
+
+export interface PluginOptions {
+  /** The signer's socket of the node side, unless the option names another; lightningd's directory is the working one. */
+  readonly socketPath: string;
+  readonly write: (text: string) => void;
+  readonly waitMs?: number;
+}
+
+const CONTINUE = { result: 'continue' };
+
+export class Plugin {
+  readonly #options: PluginOptions;
+  readonly #reader = new RpcReader();
+  readonly #delivery: Delivery;
+
+  constructor(options: PluginOptions) {
+    this.#options = options;
+    const delivery: DeliveryOptions = {
+      socketPath: options.socketPath,
+      log: (level, text) => options.write(logText(level, text)),
+      ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+    };
+    this.#delivery = new Delivery(delivery);
+  }
+
+  /** A chunk of stdin. */
+  receive(chunk: Buffer): void {
+    for (const text of this.#reader.push(chunk)) void this.#serve(text);
+  }
+
+  close(): void {
+    this.#delivery.close();
+  }
+
+  async #serve(text: string): Promise<void> {
+    const request = parseRequest(text);
+    if (request === undefined) {
+      this.#options.write(logText('error', 'lightningd sent what is no request'));
+      return;
+    }
+    if (request.id === undefined) return;
+    const result = await this.#answer(request);
+    const { id } = request;
+    this.#options.write(
+      result === undefined
+        ? errorText(id, 'countersign-cln-plugin has no such method')
+        : resultText(id, result),
+    );
+  }
+
+  /** Undefined: not ours to answer. Nothing in here throws: lightningd would end over it. */
+  async #answer({ method, params }: RpcRequest): Promise<object | undefined> {
+    switch (method) {
+      case 'getmanifest':
+        return MANIFEST;
+      case 'init':
+        this.#init(params);
+        return {};
+      case 'db_write':
+        await this.#deliver(params);
+        return CONTINUE;
+      default:
+        return undefined;
+    }
+  }
+
+  async #deliver(params: unknown): Promise<void> {
+    try {
+      await this.#delivery.deliver(valuesOf(statementsOf(params)));
+    } catch (error) {
+      this.#options.write(
+        logText('error', `a bug of countersign-cln-plugin, please report it: ${String(error)}`),
+      );
+    }
+  }
+
+  #init(params: unknown): void {
+    const named = member(member(params, 'options'), SOCKET_OPTION);
+    if (typeof named === 'string' && named !== '') this.#delivery.moveTo(named);
+    // The signer hears that preimages are delivered before there is one.
+    void this.#delivery.deliver([]);
+  }
+}
+
+function statementsOf(params: unknown): readonly string[] {
+  const writes = member(params, 'writes');
+  return Array.isArray(writes) ? writes.filter((one) => typeof one === 'string') : [];
+}
+
+const MANIFEST = {
+  options: [
+    {
+      name: SOCKET_OPTION,
+      type: 'string',
+      description: "Countersign's socket for the node side (default: node.sock in its state directory)",
+    },
+  ],
+  rpcmethods: [],
+  subscriptions: [],
+  hooks: [{ name: 'db_write' }],
+  // lightningd allows the hook only to plugins that are there from the start.
+  dynamic: false,
+  nonnumericids: true,
+};

@@ -1,0 +1,171 @@
+/**
+ * What becomes of an operator's line: parsed, carried out on the running signer, answered with one line. Whoever reaches
+ * it is the operator; the file mode of the socket is what says so.
+ */
+import { toHex } from '@countersign/bitcoin';
+import type { AdminError, AdminOperation, AdminResult, Policy } from '@countersign/core';
+import { type AuditEntry, type AuditHead, type Journal, StoreError } from '@countersign/store';
+import { pageOf, toJson } from './json.ts';
+import {
+  ADMIN_LINE_BYTES_MAX,
+  ADMIN_PROTOCOL_VERSION,
+  type AdminReply,
+  type AdminReplyError,
+  type AdminRequest,
+  type Json,
+  operationOf,
+  parseAdminRequest,
+} from './protocol.ts';
+
+export type AdminAnswer =
+  | { readonly ok: true; readonly result: AdminResult }
+  | { readonly ok: false; readonly error: AdminError | StoppedError };
+
+/** The signer has stopped because its store failed. */
+export interface StoppedError {
+  readonly code: 'store-failed';
+  readonly message: string;
+  readonly facts: AdminError['facts'];
+}
+
+/** The part of the signer that the operator reaches. */
+export interface OperatorSide {
+  readonly policy: Policy;
+  readonly journal: Pick<Journal, 'audit' | 'auditHead' | 'verifyAudit'>;
+  administer(operation: AdminOperation): Promise<AdminAnswer>;
+  status(): object;
+  /** The effective policy, for people. */
+  policyText(): string;
+}
+
+type Outcome =
+  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: false; readonly error: AdminReplyError };
+
+export class AdminDesk {
+  readonly #side: OperatorSide;
+  #isVerifying = false;
+
+  constructor(side: OperatorSide) {
+    this.#side = side;
+  }
+
+  /** The reply, without its newline. Rejects only for a bug of ours. */
+  async answer(line: string): Promise<string> {
+    const parsed = parseAdminRequest(line);
+    if (!parsed.ok) return replyLine(parsed.id, badRequest(parsed.message));
+    return replyLine(parsed.request.id, await this.#carryOut(parsed.request));
+  }
+
+  async #carryOut(asked: AdminRequest): Promise<Outcome> {
+    const operation = operationOf(asked);
+    if (operation !== null) return this.#operate(operation, 'offset' in asked ? asked.offset : 0);
+    switch (asked.op) {
+      case 'policy-show':
+        return done(pageOf(this.#policyLines(asked.format), asked.offset));
+      case 'audit-list':
+        return this.#reading(() => this.#auditList(asked.from, asked.count));
+      case 'audit-verify':
+        return this.#auditVerify();
+      default:
+        return done(this.#side.status());
+    }
+  }
+
+  async #operate(operation: AdminOperation, offset: number): Promise<Outcome> {
+    const answer = await this.#side.administer(operation);
+    if (!answer.ok) {
+      const { code, message, facts } = answer.error;
+      return { ok: false, error: { code, message, facts: toJson(facts) } };
+    }
+    const { result } = answer;
+    switch (result.op) {
+      case 'pending-list':
+        return done(pageOf(result.pending, offset));
+      case 'approvals-list':
+        return done(pageOf(result.approvals, offset));
+      case 'allowlist-list':
+        return done(pageOf(result.entries, offset));
+      default:
+        return done(result);
+    }
+  }
+
+  #policyLines(format: 'text' | 'json'): readonly string[] {
+    const { policy } = this.#side;
+    const text = format === 'json' ? JSON.stringify(toJson(policy), null, 1) : this.#side.policyText();
+    return text.trimEnd().split('\n');
+  }
+
+  #auditList(from: number, count: number): object {
+    const entries = this.#side.journal.audit(from, count);
+    const page = pageOf(entries.map(entryJson), 0);
+    return { entries: page.items, newest: this.#side.journal.auditHead.seq };
+  }
+
+  /** Long on a large log: one at a time, and the signer goes on meanwhile. */
+  async #auditVerify(): Promise<Outcome> {
+    if (this.#isVerifying) {
+      const message = 'another verification of the audit log is running: ask again when it is done';
+      return { ok: false, error: { code: 'busy', message, facts: {} } };
+    }
+    this.#isVerifying = true;
+    try {
+      return done(headJson(await this.#side.journal.verifyAudit()));
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'store-corrupt') {
+        return done({ sound: false, seq: Number(error.facts.seq), problem: error.message });
+      }
+      return storeFailed(error);
+    } finally {
+      this.#isVerifying = false;
+    }
+  }
+
+  #reading(read: () => object): Outcome {
+    try {
+      return done(read());
+    } catch (error) {
+      return storeFailed(error);
+    }
+  }
+}
+
+function headJson({ seq, hash }: AuditHead): object {
+  return { sound: true, seq, hash: toHex(hash) };
+}
+
+function entryJson({ seq, hash, body }: AuditEntry): object {
+  const text = new TextDecoder().decode(body);
+  return { seq, hash: toHex(hash), ...bodyJson(text) };
+}
+
+/** Entries of this version are objects; whatever else one holds is shown as text. */
+function bodyJson(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return { body: value };
+  } catch {
+    // Shown as it is.
+  }
+  return { text };
+}
+
+const done = (result: unknown): Outcome => ({ ok: true, result: toJson(result) });
+
+function storeFailed(error: unknown): Outcome {
+  if (!(error instanceof StoreError)) throw error;
+  const { message, facts } = error;
+  return { ok: false, error: { code: 'store-failed', message, facts: toJson(facts) } };
+}
+
+export function badRequest(message: string): Outcome {
+  return { ok: false, error: { code: 'bad-request', message, facts: {} } };
+}
+
+export function replyLine(id: number | null, outcome: Outcome): string {
+  const reply: AdminReply = { v: ADMIN_PROTOCOL_VERSION, id, ...outcome };
+  const line = JSON.stringify(reply);
+  if (Buffer.byteLength(line) < ADMIN_LINE_BYTES_MAX) return line;
+  return replyLine(id, badRequest('the answer is larger than a line: ask for less'));
+}
