@@ -13,6 +13,7 @@ import {
   KeyRing,
   type Network,
   openHsmSecret,
+  type Policy,
   Secret,
 } from '@countersign/core';
 import {

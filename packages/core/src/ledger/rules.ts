@@ -36,7 +36,7 @@ export const firstNoHtlcs = rule({
   law: 2,
   severity: 'hard',
   operations: ['cc', 'hc'],
-  documentation: 'Commitment 0 has no HTLCs.',
+  documentation: 'Commitment 0 has no HTLCs: nothing was offered before the channel was open.',
 });
 
 export const deltasOnlyHtlc = rule({
