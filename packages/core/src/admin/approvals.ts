@@ -8,6 +8,7 @@ import { standingApproval } from '../payments/approvals.ts';
 import { feeBudgetMsat } from '../payments/fee-budget.ts';
 import { pendingList, removePending } from '../payments/pending.ts';
 import { isUsed, TOMBSTONE_SECONDS, TOMBSTONE_WITHOUT_INVOICE_SECONDS } from '../payments/retirement.ts';
+import { withApproval } from '../payments/small-payments.ts';
 import { recordFlow } from '../policy/velocity.ts';
 import { type OnchainApproval, onchainApprovalRecords, type PendingApproval } from '../records/approval.ts';
 import {
@@ -100,8 +101,9 @@ function approvePayment(
   };
   const velocity = policy.limits.paymentVelocity;
   if (velocity !== null) recordFlow(place, 'payment', velocity, amountMsat);
-  draft.put(paymentRecords, pending.id, { ...record, approval });
-  return paymentEntry(pending.id, { ...record, approval }, approval);
+  const approved = withApproval(place, record, approval);
+  draft.put(paymentRecords, pending.id, approved);
+  return paymentEntry(pending.id, approved, approval);
 }
 
 function amountOf({ id, kind, amountMsat: asked }: PendingApproval, given: bigint | null): Msat {

@@ -26,6 +26,7 @@ import {
 } from './approval-rules.ts';
 import { feeBudgetMsat } from './fee-budget.ts';
 import { isUsed, TOMBSTONE_SECONDS, TOMBSTONE_WITHOUT_INVOICE_SECONDS } from './retirement.ts';
+import { withApproval } from './small-payments.ts';
 
 /** What a node asks an approval for. */
 export interface PaymentTerms {
@@ -80,21 +81,19 @@ export function approvePayment(ctx: Context, terms: PaymentTerms, isCheck: boole
   if (isCheck) return;
   charge(ctx, source, amountMsat ?? 0n, costMsat);
   const keepSeconds = TOMBSTONE_WITHOUT_INVOICE_SECONDS;
-  ctx.draft.put(paymentRecords, hash, {
-    ...record,
-    approval: {
-      kind: terms.kind,
-      amountMsat,
-      feeBudgetMsat: budgetMsat,
-      payee,
-      source,
-      ...approvalTimes(ctx),
-      keepUntilSeconds:
-        terms.expiresAtSeconds === null
-          ? ctx.nowSeconds + keepSeconds
-          : terms.expiresAtSeconds + TOMBSTONE_SECONDS,
-    },
-  });
+  const approval: PaymentApproval = {
+    kind: terms.kind,
+    amountMsat,
+    feeBudgetMsat: budgetMsat,
+    payee,
+    source,
+    ...approvalTimes(ctx),
+    keepUntilSeconds:
+      terms.expiresAtSeconds === null
+        ? ctx.nowSeconds + keepSeconds
+        : terms.expiresAtSeconds + TOMBSTONE_SECONDS,
+  };
+  ctx.draft.put(paymentRecords, hash, withApproval(ctx, record, approval));
   indexApproval(ctx, { kind: 'payment', id: hash });
   tellApproved(ctx, hash, terms.kind, source, amountMsat);
 }

@@ -18,11 +18,12 @@ import { requireWithinApproval } from './fee-budget.ts';
 import type { PaymentStep } from './judge.ts';
 import { pendingList } from './pending.ts';
 import { noRouting, offeredHashMatches, routingBalance, routingBalanced, routingFeeMin } from './rules.ts';
+import { withoutAllowance } from './small-payments.ts';
 
 /** The record as the step leaves it, approved and charged where that was needed; or a refusal. */
 export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord {
   const grows = outMsat(step.after) > outMsat(step.before);
-  const record = refunded(ctx, step);
+  const record = grows ? withoutAllowance(ctx, refunded(ctx, step)) : refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);
   const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
   if (grows) {

@@ -56,7 +56,7 @@ export function judgePayments(
   const folded = foldedAmounts(folds);
   const touched = new Set([...touchedHashes(liveBefore, live, receivedMaxMsat), ...folded.keys()]);
   for (const hash of touched) {
-    const before = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
+    const before = known(ctx, channel.id, hash, liveBefore, receivedMaxMsat);
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
     const { part, isOver, hasIncoming } = partOf(channel.id, hash, base, live, receivedMaxMsat);
     const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
@@ -75,6 +75,23 @@ export function judgePayments(
     const judged = settleSums(requireConserved(ctx, step));
     ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
   }
+}
+
+/**
+ * The payment as it stands before the step. HTLCs that were in flight before there were payment records join it here, as
+ * what they are, so that they are no step of this one.
+ */
+function known(
+  ctx: Context,
+  channel: string,
+  hash: string,
+  live: readonly LiveCommitment[],
+  receivedMaxMsat: bigint,
+): PaymentRecord {
+  const record = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
+  if (record.parts.some((part) => part.channel === channel)) return record;
+  const { part, isOver } = partOf(channel, hash, NO_BASE, live, receivedMaxMsat);
+  return isOver ? record : settleSums(withPart(record, part));
 }
 
 /** Hashes of which a commitment that is new, or gone, says something else than its neighbour that stays. */

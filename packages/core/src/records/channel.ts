@@ -2,17 +2,11 @@
  * The stored form of a channel, of the index from a funding outpoint to its channel, and of former channels
  * whose (peer, dbid) was used again.
  */
+import { ByteReader } from '@countersign/bitcoin';
 import { bool, type Codec, choice, list, octets, pushValue, struct, u16, u32, u64 } from '@countersign/wire';
-import type {
-  ChannelId,
-  ChannelRecord,
-  CommitmentContent,
-  Fate,
-  FundingCandidate,
-  Ledger,
-  ValidatedCommitment,
-} from '../channel/record.ts';
+import type { ChannelId, ChannelRecord, Fate, FundingCandidate, Ledger } from '../channel/record.ts';
 import { CANDIDATES_MAX, FATES_MAX, HTLCS_MAX, SPLICES_MAX, VARIANTS_MAX } from '../channel/record.ts';
+import { withFirstLedgers } from '../ledger/first.ts';
 import { DUST_LIMIT_MAX_SAT } from '../ledger/observe.ts';
 import {
   exactNumber,
@@ -62,24 +56,18 @@ const ledger: Codec<Ledger> = struct({
   fates: list(fate, FATES_MAX),
 });
 
-const contentFields = {
+const contentFieldsV1 = {
   number: exactNumber,
   txid: hash32,
   feeratePerKw: u32,
   toHolderSat: nullable(satoshis),
   toCounterpartySat: nullable(satoshis),
   htlcs: list(htlc, HTLCS_MAX),
-  ledger: nullable(ledger),
 };
+const contentFields = { ...contentFieldsV1, ledger: nullable(ledger) };
+const signatures = { signature: signature64, htlcSignatures: list(signature64, HTLCS_MAX) };
 
-const issued: Codec<CommitmentContent> = struct(contentFields);
-const validated: Codec<ValidatedCommitment> = struct({
-  ...contentFields,
-  signature: signature64,
-  htlcSignatures: list(signature64, HTLCS_MAX),
-});
-
-const candidate: Codec<FundingCandidate> = struct({
+const candidateFields = {
   outpoint,
   valueSat: satoshis,
   pushValue,
@@ -87,15 +75,20 @@ const candidate: Codec<FundingCandidate> = struct({
   isSplice: bool,
   setUpAtNumber: exactNumber,
   fundingSigned: bool,
-  validated: list(validated, 2),
-  issued: list(issued, 2 * VARIANTS_MAX),
+};
+const candidateV1 = struct({
+  ...candidateFields,
+  validated: list(struct({ ...contentFieldsV1, ...signatures }), 2),
+  issued: list(struct(contentFieldsV1), 2 * VARIANTS_MAX),
+});
+const candidate: Codec<FundingCandidate> = struct({
+  ...candidateFields,
+  validated: list(struct({ ...contentFields, ...signatures }), 2),
+  issued: list(struct(contentFields), 2 * VARIANTS_MAX),
 });
 
-const channel: Codec<ChannelRecord> = struct({
-  peerId: key33,
-  dbid: u64,
-  setup: nullable(setup),
-  candidates: list(candidate, CANDIDATES_MAX),
+const fieldsBefore = { peerId: key33, dbid: u64, setup: nullable(setup) };
+const fieldsAfter = {
   locked: nullable(outpoint),
   holderNextRevoke: exactNumber,
   counterpartyNextSign: exactNumber,
@@ -107,17 +100,45 @@ const channel: Codec<ChannelRecord> = struct({
   splicesSigned: list(hash32, SPLICES_MAX),
   leaseSigned: bool,
   frozen: bool,
+};
+const channelV1 = struct({
+  ...fieldsBefore,
+  candidates: list(candidateV1, CANDIDATES_MAX),
+  ...fieldsAfter,
+  forgotten: bool,
+});
+const channel: Codec<ChannelRecord> = struct({
+  ...fieldsBefore,
+  candidates: list(candidate, CANDIDATES_MAX),
+  ...fieldsAfter,
   dustLimitsMaxSat: struct({ holder: u64, counterparty: u64 }),
   stopped: bool,
   forgotten: bool,
 });
 
+/** Version 1 had no ledgers: they begin with what the commitments show. */
+function fromV1(bytes: Uint8Array): ChannelRecord {
+  const reader = new ByteReader(bytes);
+  const old = channelV1.read(reader);
+  reader.end('channel record');
+  return withFirstLedgers({
+    ...old,
+    candidates: old.candidates.map((one) => ({
+      ...one,
+      validated: one.validated.map((content) => ({ ...content, ledger: null })),
+      issued: one.issued.map((content) => ({ ...content, ledger: null })),
+    })),
+    dustLimitsMaxSat: { holder: DUST_LIMIT_MAX_SAT, counterparty: DUST_LIMIT_MAX_SAT },
+    stopped: false,
+  });
+}
+
 /** Id: `<peer id hex>/<dbid>`. */
 export const channelRecords: RecordKind<ChannelRecord> = {
   name: 'channel',
-  schemaVersion: 1,
+  schemaVersion: 2,
   codec: channel,
-  migrations: {},
+  migrations: { 1: fromV1 },
 };
 
 /** Id: `<peer id hex>/<dbid>/<n>`: the n-th former life of that pair. */
