@@ -37,6 +37,7 @@ export {
 } from './payments/approvals.ts';
 export { mayRetire, withoutExpiredApproval } from './payments/retirement.ts';
 export { permissionFor } from './permissions.ts';
+export { type AllowlistReading, readDestination, readPayee } from './policy/allowlist-entry.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';
 export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';

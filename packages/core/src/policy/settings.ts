@@ -4,6 +4,7 @@
  */
 import { toHex } from '@countersign/bitcoin';
 import type { Network } from '../network.ts';
+import type { AllowlistEntry } from '../records/approval.ts';
 import type { Rule } from './registry.ts';
 
 /**
@@ -96,6 +97,8 @@ export interface Policy {
   /** By funding outpoint, `<txid>:<vout>`. */
   readonly channels: ReadonlyMap<string, Override>;
   readonly approvals: ApprovalPolicy;
+  /** Configured entries; those that the operator added while the signer ran stand in `allowlistRecords`. */
+  readonly allowlist: readonly AllowlistEntry[];
 }
 
 const PER_DAY = (amountSat: bigint): VelocityLimit => ({ amountSat, per: 'day' });
@@ -170,6 +173,7 @@ export function policyOf(
       autoPaymentVelocity: null,
       expirySeconds: APPROVAL_EXPIRY_SECONDS,
     },
+    allowlist: set.allowlist ?? [],
     limits: { ...defaultLimits(network), ...set.limits },
   };
 }
@@ -188,14 +192,19 @@ function overridesOf(policy: Policy, scope: PolicyScope | null): readonly Overri
   return [...found, policy.peers.get(toHex(scope.peerId))].filter((one) => one !== undefined);
 }
 
+/** What the operator set for a soft rule, the nearest scope first; undefined where nobody set anything. */
+export function severitySet(policy: Policy, tag: string, scope: PolicyScope | null): Severity | undefined {
+  for (const { severities } of overridesOf(policy, scope)) {
+    const own = severities.get(tag);
+    if (own !== undefined) return own;
+  }
+  return policy.severities.get(tag);
+}
+
 /** What a rule does under this policy; hard rules always refuse. */
 export function severityOf(policy: Policy, rule: Rule, scope: PolicyScope | null = null): Severity {
   if (rule.severity !== 'soft') return 'error';
-  for (const { severities } of overridesOf(policy, scope)) {
-    const own = severities.get(rule.tag);
-    if (own !== undefined) return own;
-  }
-  const set = policy.severities.get(rule.tag);
+  const set = severitySet(policy, rule.tag, scope);
   if (set !== undefined) return set;
   if (rule.presets !== undefined && !rule.presets.includes(policy.preset)) return 'off';
   return policy.preset === 'permissive' ? 'warn' : 'error';
