@@ -39,7 +39,7 @@ function perform(place: AdminPlace, operation: AdminOperation): AdminResult {
       revoke(place, operation.id);
       return { op: operation.op, id: operation.id };
     case 'allowlist-list':
-      return { op: operation.op, entries: allowlist(place.draft) };
+      return { op: operation.op, entries: allowlist(place) };
     case 'allowlist-add':
       return { op: operation.op, entry: addToAllowlist(place, operation.kind, operation.text) };
     case 'allowlist-remove':

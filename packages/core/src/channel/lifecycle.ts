@@ -14,6 +14,7 @@ import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { withLock } from './locking.ts';
 import { channelId, clientChannel, requireChannel, requireUnfrozenChannel, saveChannel } from './lookup.ts';
+import { countChannel } from './setup-rules.ts';
 
 /** new_channel (30): always answered, since lightningd dies of a refusal; nothing begins before setup_channel. */
 export function newChannel(): Release {
@@ -24,7 +25,10 @@ export function newChannel(): Release {
 export function forgetChannel(ctx: Context, request: MessageOf<'hsmd_forget_channel'>): Release {
   const id = channelId({ peerId: request.id, dbid: request.dbid });
   const record = ctx.draft.get(channelRecords, id);
-  if (record !== null && !record.forgotten) saveChannel(ctx, id, { ...record, forgotten: true });
+  if (record !== null && !record.forgotten) {
+    countChannel(ctx, id, 'forgotten');
+    saveChannel(ctx, id, { ...record, forgotten: true });
+  }
   return { kind: 'reply', reply: { name: 'hsmd_forget_channel_reply' } };
 }
 

@@ -12,12 +12,12 @@ import {
 } from '@countersign/bitcoin';
 import { hasFeature, type MessageOf } from '@countersign/wire';
 import type { ChannelRef, Context } from '../context.ts';
-import { rule } from '../policy/registry.ts';
 import { candidateExclusive, channelIdReuse } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } from '../records/channel.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { isUntouched } from './fresh.ts';
 import { isDormant } from './locking.ts';
 import { channelId, clientChannel, requireForeignKey, saveChannel } from './lookup.ts';
 import {
@@ -28,15 +28,13 @@ import {
   type ChannelSetup,
   type FundingCandidate,
 } from './record.ts';
-
-export const channelSafeType = rule({
-  tag: 'policy-channel-safe-type',
-  law: 'setup',
-  severity: 'hard',
-  operations: ['setup'],
-  documentation:
-    'The channel type is static_remotekey or anchors_zero_fee_htlc. The signer rebuilds transactions, and it builds only these.',
-});
+import {
+  channelSafeType,
+  claimPeerKeys,
+  countChannel,
+  requireFundingValue,
+  requireOpening,
+} from './setup-rules.ts';
 
 const STATIC_REMOTEKEY = 12;
 const ANCHORS = 20;
@@ -57,6 +55,11 @@ export function setupChannel(ctx: Context, request: SetupRequest): Release {
       : laterSetup(ctx, ref, id, record, record.setup, setup, candidate);
   if (next !== record) {
     requireFreshOutpoint(ctx, id, candidate.outpoint);
+    // The setup of a channel is made once; a later funding takes it over.
+    if (next.setup === setup) requireOpening(ctx, ref, id, request);
+    requireFundingValue(ctx, ref, request);
+    claimPeerKeys(ctx, id, request);
+    countChannel(ctx, id, 'live');
     saveChannel(ctx, id, next);
   }
   return { kind: 'reply', reply: { name: 'hsmd_setup_channel_reply' } };
@@ -180,24 +183,6 @@ function sameParameters(a: ChannelSetup, b: ChannelSetup): boolean {
     keys.every((k) => equalBytes(a.counterpartyBasepoints[k], b.counterpartyBasepoints[k])) &&
     scriptKept(a.holderShutdownScript, b.holderShutdownScript) &&
     scriptKept(a.counterpartyShutdownScript, b.counterpartyShutdownScript)
-  );
-}
-
-/**
- * Nothing left the signer that would make a second life of the same secrets dangerous. A commitment of ours that a new
- * life would leave behind stays publishable, should its funding confirm, unless the node has forgotten the channel.
- */
-function isUntouched(record: ChannelRecord): boolean {
-  return (
-    record.holderNextRevoke === 0 &&
-    record.counterpartyNextSign <= 1 &&
-    record.holderSigned === null &&
-    !record.mutualCloseSigned &&
-    record.locked === null &&
-    !record.frozen &&
-    !record.stopped &&
-    record.splicesSigned.length === 0 &&
-    record.candidates.every((c) => !c.fundingSigned && (record.forgotten || c.validated.length === 0))
   );
 }
 

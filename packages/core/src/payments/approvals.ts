@@ -6,7 +6,7 @@ import { type Msat, msat, toHex } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { enforce, severityFor } from '../policy/enforce.ts';
 import { flowMsat, recordFlow } from '../policy/velocity.ts';
-import { allowlistRecords } from '../records/approval.ts';
+import { type AllowlistEntry, allowlistRecords } from '../records/approval.ts';
 import {
   type ApprovalSource,
   EMPTY_PAYMENT,
@@ -15,7 +15,6 @@ import {
   paymentRecords,
 } from '../records/payment.ts';
 import { type PendingRequest, refuse, refuseUnapproved } from '../refusal.ts';
-import type { Draft } from '../state.ts';
 import { indexApproval } from './approval-index.ts';
 import {
   merchantNoSends,
@@ -44,11 +43,11 @@ export interface PaymentTerms {
 /** One record holds the whole allowlist. */
 export const ALLOWLIST_ID = 'list';
 
-export function isPayeeAllowlisted(draft: Draft, payee: Uint8Array): boolean {
+/** By the configuration, or by the operator since. */
+export function isPayeeAllowlisted({ draft, policy }: Context, payee: Uint8Array): boolean {
   const text = toHex(payee);
-  return (draft.get(allowlistRecords, ALLOWLIST_ID) ?? []).some(
-    (entry) => entry.kind === 'payee' && entry.text === text,
-  );
+  const isPayee = (entry: AllowlistEntry) => entry.kind === 'payee' && entry.text === text;
+  return policy.allowlist.some(isPayee) || (draft.get(allowlistRecords, ALLOWLIST_ID) ?? []).some(isPayee);
 }
 
 /** The payee as far as anything proves it. */
@@ -127,7 +126,7 @@ function automaticSource(
   const hasBudget = auto === 'velocity' && autoPaymentVelocity !== null;
   // Without an amount only a budget can say how much: it is charged when the first total is offered.
   if (amountMsat === null && !hasBudget) return null;
-  if (payee !== null && isPayeeAllowlisted(ctx.draft, payee)) return 'allowlist';
+  if (payee !== null && isPayeeAllowlisted(ctx, payee)) return 'allowlist';
   return hasBudget && isWithinBudget(ctx, costMsat) ? 'velocity' : null;
 }
 
@@ -241,7 +240,7 @@ function requireSendsAllowed(ctx: Context, hash: string): void {
 
 function requireAllowlistedPayee(ctx: Context, hash: string, payee: Uint8Array | null): void {
   if (severityFor(ctx, paymentAllowlisted, null) === 'off') return;
-  if (payee !== null && isPayeeAllowlisted(ctx.draft, payee)) return;
+  if (payee !== null && isPayeeAllowlisted(ctx, payee)) return;
   enforce(ctx, paymentAllowlisted, null, {
     message: 'the payee is not on the allowlist',
     facts: { payment_hash: hash, payee: payee === null ? 'not proven' : toHex(payee) },

@@ -152,6 +152,9 @@ export const fundingRecords: RecordKind<ChannelId> = {
   migrations: {},
 };
 
+/** Id: a public key of a peer in hex (funding key, revocation or HTLC basepoint); the value is the channel it is used in. */
+export const peerKeyRecords: RecordKind<ChannelId> = { ...fundingRecords, name: 'peer-key' };
+
 /** A channel nobody has set up yet. */
 export function emptyChannel(peerId: Uint8Array, dbid: bigint): ChannelRecord {
   return {
