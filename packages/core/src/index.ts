@@ -49,6 +49,7 @@ export {
   type AutoApproval,
   defaultLimits,
   type Limits,
+  limitsFor,
   type Override,
   type Policy,
   type PolicyScope,
