@@ -27,7 +27,7 @@ export const RULES: readonly Rule[] = [
   of('policy-merchant-no-sends', 'soft', { presets: ['merchant'] }),
   of('policy-velocity-transferred', 'soft', { presets: [], carriesPromise: true }),
   of('policy-commitment-payment-settled-preimage', 'soft', { carriesPromise: true }),
-  of('policy-commitment-spends-active-utxo', 'soft', { carriesPromise: true, needsChain: true }),
+  of('policy-commitment-spends-active-utxo', 'soft', { carriesPromise: true }),
 ];
 
 export const network = (name: string): Network => networkByName(name)!;
