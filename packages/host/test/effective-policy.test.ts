@@ -6,8 +6,10 @@ import {
   effectivePolicy,
   LIMIT_NAMES,
   MAINNET_OVERRIDE,
+  parseConfig,
   policyJson,
   policyNotices,
+  policyText,
   renderPolicy,
   type SignerFacts,
   signerFacts,
@@ -302,6 +304,18 @@ describe('as JSON', () => {
     });
     expect(json.overrides[0].rules).toHaveLength(1);
     expect(json.allowlist).toHaveLength(1);
+  });
+});
+
+describe('what an operator’s request gets', () => {
+  const state: StateReader = { read: () => undefined };
+  const config = parseConfig('policy.preset = "hub"', FILE);
+
+  it('is the policy in force by what the signer knows of its node', () => {
+    const of = effectivePolicy(config, network('signet'), NOTHING);
+    expect(policyText(config, network('signet'), state, 'text')).toBe(renderPolicy(of));
+    const json = policyText(config, network('signet'), state, 'json');
+    expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(policyJson(of))));
   });
 });
 
