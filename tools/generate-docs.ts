@@ -10,11 +10,13 @@ import { renderMessagesDocument } from '@countersign/wire';
 import { renderCliDocument } from './cli-document.ts';
 import { renderErrorsDocument } from './errors-document.ts';
 import { renderPoliciesDocument } from './policies-document.ts';
+import { renderRefusalsDocument } from './refusals-document.ts';
 import { REPOSITORY } from './workspace.ts';
 
 const PAGES: Readonly<Record<string, () => string>> = {
   'docs/messages.md': renderMessagesDocument,
   'docs/policies.md': () => renderPoliciesDocument(allRules()),
+  'docs/refusals.md': () => renderRefusalsDocument(allRules()),
   'docs/errors.md': renderErrorsDocument,
   'docs/cli.md': () => renderCliDocument(buildProgram()),
 };

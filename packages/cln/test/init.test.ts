@@ -170,13 +170,14 @@ describe('INIT is bound to a network (policy-init-binding)', () => {
 const BEGINS = expect.stringContaining('beginning a new one: channels opened before now are unknown');
 
 describe('the policy of a start', () => {
-  it('is hub on mainnet, and says what it can not judge yet', async () => {
+  it('is hub on mainnet, and says what it can not judge yet and what is safer', async () => {
     const hsmd = start();
     successOf(await hsmd.master.ask(initRequest('bitcoin')));
-    expect(hsmd.logged('unusual')).toEqual([
-      BEGINS,
-      expect.stringMatching(/preset hub on bitcoin: laws .* refused/),
-    ]);
+    const logged = hsmd.logged('unusual');
+    expect(logged[0]).toEqual(BEGINS);
+    expect(logged).toContainEqual(expect.stringMatching(/^countersign: no chain view yet/));
+    expect(logged).toContainEqual(expect.stringMatching(/^countersign: funding_depth_blocks is 1/));
+    expect(logged.join(' ')).not.toContain('VOID');
   });
 
   it('is permissive on regtest, and says so loudly', async () => {
@@ -209,6 +210,19 @@ describe('the policy of a start', () => {
       BEGINS,
       expect.stringContaining('POLICY IS PERMISSIVE on bitcoin'),
     ]);
+  });
+});
+
+describe('a rule that carries the promise', () => {
+  it('at warn is shouted at every start', async () => {
+    const directory = networkDirectory({
+      'countersign.toml': `[policy]\npermissive_on_mainnet = "${MAINNET_OVERRIDE}"\n[approvals]\nauto = "all"\n`,
+    });
+    const hsmd = start({ directory });
+    successOf(await hsmd.master.ask(initRequest('bitcoin')));
+    expect(hsmd.logged('unusual')).toContainEqual(
+      expect.stringMatching(/^countersign: THE PROMISE IS VOID, .*auto = "all" approves everything/),
+    );
   });
 });
 

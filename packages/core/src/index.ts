@@ -39,6 +39,7 @@ export {
 export { mayRetire, withoutExpiredApproval } from './payments/retirement.ts';
 export { permissionFor } from './permissions.ts';
 export { type AllowlistReading, readDestination, readPayee } from './policy/allowlist-entry.ts';
+export { GUIDES, type Guide, guideOf } from './policy/guide/index.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';
 export { preimageSeverity, SETTLED_PREIMAGE_TAG } from './policy/preimages.ts';
@@ -49,6 +50,7 @@ export {
   type AutoApproval,
   defaultLimits,
   type Limits,
+  limitsFor,
   type Override,
   type Policy,
   type PolicyScope,

@@ -25,7 +25,7 @@ export {
 export { type SignerFacts, signerFacts } from './policy/facts.ts';
 export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
-export { originText, policyJson, renderPolicy } from './policy/render.ts';
+export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';
 export { NODE_SOCKET } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';

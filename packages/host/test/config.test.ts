@@ -1,4 +1,4 @@
-import { NETWORKS, networkByName } from '@countersign/core';
+import { NETWORKS, networkByName, policyOf } from '@countersign/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nearest } from '../src/config/nearest.ts';
@@ -40,6 +40,14 @@ describe('a configuration', () => {
       messageBytesMax: 4_194_304,
       preset: undefined,
       permissiveOnMainnet: false,
+      limits: {},
+      severities: new Map(),
+      peers: new Map(),
+      channels: new Map(),
+      approvals: {},
+      allowlist: [],
+      file: FILE,
+      places: new Map(),
     });
   });
 
@@ -55,12 +63,13 @@ preset = "merchant"
 permissive_on_mainnet = "${MAINNET_OVERRIDE}"
 `;
     expect(parse(text)).toEqual({
-      mode: 'inplace',
+      ...DEFAULT_CONFIG,
       clnVersion: 'v26.06.6-modded',
       stateDirectory: '/srv/state of the signer',
       messageBytesMax: 8_388_608,
       preset: 'merchant',
       permissiveOnMainnet: true,
+      places: new Map([['policy.preset', 8]]),
     });
   });
 
@@ -86,17 +95,18 @@ describe('an error says where, what is wrong and what to write', () => {
   const bytes = 'a whole number from 65536 to 67108864';
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
-  const keys = 'mode, cln_version, state_directory, message_bytes_max, policy';
+  const keys = 'mode, cln_version, state_directory, message_bytes_max, policy, approvals, allowlist';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],
-    ['\n\nstate_dir = "x"', `3: unknown key "state_dir"; known keys: ${keys}`],
+    ['\n\nfolder = "x"', `3: unknown key "folder"; known keys: ${keys}`],
+    ['state_dir = "x"', `1: unknown key "state_dir"; did you mean "state_directory"?`],
     ['state_directry = "x"', `1: unknown key "state_directry"; did you mean "state_directory"?`],
     ['# one\n[polcy]\npreset = "hub"', `2: unknown key "polcy"; did you mean "policy"?`],
     ['[logging]\nlevel = 1', `1: unknown key "logging"; known keys: ${keys}`],
     [
       'mode = "inplace"\n[policy]\npreset = "hub"\nallow = 1',
-      `4: unknown key "policy.allow"; known keys of [policy]: preset, permissive_on_mainnet`,
+      `4: unknown key "policy.allow"; docs/configuration.md lists the keys of [policy]`,
     ],
     ['policy.presett = "hub"', `1: unknown key "policy.presett"; did you mean "preset"?`],
     ['\npolicy = { presett = "hub" }', `2: unknown key "policy.presett"; did you mean "preset"?`],
@@ -107,7 +117,7 @@ describe('an error says where, what is wrong and what to write', () => {
     ],
     [
       '[policy]\npreset = "hub"\n[policy.more]\nx = 1',
-      `3: unknown key "policy.more"; known keys of [policy]: preset, permissive_on_mainnet`,
+      `3: unknown key "policy.more"; docs/configuration.md lists the keys of [policy]`,
     ],
     ['__proto__ = 1', `1: unknown key "__proto__"; known keys: ${keys}`],
     ['mode = "inplce"', `1: "mode" is "inplce", expected "inplace"; did you mean "inplace"?`],
@@ -154,6 +164,10 @@ describe('an error says where, what is wrong and what to write', () => {
     [
       'mode = "inplace"\nmode = "inplace"',
       `2: not valid TOML: trying to redefine an already defined table or value`,
+    ],
+    [
+      '[policy.rules]\npolicy-* = "warn"',
+      `2: not valid TOML: illegal character in key; a key with * or : needs quotes: "policy-onchain-*" = "warn"`,
     ],
     ['mode', `1: not valid TOML: incomplete key-value: cannot find end of key`],
   ])('%j', (text, message) => {
@@ -214,6 +228,13 @@ describe('nearest', () => {
     expect(nearest('', ['mode'])).toBeNull();
     expect(nearest('mode', [])).toBeNull();
   });
+
+  it('or the one that continues it or that it continues', () => {
+    expect(nearest('funding_max', ['funding_max_sat', 'fee'])).toBe('funding_max_sat');
+    expect(nearest('warning', ['warn', 'error'])).toBe('warn');
+    expect(nearest('fun', ['funding_max_sat'])).toBeNull();
+    expect(nearest('onchain', ['onchain_fee_max_sat', 'onchain_weight_max'])).toBeNull();
+  });
 });
 
 describe('the policy of a network', () => {
@@ -231,7 +252,7 @@ describe('the policy of a network', () => {
   it('is the preset that is set, whatever the network', () => {
     for (const preset of PRESETS.filter((one) => one !== 'permissive')) {
       for (const one of NETWORKS) {
-        expect(policyFor(parse(`policy.preset = "${preset}"`), one)).toEqual({ network: one, preset });
+        expect(policyFor(parse(`policy.preset = "${preset}"`), one)).toEqual(policyOf(one, preset));
       }
     }
   });

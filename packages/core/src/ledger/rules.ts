@@ -103,6 +103,7 @@ export const velocityTransferred = softRule({
   tag: 'policy-velocity-transferred',
   law: 2,
   operations: ['cc', 'rev', 'fc'],
+  carriesPromise: true,
   presets: [],
   documentation:
     'Optional: what settles out of one channel is at most `transfer_velocity` per window of time, whoever approved it.',

@@ -3,7 +3,7 @@
  * `docs/policies.md` is generated from it; a tag that is not registered here can't refuse anything.
  */
 import type { LawNumber } from './law.ts';
-import type { Limits, Preset } from './settings.ts';
+import type { Preset } from './settings.ts';
 
 /** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending; 'form' for malformed requests, 'keys' and 'setup' beside the laws. */
 export type Law = LawNumber | 'form' | 'keys' | 'setup';
@@ -41,12 +41,6 @@ export interface Rule {
   readonly carriesPromise?: boolean;
   /** An optional rule: off except under these presets, or where the operator sets it. */
   readonly presets?: readonly Preset[];
-  /** The limits it compares with, for the documentation. */
-  readonly limits?: readonly (keyof Limits)[];
-  /** It compares with the signer's own view of the chain, and is silent while there is none. */
-  readonly needsChain?: boolean;
-  /** For operators: what a refusal by it means and what to do; `docs/refusals.md` is generated from it. */
-  readonly advice?: string;
 }
 
 const registered = new Map<string, Rule>();

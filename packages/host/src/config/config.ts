@@ -86,6 +86,12 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
   };
 }
 
+/** By the parser's reason: what was probably forgotten. */
+const TOML_HINTS: Readonly<Record<string, string>> = {
+  'invalid value': '; text needs quotes: key = "value"',
+  'illegal character in key': '; a key with * or : needs quotes: "policy-onchain-*" = "warn"',
+};
+
 function parseToml(text: string, file: string): unknown {
   try {
     return parse(text);
@@ -93,8 +99,10 @@ function parseToml(text: string, file: string): unknown {
     if (!(error instanceof TomlError)) throw error;
     const { line } = error;
     const reason = (error.message.split('\n', 1)[0] ?? '').replace('Invalid TOML document: ', '');
-    const hint = reason === 'invalid value' ? '; text needs quotes: key = "value"' : '';
-    throw new ConfigError(`${file}:${line}: not valid TOML: ${reason}${hint}`, { file, line });
+    throw new ConfigError(`${file}:${line}: not valid TOML: ${reason}${TOML_HINTS[reason] ?? ''}`, {
+      file,
+      line,
+    });
   }
 }
 

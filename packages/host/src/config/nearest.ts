@@ -12,7 +12,19 @@ export function nearest(name: string, known: readonly string[]): string | null {
       bestEdits = edits;
     }
   }
-  return best;
+  return best ?? continuation(name, known);
+}
+
+/** Shorter than this, a beginning says nothing. */
+const BEGINNING_CHARS_MIN = 4;
+
+/** The one name that continues this one or that this one continues: `funding_max` without its unit, `warning`. */
+function continuation(name: string, known: readonly string[]): string | null {
+  const related = known.filter((candidate) => {
+    const [shorter, longer] = name.length < candidate.length ? [name, candidate] : [candidate, name];
+    return shorter.length >= BEGINNING_CHARS_MIN && longer.startsWith(shorter);
+  });
+  return related.length === 1 ? (related[0] ?? null) : null;
 }
 
 function editDistance(a: string, b: string): number {

@@ -1,5 +1,25 @@
 /** The effective policy as text for a terminal or a log, and as JSON for programs. Both say the same. */
-import type { EffectivePolicy, EffectiveRule, EffectiveValue, Origin } from './effective.ts';
+import type { Network, StateReader } from '@countersign/core';
+import type { Config } from '../config/config.ts';
+import {
+  type EffectivePolicy,
+  type EffectiveRule,
+  type EffectiveValue,
+  effectivePolicy,
+  type Origin,
+} from './effective.ts';
+import { signerFacts } from './facts.ts';
+
+/** The policy in force, as an operator's request gets it. Throws `ConfigError` as `policyFor` does. */
+export function policyText(
+  config: Config,
+  network: Network,
+  state: StateReader,
+  format: 'text' | 'json',
+): string {
+  const effective = effectivePolicy(config, network, signerFacts(state));
+  return format === 'json' ? JSON.stringify(policyJson(effective), null, 1) : renderPolicy(effective);
+}
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
