@@ -6,7 +6,7 @@ import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
 import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
 import { STORE_ERRORS } from '@countersign/store';
-import type { DescriptorErrorCode, FrameErrorCode } from '@countersign/transport';
+import type { DescriptorErrorCode, FrameErrorCode, SocketErrorCode } from '@countersign/transport';
 
 type Table<Code extends string> = Readonly<Record<Code, string>>;
 
@@ -33,6 +33,12 @@ const DESCRIPTORS: Table<DescriptorErrorCode> = {
     'descriptors cannot be passed here: unknown platform, or the native library does not load',
 };
 
+const SOCKETS: Table<SocketErrorCode> = {
+  'socket-path-too-long': 'the kernel takes no socket path this long: give the state directory a shorter one',
+  'socket-path-taken': 'something that is no socket lies at the path: remove it',
+  'socket-listen-failed': 'the socket could not be opened; the cause says why. The signer runs without it',
+};
+
 const HSM_SECRETS: Table<HsmSecretFault> = {
   'passphrase-required': 'start lightningd with `--hsm-passphrase`',
   'passphrase-not-needed': 'start lightningd without a passphrase',
@@ -48,6 +54,9 @@ const COMMANDS: Table<CommandErrorCode> = {
   'recording-malformed': 'a recording cannot be read',
   'hsmd-not-found': 'there is no hsmd at that path; build the project first',
   'hsmd-start-failed': 'the hsmd did not start',
+  'signer-unreachable': 'no signer listens there: is the node running?',
+  'signer-answer': 'what answered is no signer of this version',
+  'operation-refused': 'the signer did not do what was asked; nothing changed',
 };
 
 /** Codes that one place raises each. */
@@ -132,6 +141,11 @@ export function renderErrorsDocument(): string {
     '## Descriptors',
     '',
     ...codeTable(DESCRIPTORS),
+    '## Sockets',
+    '',
+    'Of `admin.sock` and `node.sock` in the state directory; in lightningd’s log.',
+    '',
+    ...codeTable(SOCKETS),
     '## The command line',
     '',
     ...codeTable(COMMANDS),

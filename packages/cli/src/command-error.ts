@@ -9,7 +9,10 @@ export type CommandErrorCode =
   | 'recording-not-found'
   | 'recording-malformed'
   | 'hsmd-not-found'
-  | 'hsmd-start-failed';
+  | 'hsmd-start-failed'
+  | 'signer-unreachable'
+  | 'signer-answer'
+  | 'operation-refused';
 
 export class CommandError extends CountersignError {
   declare readonly code: CommandErrorCode;
@@ -27,7 +30,14 @@ export class CommandError extends CountersignError {
     this.name = 'CommandError';
     this.advice = advice;
   }
+
+  /** Not the command line was wrong, but what it met. */
+  get exitStatus(): number {
+    return MET.includes(this.code) ? EXIT.failed : EXIT.usage;
+  }
 }
+
+const MET: readonly CommandErrorCode[] = ['signer-unreachable', 'signer-answer', 'operation-refused'];
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, bug: 70 } as const;

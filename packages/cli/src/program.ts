@@ -5,7 +5,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from './command-error.ts';
+import { addAllowlistCommand } from './commands/allowlist.ts';
+import { addApprovalsCommand } from './commands/approvals.ts';
+import { addAuditCommand, addExplainCommand } from './commands/audit.ts';
+import { addChannelCommand } from './commands/channel.ts';
 import { addReplayCommand } from './commands/replay.ts';
+import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
 
 /** The version of this package: package.json lies one above `src` and `dist` alike. */
 export function packageVersion(): string {
@@ -29,6 +34,13 @@ export function buildProgram(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('(countersign --help lists the commands and options)')
     .exitOverride();
+  addStatusCommand(program);
+  addApprovalsCommand(program);
+  addAllowlistCommand(program);
+  addPolicyCommand(program);
+  addAuditCommand(program);
+  addExplainCommand(program);
+  addChannelCommand(program);
   addReplayCommand(program);
   return program;
 }
@@ -52,7 +64,7 @@ function tellFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof CommandError) {
     process.stderr.write(`countersign: ${error.message}\n${error.advice}\n`);
-    return EXIT.usage;
+    return error.exitStatus;
   }
   process.stderr.write(
     `countersign: this is a bug, please report it\n${error instanceof Error ? error.stack : String(error)}\n`,

@@ -98,3 +98,18 @@ export function wrap(text: string, columns: number): string[] {
   lines.push(line);
   return lines;
 }
+
+/** Characters that move the cursor, change colours or turn the direction of writing: an attacker's text may hold them. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** A text of unknown origin, fit for a terminal. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, '\ufffd');
+}
+
+/** Seconds since 1970 as people read them, in UTC. */
+export function moment(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return `second ${seconds}`;
+  return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import { type Config, openSockets, type Signer, type Sockets } from '@countersign/host';
+import { type Config, openSockets, type Signer, type Sockets, toJson } from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
   DescriptorError,
@@ -211,7 +211,7 @@ export class Hsmd {
       nodeId: ring.nodeId,
       protocolVersion,
       startedAtSeconds: nowSeconds(),
-      policyText: () => `preset = "${policy.preset}"`,
+      policyText: () => JSON.stringify(toJson(policy), null, 1),
       stateDirectory,
       onProblem: (text) => status.log('broken', `countersign: ${text}`),
       onBug: (error) => this.#bug(error),

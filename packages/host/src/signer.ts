@@ -7,6 +7,7 @@ import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/b
 import {
   type AdminOperation,
   type AuditEvent,
+  administer,
   type ClientIdentity,
   channelOf,
   type Decision,
@@ -20,7 +21,6 @@ import {
 } from '@countersign/core';
 import { type Journal, StoreError } from '@countersign/store';
 import type { Reply, Request } from '@countersign/wire';
-import { administer } from './admin/administer.ts';
 import type { AdminAnswer } from './admin/desk.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { Memory } from './memory.ts';

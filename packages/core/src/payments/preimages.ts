@@ -5,6 +5,7 @@
 import { sha256, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import type { Context } from '../context.ts';
+import { NODE_ID } from '../ledger/knowledge.ts';
 import { EMPTY_NODE, nodeRecords } from '../records/approval.ts';
 import { paymentRecords } from '../records/payment.ts';
 import type { Release } from '../release.ts';
@@ -36,6 +37,3 @@ function markDelivering({ draft, events }: Context): void {
   draft.put(nodeRecords, NODE_ID, { ...node, deliversPreimages: true });
   events.push({ event: 'preimages-delivered-from-now-on', facts: {} });
 }
-
-/** One record, for the node as a whole. */
-const NODE_ID = 'node';

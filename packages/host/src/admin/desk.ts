@@ -3,7 +3,7 @@
  * it is the operator; the file mode of the socket is what says so.
  */
 import { toHex } from '@countersign/bitcoin';
-import type { AdminError, AdminOperation, AdminResult, Policy } from '@countersign/core';
+import type { AdminError, AdminOperation, AdminResult } from '@countersign/core';
 import { type AuditEntry, type AuditHead, type Journal, StoreError } from '@countersign/store';
 import { pageOf, toJson } from './json.ts';
 import {
@@ -30,12 +30,11 @@ export interface StoppedError {
 
 /** The part of the signer that the operator reaches. */
 export interface OperatorSide {
-  readonly policy: Policy;
   readonly journal: Pick<Journal, 'audit' | 'auditHead' | 'verifyAudit'>;
   administer(operation: AdminOperation): Promise<AdminAnswer>;
   status(): object;
-  /** The effective policy, for people. */
-  policyText(): string;
+  /** The effective policy, for people or for programs. */
+  policyText(format: 'text' | 'json'): string;
 }
 
 type Outcome =
@@ -62,7 +61,7 @@ export class AdminDesk {
     if (operation !== null) return this.#operate(operation, 'offset' in asked ? asked.offset : 0);
     switch (asked.op) {
       case 'policy-show':
-        return done(pageOf(this.#policyLines(asked.format), asked.offset));
+        return done(pageOf(this.#side.policyText(asked.format).trimEnd().split('\n'), asked.offset));
       case 'audit-list':
         return this.#reading(() => this.#auditList(asked.from, asked.count));
       case 'audit-verify':
@@ -89,12 +88,6 @@ export class AdminDesk {
       default:
         return done(result);
     }
-  }
-
-  #policyLines(format: 'text' | 'json'): readonly string[] {
-    const { policy } = this.#side;
-    const text = format === 'json' ? JSON.stringify(toJson(policy), null, 1) : this.#side.policyText();
-    return text.trimEnd().split('\n');
   }
 
   #auditList(from: number, count: number): object {

@@ -17,13 +17,12 @@ export interface Operated {
   /** Negotiated hsmd protocol version. */
   readonly protocolVersion: number;
   readonly startedAtSeconds: number;
-  readonly policyText: () => string;
+  readonly policyText: (format: 'text' | 'json') => string;
 }
 
 export function operatorSide(operated: Operated): OperatorSide {
-  const { signer, journal, policy, policyText } = operated;
+  const { signer, journal, policyText } = operated;
   return {
-    policy,
     journal,
     policyText,
     administer: (operation) => signer.administer(operation),
