@@ -22,15 +22,18 @@ import {
   type HtlcTransaction,
   msat,
   type OutPoint,
+  PSBT_OUT,
   p2wpkhOfKey,
   p2wshOfScript,
   perCommitmentSecret,
+  psbtOutputWitnessScript,
   psbtSpentOutput,
   sat,
   setPsbtWitnessUtxo,
   sha256,
   type Transaction,
   type TxOutput,
+  toHex,
   toLocalScript,
   txid,
 } from '@countersign/bitcoin';
@@ -99,16 +102,38 @@ const FEATURE_BYTES: Readonly<Record<Format, Uint8Array>> = {
   anchors_zero_fee_htlc: Uint8Array.of(0x40, 0x10, 0x00),
 };
 
-/** A transaction as the hsmd wire carries it: with a PSBT that says what its inputs spend. */
-export function wireTx(tx: Transaction, spent: readonly (TxOutput | undefined)[]): BitcoinTx {
+/**
+ * A transaction as the hsmd wire carries it: with a PSBT that says what its inputs spend and, in commitments, has the
+ * witness script of every P2WSH output.
+ */
+export function wireTx(
+  tx: Transaction,
+  spent: readonly (TxOutput | undefined)[],
+  witnessScripts: readonly (Uint8Array | null | undefined)[] = [],
+): BitcoinTx {
   let psbt = createPsbt(tx);
   spent.forEach((output, i) => {
     if (output !== undefined) psbt = setPsbtWitnessUtxo(psbt, i, output);
   });
-  return { tx, psbt };
+  const outputs = psbt.outputs.map((map, i) => {
+    const value = witnessScripts[i];
+    if (value === undefined || value === null) return map;
+    return [...map, { type: PSBT_OUT.WITNESS_SCRIPT, keyData: new Uint8Array(0), value }];
+  });
+  return { tx, psbt: { ...psbt, outputs } };
 }
 
-/** The same request about another transaction; what its inputs spend stays as it was. */
+/** The witness scripts of a PSBT's outputs, by the output script that commits to them. */
+function witnessScriptsOf({ tx, psbt }: BitcoinTx): ReadonlyMap<string, Uint8Array> {
+  const scripts = new Map<string, Uint8Array>();
+  for (const [i, { script }] of tx.outputs.entries()) {
+    const witnessScript = psbtOutputWitnessScript(psbt, i);
+    if (witnessScript !== undefined) scripts.set(toHex(script), witnessScript);
+  }
+  return scripts;
+}
+
+/** The same request about another transaction; what its inputs spend and its scripts are stays as it was. */
 export function retx<R extends { readonly tx: BitcoinTx }>(
   request: R,
   change: (tx: Transaction) => Partial<Transaction>,
@@ -116,7 +141,9 @@ export function retx<R extends { readonly tx: BitcoinTx }>(
   const { tx, psbt } = request.tx;
   const changed = { ...tx, ...change(tx) };
   const spent = changed.inputs.map((_, i) => (i < tx.inputs.length ? psbtSpentOutput(psbt, i) : undefined));
-  return { ...request, tx: wireTx(changed, spent) };
+  const known = witnessScriptsOf(request.tx);
+  const witnessScripts = changed.outputs.map(({ script }) => known.get(toHex(script)));
+  return { ...request, tx: wireTx(changed, spent, witnessScripts) };
 }
 
 export function input(outpoint: OutPoint, sequence = 0xffff_fffd): Transaction['inputs'][number] {
@@ -269,6 +296,12 @@ export class ChannelModel {
     return { commitment, tx, keys, htlcTransactions };
   }
 
+  /** As CLN sends it: with the witness scripts. */
+  commitmentTx({ tx, commitment }: Built, funding: Funding = this.funding): BitcoinTx {
+    const witnessScripts = commitment.outputs.map(({ witnessScript }) => witnessScript);
+    return wireTx(tx, [this.fundingOutput(funding)], witnessScripts);
+  }
+
   /** HTLCs with an output, as CLN lists them. */
   #wireHtlcs(balances: Balances, { commitment }: Built): HsmHtlc[] {
     return commitment.htlcs.map(({ htlcIndex }) => {
@@ -316,7 +349,7 @@ export class ChannelModel {
     const built = this.build('counterparty', number, balances, funding, changes);
     return {
       name: 'hsmd_sign_remote_commitment_tx',
-      tx: wireTx(built.tx, [this.fundingOutput(funding)]),
+      tx: this.commitmentTx(built, funding),
       remoteFundingKey: funding.peerKey,
       remotePerCommit: changes.point ?? this.point('counterparty', number),
       optionStaticRemotekey: true,
@@ -356,7 +389,7 @@ export class ChannelModel {
     const htlcKey = derivePrivateKey(secp, this.secrets.htlc, this.point('holder', number));
     return {
       name: 'hsmd_validate_commitment_tx',
-      tx: wireTx(built.tx, [this.fundingOutput(funding)]),
+      tx: this.commitmentTx(built, funding),
       htlcs: this.#wireHtlcs(balances, built),
       commitNum: BigInt(number),
       feerate: balances.feeratePerKw,
@@ -394,7 +427,7 @@ export class ChannelModel {
       name: 'hsmd_sign_commitment_tx',
       peerId: this.ref.peerId,
       channelDbid: this.ref.dbid,
-      tx: wireTx(this.build('holder', number, balances, funding).tx, [this.fundingOutput(funding)]),
+      tx: this.commitmentTx(this.build('holder', number, balances, funding), funding),
       remoteFundingKey: funding.peerKey,
       commitNum: BigInt(number),
     };

@@ -11,5 +11,6 @@ export * from './keys.ts';
 export * from './match.ts';
 export * from './number.ts';
 export * from './order.ts';
+export * from './read.ts';
 export * from './scripts.ts';
 export * from './secrets.ts';

@@ -4,7 +4,8 @@
 import { equalBytes, equalOutPoints, type OutPoint, outPointToString, toHex } from '@countersign/bitcoin';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { channelFrozen, inputMatchFunding } from '../ratchet/rules.ts';
+import { inputMatchFunding } from '../ratchet/form-rules.ts';
+import { channelFrozen } from '../ratchet/rules.ts';
 import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import { keyUse } from '../spending/rules.ts';

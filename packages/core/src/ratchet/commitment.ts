@@ -8,14 +8,15 @@ import {
   type CommitmentKeys,
   type CommitmentMatch,
   type CommitmentMatchResult,
-  type CommitmentMismatch,
   type CommitmentParty,
   type CommitmentScriptParams,
   commitmentNumberFrom,
   commitmentObscureFactor,
   deriveCommitmentKeys,
   fundingScript,
+  commitmentLocktime as locktimeOf,
   matchCommitmentOutputs,
+  type Psbt,
   fundingSighash as sighashOfFunding,
   type Transaction,
   toHex,
@@ -33,14 +34,14 @@ import {
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
-import { findLease } from './lease.ts';
+import { diagnoseOutputs } from './diagnose.ts';
 import {
   commitmentInputSingle,
   commitmentLocktime,
   commitmentSequence,
   commitmentVersion,
-  unrecognizedOutputs,
-} from './rules.ts';
+} from './form-rules.ts';
+import { findLease } from './lease.ts';
 
 /** Which side may publish the commitment. */
 export type Broadcaster = 'holder' | 'counterparty';
@@ -84,13 +85,14 @@ export function requireCommitmentForm(
   if (input.sequence >>> 24 !== 0x80) {
     refuse(commitmentSequence, 'the sequence does not mark a commitment', { sequence: input.sequence });
   }
-  const carried = commitmentNumberFrom(tx, obscureFactorOf(ctx, channel));
-  if (carried !== BigInt(number)) {
-    refuse(commitmentLocktime, 'the transaction carries another commitment number than the request', {
-      number_requested: number,
-      number_carried: carried ?? 'none',
-    });
-  }
+  const factor = obscureFactorOf(ctx, channel);
+  const carried = commitmentNumberFrom(tx, factor);
+  if (carried === BigInt(number)) return;
+  const differing = tx.locktime === locktimeOf(number, factor) ? commitmentSequence : commitmentLocktime;
+  refuse(differing, 'the transaction carries another commitment number than the request', {
+    number_requested: number,
+    number_carried: carried ?? 'none',
+  });
 }
 
 /** The keys of one commitment, from the channel's basepoints and the point of the side that may publish it. */
@@ -153,31 +155,30 @@ function scriptParams(
   };
 }
 
+/**
+ * The side that did not open is the lessor. Our own outputs lock longer only by a lease we signed; the peer's where it
+ * put funds in, which dualopend names as push_value (a splice has a relative amount there, which tells nothing).
+ */
+function mayBeLeased({ setup, record }: OpenChannel, { isSplice, pushValue }: FundingCandidate): boolean {
+  return setup.isOutbound ? isSplice || pushValue !== 0n : record.leaseSigned;
+}
+
 function matchOutputs(
   channel: OpenChannel,
+  candidate: FundingCandidate,
   params: CommitmentScriptParams,
   tx: Transaction,
   htlcs: readonly CommitmentHtlc[],
-): CommitmentMatchResult {
-  const plain = matchCommitmentOutputs(tx, { ...params, htlcs });
+): { readonly match: CommitmentMatchResult; readonly params: CommitmentScriptParams } {
+  const plain = { match: matchCommitmentOutputs(tx, { ...params, htlcs }), params };
   // A leased main output is the first that the plain scripts do not explain.
-  if (plain.ok || plain.reason !== 'unrecognized-output') return plain;
-  // The side that did not open is the lessor: our own outputs lock longer only by a lease we signed.
-  if (!channel.setup.isOutbound && !channel.record.leaseSigned) return plain;
-  const leaseCsvBlocks = findLease(params, tx.outputs[plain.outputIndex]!.script);
-  return leaseCsvBlocks === null ? plain : matchCommitmentOutputs(tx, { ...params, htlcs, leaseCsvBlocks });
+  if (plain.match.ok || plain.match.reason !== 'unrecognized-output') return plain;
+  if (!mayBeLeased(channel, candidate)) return plain;
+  const leaseCsvBlocks = findLease(params, tx.outputs[plain.match.outputIndex]!.script);
+  if (leaseCsvBlocks === null) return plain;
+  const leased = { ...params, leaseCsvBlocks };
+  return { match: matchCommitmentOutputs(tx, { ...leased, htlcs }), params: leased };
 }
-
-const MISMATCH: Readonly<Record<CommitmentMismatch['reason'], string>> = {
-  'not-ordered': 'the outputs are not in the order of BOLT 3',
-  'unrecognized-output': "an output is none that this channel's keys and HTLCs explain",
-  'duplicate-output': 'an output occurs twice',
-  'duplicate-htlc': 'an HTLC has more outputs than the list has HTLCs',
-  'missing-htlc': 'an HTLC of the list has no output',
-  'anchor-amount': 'an anchor has another amount than 330 sat',
-  'missing-anchor': 'an anchor is missing',
-  'unexpected-anchor': 'an anchor has no main output or HTLC beside it',
-};
 
 function requireHtlcCounts(htlcs: readonly HtlcRecord[]): void {
   const holder = htlcs.filter((htlc) => htlc.offeredBy === 'holder').length;
@@ -203,6 +204,7 @@ export function judgeCommitment(
   perCommitmentPoint: Uint8Array,
   request: {
     readonly tx: Transaction;
+    readonly psbt: Psbt;
     readonly number: number;
     readonly feeratePerKw: number;
     readonly htlcs: readonly HtlcRecord[];
@@ -212,16 +214,12 @@ export function judgeCommitment(
   requireHtlcCounts(request.htlcs);
   const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
   const htlcs = request.htlcs.map((htlc) => htlcSeenBy(broadcaster, htlc));
-  const params = scriptParams(ctx, channel, candidate, broadcaster, keys);
-  const match = matchOutputs(channel, params, request.tx, htlcs);
+  const plain = scriptParams(ctx, channel, candidate, broadcaster, keys);
+  const { match, params } = matchOutputs(channel, candidate, plain, request.tx, htlcs);
   if (!match.ok) {
-    const { ok: _, reason, ...facts } = match;
-    refuse(unrecognizedOutputs, MISMATCH[reason], {
-      broadcaster,
-      number: request.number,
-      txid: txidToHex(txid(request.tx)),
-      ...facts,
-    });
+    const { tx, psbt, number } = request;
+    const { rule, message, facts } = diagnoseOutputs({ tx, psbt, params, htlcs, broadcaster });
+    refuse(rule, message, { broadcaster, number, txid: txidToHex(txid(tx)), ...facts });
   }
   const [holder, counterparty] =
     broadcaster === 'holder' ? [match.toLocalSat, match.toRemoteSat] : [match.toRemoteSat, match.toLocalSat];

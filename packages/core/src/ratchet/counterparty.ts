@@ -62,6 +62,7 @@ export function signCounterpartyCommitment(
   const points = requirePoint(channel.record, number, request.remotePerCommit);
   const { content } = judgeCommitment(ctx, channel, candidate, 'counterparty', request.remotePerCommit, {
     tx,
+    psbt: request.tx.psbt,
     number,
     feeratePerKw: request.feerate,
     htlcs: htlcsFromWire(request.htlcs),

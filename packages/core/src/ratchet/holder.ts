@@ -52,10 +52,10 @@ import {
   requireCommitmentNumber,
   sameContent,
 } from './commitment.ts';
+import { commitmentInputSingle } from './form-rules.ts';
 import { htlcsFromWire } from './htlcs.ts';
 import {
   channelFrozen,
-  commitmentInputSingle,
   holderNotRevoked,
   newCommitmentSigned,
   newCommitmentValid,
@@ -91,6 +91,7 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);
   const judged = judgeCommitment(ctx, channel, candidate, 'holder', point, {
     tx,
+    psbt: request.tx.psbt,
     number,
     feeratePerKw: request.feerate,
     htlcs: htlcsFromWire(request.htlcs),

@@ -1,36 +1,7 @@
 /**
- * The rules of law 1 (the ratchet) and the hard rules of commitment form that it stands on: what a transaction
- * is must be certain before its number can mean anything.
+ * The rules of law 1 (the ratchet). The hard rules of commitment form that it stands on are in `form-rules.ts`.
  */
 import { rule } from '../policy/registry.ts';
-
-const form = (tag: string, documentation: string) =>
-  rule({ tag, law: 1, severity: 'hard', operations: ['cc', 'hc', 'fc'], documentation });
-
-export const commitmentVersion = form(
-  'policy-commitment-version',
-  'A commitment transaction has version 2 (BOLT 3 "Commitment Transaction").',
-);
-export const commitmentLocktime = form(
-  'policy-commitment-locktime',
-  'The upper 8 bits of the locktime are 0x20 and the lower 24 carry the obscured commitment number, which must be the number the request names.',
-);
-export const commitmentSequence = form(
-  'policy-commitment-sequence',
-  'The upper 8 bits of the sequence are 0x80 and the lower 24 carry the obscured commitment number, which must be the number the request names.',
-);
-export const commitmentInputSingle = form(
-  'policy-commitment-input-single',
-  'A commitment transaction has exactly one input: the funding output.',
-);
-export const inputMatchFunding = form(
-  'policy-commitment-input-match-funding',
-  'The input spends a funding of this channel, with the peer key that funding was set up with.',
-);
-export const unrecognizedOutputs = form(
-  'policy-commitment-no-unrecognized-outputs',
-  "Every output is one BOLT 3 prescribes for this number: a main output, an anchor, or an HTLC of the request's list, with the scripts that this channel's keys give. A transaction with foreign scripts could not be revoked.",
-);
 
 export const holderNotRevoked = rule({
   tag: 'policy-commitment-holder-not-revoked',
