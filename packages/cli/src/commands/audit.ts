@@ -2,7 +2,7 @@
  * `countersign audit` and `countersign explain`: what the signer did and refused, from its log, whose chain of hashes
  * can be verified.
  */
-import { findRule } from '@countersign/core';
+import { findRule, guideOf } from '@countersign/core';
 import type { Command } from 'commander';
 import type { Answer } from '../admin/answer.ts';
 import type { AdminClient } from '../admin/client.ts';
@@ -179,6 +179,7 @@ function explanation(seq: number, body: Answer): string[] {
   const refusal = body.at('refusal');
   const tag = refusal.text('tag');
   const rule = findRule(tag);
+  const guide = guideOf(tag);
   const law =
     typeof refusal.at('law').json === 'number' ? `law ${refusal.number('law')}` : refusal.text('law');
   const facts = Object.entries(refusal.object('facts'));
@@ -194,7 +195,10 @@ function explanation(seq: number, body: Answer): string[] {
     ...(body.has('channel') ? [`  channel  ${body.text('channel')}`] : []),
     ...facts.map(([name, value]) => `  ${name} = ${value}`),
     ...(rule === undefined ? [] : ['', ...wrap(rule.documentation, COLUMNS)]),
+    ...(guide === undefined
+      ? []
+      : ['', ...wrap(guide.means, COLUMNS), '', ...wrap(`What to do: ${guide.todo}`, COLUMNS)]),
     '',
-    `More: docs/policies.md, ${tag}`,
+    `More: docs/policies.md#${tag}, docs/refusals.md#${tag}`,
   ];
 }

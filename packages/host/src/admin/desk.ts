@@ -61,7 +61,7 @@ export class AdminDesk {
     if (operation !== null) return this.#operate(operation, 'offset' in asked ? asked.offset : 0);
     switch (asked.op) {
       case 'policy-show':
-        return page(pageOf(this.#side.policyText(asked.format).trimEnd().split('\n'), asked.offset));
+        return page(pageOf(this.#policyLines(asked.format), asked.offset, (line) => line));
       case 'audit-list':
         return this.#reading(() => this.#auditList(asked.from, asked.count));
       case 'audit-verify':
@@ -88,6 +88,10 @@ export class AdminDesk {
       default:
         return done(result);
     }
+  }
+
+  #policyLines(format: 'text' | 'json'): readonly string[] {
+    return this.#side.policyText(format).trimEnd().split('\n');
   }
 
   #auditList(from: number, count: number): Outcome {
