@@ -31,6 +31,8 @@ export interface NodeSettings {
   readonly holds: boolean;
   /** Put the refusing hsmd before the real one. */
   readonly refuses: boolean;
+  /** Load the plugin that delivers preimages to Countersign. */
+  readonly delivers: boolean;
   readonly policy_toml: string;
   /** `new`: the hsmd makes the secret; `plain`: the 32 bytes of older nodes. */
   readonly secret: 'new' | 'plain';
@@ -131,6 +133,7 @@ export class Lightningd {
       `--live-feerates=${join(directory, 'feerate')}`,
       ...(this.settings.holds ? [`--plugin=${join(directory, 'live-hold')}`] : []),
       ...this.#subdaemon(hsmd),
+      ...this.#delivery(hsmd),
       ...options,
       ...extra,
     ];
@@ -139,6 +142,18 @@ export class Lightningd {
   #subdaemon(hsmd: Hsmd): string[] {
     if (this.settings.refuses) return [`--subdaemon=hsmd:${join(this.settings.directory, 'refusing-hsmd')}`];
     return hsmd.kind === 'stock' ? [] : [`--subdaemon=hsmd:${hsmd.path}`];
+  }
+
+  /** Beside the hsmd, so that both are of one build. */
+  #delivery(hsmd: Hsmd): string[] {
+    if (hsmd.kind === 'stock' || !this.settings.delivers) return [];
+    const plugin = join(dirname(hsmd.path), 'countersign-cln-plugin');
+    return existsSync(plugin) ? [`--important-plugin=${plugin}`] : [];
+  }
+
+  /** The state directory of a Countersign node. */
+  get state_directory(): string {
+    return join(this.settings.directory, NETWORK, 'countersign');
   }
 
   /** From now on the refusing hsmd refuses requests of this number. */

@@ -12,6 +12,8 @@ export interface LiveOptions {
   readonly signers: SignerChoice;
   readonly jobs: number;
   readonly preset: string;
+  /** Nodes signed by Countersign load the plugin that delivers preimages. */
+  readonly plugin: boolean;
 }
 
 export interface Programs {
@@ -31,6 +33,7 @@ export const USAGE = `Usage: npm run test:live -- [options]
   --signers WHICH    one (default): one node of each scenario uses countersign-hsmd, its peers the stock hsmd
                      all: every node; none: only the stock hsmd
   --preset NAME      the policy preset of Countersign's nodes (default permissive)
+  --no-plugin        leave out the plugin that delivers preimages to Countersign
   --jobs N           scenarios at a time (default 2)
   --keep             keep the directories of passed scenarios too
 
@@ -60,6 +63,7 @@ export function readOptions(args: string[]): LiveOptions {
       keep: { type: 'boolean', default: false },
       signers: { type: 'string', default: 'one' },
       preset: { type: 'string', default: 'permissive' },
+      'no-plugin': { type: 'boolean', default: false },
       jobs: { type: 'string', default: '2' },
     },
   });
@@ -70,6 +74,7 @@ export function readOptions(args: string[]): LiveOptions {
     signers: asSigners(values.signers),
     jobs: asJobs(values.jobs),
     preset: values.preset,
+    plugin: !values['no-plugin'],
   };
 }
 

@@ -13,6 +13,8 @@ export interface NodeWishes {
   readonly holds?: boolean;
   /** Put the refusing hsmd before the real one. */
   readonly refuses?: boolean;
+  /** Load the plugin that delivers preimages, whatever the command line says; only where Countersign signs. */
+  readonly delivers?: boolean;
   /** Who signs with `--signers one`; a `cheater` has the stock hsmd with every choice, as Countersign would not cheat. */
   readonly hsmd?: 'stock' | 'countersign' | 'cheater';
   readonly mode?: Mode;
@@ -25,6 +27,8 @@ export interface NodeWishes {
 export interface WorldOptions {
   readonly signers: SignerChoice;
   readonly preset: string;
+  /** Nodes signed by Countersign load the plugin that delivers preimages. */
+  readonly plugin: boolean;
 }
 
 export class World {
@@ -33,11 +37,13 @@ export class World {
   readonly #programs: Programs;
   readonly #signers: SignerChoice;
   readonly #policy_toml: string;
+  readonly #plugin: boolean;
   #bitcoind: Bitcoind | undefined;
 
   private constructor(programs: Programs, options: WorldOptions, directory: string) {
     this.#programs = programs;
     this.#signers = options.signers;
+    this.#plugin = options.plugin;
     this.#policy_toml = `[policy]\npreset = "${options.preset}"\n`;
     this.directory = directory;
   }
@@ -83,6 +89,7 @@ export class World {
         options: wish.options ?? [],
         holds: wish.holds ?? false,
         refuses: wish.refuses ?? false,
+        delivers: wish.delivers ?? this.#plugin,
         policy_toml: wish.policy_toml ?? this.#policy_toml,
         secret: wish.secret ?? 'new',
         environment: wish.environment ?? {},

@@ -1,4 +1,6 @@
 /** The command line, and the replay player for tests and benchmarks. */
+export { SignerAnswer } from './admin/answer.ts';
+export { AdminClient, type Ask } from './admin/client.ts';
 export { CommandError, type CommandErrorCode, EXIT } from './command-error.ts';
 export { buildProgram, packageVersion, runProgram } from './program.ts';
 export * from './replay/bundled.ts';

@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import { type Config, openSockets, type Signer, type Sockets, toJson } from '@countersign/host';
+import { type Config, Memory, openSockets, policyText, type Signer, type Sockets } from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
   DescriptorError,
@@ -195,13 +195,13 @@ export class Hsmd {
     this.#signer = started.signer;
     this.#journal = started.journal;
     // Before lightningd goes on: its plugins find the sockets there.
-    this.#sockets = await this.#openSockets(started, config.stateDirectory, version);
+    this.#sockets = await this.#openSockets(started, config, version);
     this.#send(this.#master, started.reply);
     // Loads the native library now, so that the first client does not wait for it.
     prepareDescriptors();
   }
 
-  #openSockets(started: Started, stateDirectory: string, protocolVersion: number): Promise<Sockets> {
+  #openSockets(started: Started, config: Config, protocolVersion: number): Promise<Sockets> {
     const { status, nowSeconds } = this.#options;
     const { signer, journal, policy, ring } = started;
     return openSockets({
@@ -211,8 +211,8 @@ export class Hsmd {
       nodeId: ring.nodeId,
       protocolVersion,
       startedAtSeconds: nowSeconds(),
-      policyText: () => JSON.stringify(toJson(policy), null, 1),
-      stateDirectory,
+      policyText: (format) => policyText(config, policy.network, new Memory(journal), format),
+      stateDirectory: config.stateDirectory,
       onProblem: (text) => status.log('broken', `countersign: ${text}`),
       onBug: (error) => this.#bug(error),
     });

@@ -276,5 +276,9 @@ export function channelOf(client: ClientIdentity, request: Request): string | nu
     const peerId = 'peerid' in request ? request.peerid : request.peerId;
     return channelId({ peerId, dbid: request.channelDbid });
   }
+  if ('dbid' in request) {
+    const peerId = 'peerid' in request ? request.peerid : request.id;
+    return channelId({ peerId, dbid: request.dbid });
+  }
   return null;
 }

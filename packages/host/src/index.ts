@@ -1,6 +1,5 @@
 /** The shell around the pure signer: configuration, memory over the journal, and the way of a request. */
 
-export { toJson } from './admin/json.ts';
 export * from './admin/protocol.ts';
 export { BURST_ENTRIES } from './audit/trail.ts';
 export {

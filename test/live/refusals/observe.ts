@@ -73,7 +73,11 @@ async function startsAgain(l1: Lightningd): Promise<string> {
 }
 
 export async function observe(row: Row, programs: Programs, signers: SignerChoice): Promise<Seen> {
-  const world = await World.open(`refuse-${row.message}`, programs, { signers, preset: 'permissive' });
+  const world = await World.open(`refuse-${row.message}`, programs, {
+    signers,
+    preset: 'permissive',
+    plugin: false,
+  });
   try {
     const [l1, l2] = await world.pair({ ...row.wishes?.l1, refuses: true }, row.wishes?.l2 ?? {});
     const stage = { world, l1, l2 };

@@ -4,6 +4,7 @@ import { CLOSING } from './closing.ts';
 import { EXPERIMENTAL } from './experimental.ts';
 import { MESSAGES } from './messages.ts';
 import { OPENING } from './opening.ts';
+import { OPERATOR } from './operator.ts';
 import { PAYMENTS_SCENARIOS } from './payments.ts';
 import { RESTARTS } from './restarts.ts';
 import { WALLET } from './wallet.ts';
@@ -11,6 +12,7 @@ import { WALLET } from './wallet.ts';
 export const SCENARIOS: Scenario[] = [
   ...OPENING,
   ...PAYMENTS_SCENARIOS,
+  ...OPERATOR,
   ...WALLET,
   ...CLOSING,
   ...RESTARTS,

@@ -6,7 +6,7 @@ import type { Json } from '@countersign/host';
 import { CommandError } from '../command-error.ts';
 import { printable } from '../terminal.ts';
 
-export class Answer {
+export class SignerAnswer {
   readonly json: Json;
   readonly #what: string;
 
@@ -26,8 +26,8 @@ export class Answer {
     return value !== undefined && value !== null;
   }
 
-  at(name: string): Answer {
-    return new Answer(this.#member(name) ?? null, `${this.#what}, ${name}`);
+  at(name: string): SignerAnswer {
+    return new SignerAnswer(this.#member(name) ?? null, `${this.#what}, ${name}`);
   }
 
   /** Fit for a terminal. */
@@ -56,10 +56,10 @@ export class Answer {
     return this.#member(name) === true;
   }
 
-  list(name: string): Answer[] {
+  list(name: string): SignerAnswer[] {
     const value = this.#member(name);
     if (!Array.isArray(value)) throw this.#unexpected(name);
-    return value.map((item: Json) => new Answer(item, `${this.#what}, ${name}`));
+    return value.map((item: Json) => new SignerAnswer(item, `${this.#what}, ${name}`));
   }
 
   /** Names and values, each value fit for a terminal; empty when there is no such object. */

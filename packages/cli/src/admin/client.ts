@@ -10,7 +10,7 @@ import {
 } from '@countersign/host';
 import { checkSocketPath, SocketError } from '@countersign/transport';
 import { CommandError } from '../command-error.ts';
-import { Answer } from './answer.ts';
+import { SignerAnswer } from './answer.ts';
 
 const ANSWER_WAIT_MS = 60_000;
 /** A verification reads the whole audit log. */
@@ -48,7 +48,7 @@ export class AdminClient {
   }
 
   /** The result; throws `CommandError` for everything else. */
-  async ask(asked: Ask): Promise<Answer> {
+  async ask(asked: Ask): Promise<SignerAnswer> {
     this.#id += 1;
     const line = JSON.stringify({ v: ADMIN_PROTOCOL_VERSION, id: this.#id, ...asked });
     if (Buffer.byteLength(line) >= ADMIN_LINE_BYTES_MAX) {
@@ -62,10 +62,10 @@ export class AdminClient {
   }
 
   /** All pages of a list. */
-  async all(asked: Extract<Ask, { offset?: number | undefined }>): Promise<Answer[]> {
-    const items: Answer[] = [];
+  async all(asked: Extract<Ask, { offset?: number | undefined }>): Promise<SignerAnswer[]> {
+    const items: SignerAnswer[] = [];
     for (let offset: number | null = 0; offset !== null; ) {
-      const page: Answer = await this.ask({ ...asked, offset });
+      const page: SignerAnswer = await this.ask({ ...asked, offset });
       items.push(...page.list('items'));
       offset = page.numberOrNull('next');
     }
@@ -106,14 +106,14 @@ export class AdminClient {
     onLine?.(answer);
   }
 
-  #parse(line: string): Answer {
+  #parse(line: string): SignerAnswer {
     let value: Json;
     try {
       value = JSON.parse(line);
     } catch {
       throw notOurs(this.#path);
     }
-    const reply = new Answer(value, 'the answer');
+    const reply = new SignerAnswer(value, 'the answer');
     if (reply.numberOrNull('v') !== ADMIN_PROTOCOL_VERSION || reply.numberOrNull('id') !== this.#id)
       throw notOurs(this.#path);
     return reply;
@@ -162,7 +162,7 @@ function unreachable(path: string, cause: Error): CommandError {
   );
 }
 
-function refusedOperation(error: Answer): CommandError {
+function refusedOperation(error: SignerAnswer): CommandError {
   const facts = Object.entries(error.object('facts')).map(([name, value]) => `${name}=${String(value)}`);
   const list = facts.length === 0 ? '' : ` [${facts.join(' ')}]`;
   const code = error.text('code');

@@ -3,7 +3,7 @@
  */
 import type { Json } from '@countersign/host';
 import type { Command } from 'commander';
-import type { Answer } from '../admin/answer.ts';
+import type { SignerAnswer } from '../admin/answer.ts';
 import { addSignerOptions, print, printJson, type SignerFlags, withSigner } from '../admin/options.ts';
 import { moment, table } from '../terminal.ts';
 
@@ -30,7 +30,7 @@ export function addAllowlistCommand(program: Command): void {
   ).action((entries: string[], flags: SignerFlags) => change('allowlist-remove', entries, flags));
 }
 
-const rowOf = (entry: Answer): string[] => [entry.text('kind'), entry.text('text')];
+const rowOf = (entry: SignerAnswer): string[] => [entry.text('kind'), entry.text('text')];
 
 async function list(flags: SignerFlags): Promise<void> {
   const entries = await withSigner(flags, (client) => client.all({ op: 'allowlist-list' }));

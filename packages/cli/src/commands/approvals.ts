@@ -4,7 +4,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { addressOf } from '../admin/addresses.ts';
-import type { Answer } from '../admin/answer.ts';
+import type { SignerAnswer } from '../admin/answer.ts';
 import type { AdminClient } from '../admin/client.ts';
 import {
   addSignerOptions,
@@ -89,7 +89,7 @@ async function list(client: AdminClient, flags: SignerFlags): Promise<void> {
   ]);
 }
 
-function pendingLines(one: Answer, network: string): string[] {
+function pendingLines(one: SignerAnswer, network: string): string[] {
   const asked = `${one.number('timesAsked')} times, last ${moment(one.number('lastAskedAtSeconds'))}`;
   return [
     one.text('id'),
@@ -105,7 +105,7 @@ function pendingLines(one: Answer, network: string): string[] {
   ];
 }
 
-function approvedLines(one: Answer, network: string): string[] {
+function approvedLines(one: SignerAnswer, network: string): string[] {
   return [
     one.text('id'),
     ...row('kind', one.text('kind')),
@@ -123,14 +123,14 @@ function row(name: string, value: string | null): string[] {
   return value === null ? [] : [`  ${name.padEnd(7)}${value}`];
 }
 
-function outputRows(one: Answer, network: string): string[] {
+function outputRows(one: SignerAnswer, network: string): string[] {
   return one.list('outputs').flatMap((output) => {
     if (!output.has('script')) return row('pays', output.plain);
     return row('pays', `${output.text('valueSat')} sat to ${addressOf(output.text('script'), network)}`);
   });
 }
 
-function amountText(one: Answer): string | null {
+function amountText(one: SignerAnswer): string | null {
   const kind = one.text('kind');
   if (kind === 'onchain' || kind === 'splice-out') return null;
   return one.has('amountMsat') ? `${one.text('amountMsat')} msat` : 'any: the invoice names none';

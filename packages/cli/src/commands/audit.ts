@@ -2,9 +2,9 @@
  * `countersign audit` and `countersign explain`: what the signer did and refused, from its log, whose chain of hashes
  * can be verified.
  */
-import { findRule } from '@countersign/core';
+import { findRule, guideOf } from '@countersign/core';
 import type { Command } from 'commander';
-import type { Answer } from '../admin/answer.ts';
+import type { SignerAnswer } from '../admin/answer.ts';
 import type { AdminClient } from '../admin/client.ts';
 import {
   addSignerOptions,
@@ -64,9 +64,9 @@ async function entriesFrom(
   client: AdminClient,
   from: number,
   count: number,
-  isWanted: (entry: Answer) => boolean,
-): Promise<Answer[]> {
-  const found: Answer[] = [];
+  isWanted: (entry: SignerAnswer) => boolean,
+): Promise<SignerAnswer[]> {
+  const found: SignerAnswer[] = [];
   for (let next = from; found.length < count; ) {
     const page = (await client.ask({ op: 'audit-list', from: next, count: PAGE_ENTRIES })).list('entries');
     const last = page.at(-1);
@@ -77,15 +77,15 @@ async function entriesFrom(
   return found;
 }
 
-const isRefusal = (entry: Answer): boolean => entry.at('body').has('refusal');
+const isRefusal = (entry: SignerAnswer): boolean => entry.at('body').has('refusal');
 
 /** Without `--from`: the last ones, looked for backwards. */
 async function newest(
   client: AdminClient,
   count: number,
-  isWanted: (entry: Answer) => boolean,
-): Promise<Answer[]> {
-  let found: Answer[] = [];
+  isWanted: (entry: SignerAnswer) => boolean,
+): Promise<SignerAnswer[]> {
+  let found: SignerAnswer[] = [];
   let before = (await client.ask({ op: 'status' })).at('audit').number('seq') + 1;
   while (before > 1 && found.length < count) {
     const from = Math.max(1, before - PAGE_ENTRIES);
@@ -107,7 +107,7 @@ async function list(client: AdminClient, flags: ListFlags): Promise<void> {
   print(entries.length === 0 ? ['No such entries.'] : entries.flatMap(entryLines));
 }
 
-function entryLines(entry: Answer): string[] {
+function entryLines(entry: SignerAnswer): string[] {
   const body = entry.at('body');
   const seq = String(entry.number('seq')).padStart(6);
   const time = body.numberOrNull('time');
@@ -129,7 +129,7 @@ function entryLines(entry: Answer): string[] {
   ];
 }
 
-function whatHappened(entry: Answer, body: Answer): string {
+function whatHappened(entry: SignerAnswer, body: SignerAnswer): string {
   if (!entry.has('body')) return entry.textOrNull('text') ?? '';
   if (body.has('refusal')) return `refused ${body.text('request')}: ${ruleText(body.at('refusal'))}`;
   return body.textOrNull('request') ?? body.textOrNull('operation') ?? '';
@@ -138,13 +138,13 @@ function whatHappened(entry: Answer, body: Answer): string {
 const detail = (name: string, value: string | null): string[] =>
   value === null ? [] : [`        ${name.padEnd(9)}${value}`];
 
-function ruleText(one: Answer): string {
+function ruleText(one: SignerAnswer): string {
   return `${one.text('tag')}: ${one.text('message')}${factsText(one)}`;
 }
 
-const eventText = (one: Answer): string => `${one.text('event')}${factsText(one)}`;
+const eventText = (one: SignerAnswer): string => `${one.text('event')}${factsText(one)}`;
 
-function factsText(one: Answer): string {
+function factsText(one: SignerAnswer): string {
   const facts = Object.entries(one.object('facts')).map(([name, value]) => `${name}=${value}`);
   return facts.length === 0 ? '' : ` [${facts.join(' ')}]`;
 }
@@ -175,10 +175,11 @@ async function explain(client: AdminClient, seq: number, flags: SignerFlags): Pr
   print(explanation(seq, entry.at('body')));
 }
 
-function explanation(seq: number, body: Answer): string[] {
+function explanation(seq: number, body: SignerAnswer): string[] {
   const refusal = body.at('refusal');
   const tag = refusal.text('tag');
   const rule = findRule(tag);
+  const guide = guideOf(tag);
   const law =
     typeof refusal.at('law').json === 'number' ? `law ${refusal.number('law')}` : refusal.text('law');
   const facts = Object.entries(refusal.object('facts'));
@@ -194,7 +195,10 @@ function explanation(seq: number, body: Answer): string[] {
     ...(body.has('channel') ? [`  channel  ${body.text('channel')}`] : []),
     ...facts.map(([name, value]) => `  ${name} = ${value}`),
     ...(rule === undefined ? [] : ['', ...wrap(rule.documentation, COLUMNS)]),
+    ...(guide === undefined
+      ? []
+      : ['', ...wrap(guide.means, COLUMNS), '', ...wrap(`What to do: ${guide.todo}`, COLUMNS)]),
     '',
-    `More: docs/policies.md, ${tag}`,
+    `More: docs/policies.md#${tag}, docs/refusals.md#${tag}`,
   ];
 }

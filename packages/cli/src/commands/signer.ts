@@ -2,7 +2,7 @@
  * `countersign status` and `countersign policy`: the running signer and the rules it goes by.
  */
 import type { Command } from 'commander';
-import type { Answer } from '../admin/answer.ts';
+import type { SignerAnswer } from '../admin/answer.ts';
 import { addSignerOptions, print, printJson, type SignerFlags, withSigner } from '../admin/options.ts';
 import { grouped, moment, table } from '../terminal.ts';
 
@@ -22,7 +22,7 @@ async function status(flags: SignerFlags): Promise<void> {
   print(statusLines(result));
 }
 
-function statusLines(result: Answer): string[] {
+function statusLines(result: SignerAnswer): string[] {
   const failure = result.at('failure');
   const audit = result.at('audit');
   const rows = [

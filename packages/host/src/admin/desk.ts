@@ -61,7 +61,7 @@ export class AdminDesk {
     if (operation !== null) return this.#operate(operation, 'offset' in asked ? asked.offset : 0);
     switch (asked.op) {
       case 'policy-show':
-        return done(pageOf(this.#side.policyText(asked.format).trimEnd().split('\n'), asked.offset));
+        return page(pageOf(this.#policyLines(asked.format), asked.offset, (line) => line));
       case 'audit-list':
         return this.#reading(() => this.#auditList(asked.from, asked.count));
       case 'audit-verify':
@@ -80,20 +80,24 @@ export class AdminDesk {
     const { result } = answer;
     switch (result.op) {
       case 'pending-list':
-        return done(pageOf(result.pending, offset));
+        return page(pageOf(result.pending, offset));
       case 'approvals-list':
-        return done(pageOf(result.approvals, offset));
+        return page(pageOf(result.approvals, offset));
       case 'allowlist-list':
-        return done(pageOf(result.entries, offset));
+        return page(pageOf(result.entries, offset));
       default:
         return done(result);
     }
   }
 
-  #auditList(from: number, count: number): object {
+  #policyLines(format: 'text' | 'json'): readonly string[] {
+    return this.#side.policyText(format).trimEnd().split('\n');
+  }
+
+  #auditList(from: number, count: number): Outcome {
     const entries = this.#side.journal.audit(from, count);
-    const page = pageOf(entries.map(entryJson), 0);
-    return { entries: page.items, newest: this.#side.journal.auditHead.seq };
+    const { items } = pageOf(entries, 0, entryJson);
+    return page({ entries: items, newest: this.#side.journal.auditHead.seq });
   }
 
   /** Long on a large log: one at a time, and the signer goes on meanwhile. */
@@ -115,9 +119,9 @@ export class AdminDesk {
     }
   }
 
-  #reading(read: () => object): Outcome {
+  #reading(read: () => Outcome): Outcome {
     try {
-      return done(read());
+      return read();
     } catch (error) {
       return storeFailed(error);
     }
@@ -128,23 +132,29 @@ function headJson({ seq, hash }: AuditHead): object {
   return { sound: true, seq, hash: toHex(hash) };
 }
 
-function entryJson({ seq, hash, body }: AuditEntry): object {
+function entryJson({ seq, hash, body }: AuditEntry): Json {
   const text = new TextDecoder().decode(body);
   return { seq, hash: toHex(hash), ...bodyJson(text) };
 }
 
 /** Entries of this version are objects; whatever else one holds is shown as text. */
-function bodyJson(text: string): object {
+function bodyJson(text: string): { readonly [key: string]: Json } {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: Json = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return { body: value };
   } catch {
     // Shown as it is.
   }
-  return { text };
+  return { text: text.slice(0, ENTRY_CHARS_MAX) };
 }
 
-const done = (result: unknown): Outcome => ({ ok: true, result: toJson(result) });
+const done = (result: unknown): Outcome => page(toJson(result));
+
+/** What is JSON already, and bounded. */
+const page = (result: Json): Outcome => ({ ok: true, result });
+
+/** Of an entry that is no object: half a line at most. */
+const ENTRY_CHARS_MAX = 4096;
 
 function storeFailed(error: unknown): Outcome {
   if (!(error instanceof StoreError)) throw error;

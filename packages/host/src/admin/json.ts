@@ -45,12 +45,12 @@ function cut(text: string, charsMax: number): string {
   return text.length <= charsMax ? text : `${text.slice(0, charsMax)}…`;
 }
 
-/** Items from `offset` on, as many as fit, at least one if there is one. */
-export function pageOf(items: readonly unknown[], offset: number): Page {
+/** Items from `offset` on, as many as fit, at least one if there is one. `form` keeps each below half a line. */
+export function pageOf<T>(items: readonly T[], offset: number, form: (item: T) => Json = toJson): Page {
   const shown: Json[] = [];
   let bytes = 0;
   for (const item of items.slice(offset)) {
-    const json = toJson(item);
+    const json = form(item);
     bytes += Buffer.byteLength(JSON.stringify(json)) + 1;
     if (shown.length > 0 && bytes > PAGE_BYTES_MAX) break;
     shown.push(json);

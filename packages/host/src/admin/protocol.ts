@@ -96,11 +96,11 @@ export interface AdminReplyError {
 }
 
 /** A page of a list; `next` is the offset of the following one, null at the end. */
-export interface Page {
+export type Page = {
   readonly items: readonly Json[];
   readonly total: number;
   readonly next: number | null;
-}
+};
 
 export type ParsedRequest =
   | { readonly ok: true; readonly request: AdminRequest }

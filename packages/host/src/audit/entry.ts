@@ -8,6 +8,8 @@ import type { RecordChange } from '@countersign/store';
 
 /** Beyond these something is left out, and the entry says so. */
 export const AUDIT_LIMITS = {
+  /** Of a whole entry: half a line of the admin protocol. */
+  bytes: 32 * 1024,
   textChars: 1024,
   facts: 48,
   changed: 64,
@@ -25,6 +27,14 @@ export interface DecidedParts {
   readonly changes: readonly RecordChange[];
   readonly warnings: readonly Warning[];
   readonly events: readonly AuditEvent[];
+}
+
+interface Entry {
+  readonly time: number;
+  readonly request?: string;
+  readonly operation?: string;
+  readonly channel?: string;
+  readonly refusal?: object;
 }
 
 export function decidedEntry(parts: DecidedParts): Uint8Array {
@@ -102,6 +112,11 @@ function clip(text: string): string {
 
 const encoder = new TextEncoder();
 
-function encode(entry: object): Uint8Array {
-  return encoder.encode(JSON.stringify(entry));
+/** Should the parts, each within its bounds, be too much together, only the frame of the entry is kept. */
+function encode(entry: Entry): Uint8Array {
+  const bytes = encoder.encode(JSON.stringify(entry));
+  if (bytes.length <= AUDIT_LIMITS.bytes) return bytes;
+  const { time, request, operation, channel, refusal } = entry;
+  const kept = { time, request, operation, channel, refusal: refusal && { ...refusal, facts: {} } };
+  return encoder.encode(JSON.stringify({ ...kept, too_large_bytes: bytes.length }));
 }

@@ -1,0 +1,110 @@
+/** Scenarios about what stands beside the signer: the plugin that delivers preimages, and the operator's socket. */
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { join } from 'node:path';
+import { AdminClient, type SignerAnswer } from '@countersign/cli';
+import {
+  fundWallet,
+  openChannel,
+  scidOf,
+  waitForGossip,
+  waitForNoHtlcs,
+  waitForNormal,
+} from '../channels.ts';
+import type { Lightningd } from '../lightningd.ts';
+import { type Invoice, invoice, send, waitPaid } from '../payments.ts';
+import type { Scenario } from '../scenario.ts';
+
+const PAGE_ENTRIES = 500;
+const FORWARDS = 4;
+const OWN = 3;
+
+/** Payment hashes whose preimages the node's signer has learned, from its audit log. */
+async function learnedHashes(node: Lightningd): Promise<Set<string>> {
+  const client = await AdminClient.open(join(node.state_directory, 'admin.sock'));
+  try {
+    const hashes = new Set<string>();
+    for (let from = 1; ; ) {
+      const asked = { op: 'audit-list', from, count: PAGE_ENTRIES } as const;
+      const entries: SignerAnswer[] = (await client.ask(asked)).list('entries');
+      const last = entries.at(-1);
+      if (last === undefined) return hashes;
+      for (const entry of entries) for (const hash of learnedIn(entry)) hashes.add(hash);
+      from = last.number('seq') + 1;
+    }
+  } finally {
+    client.close();
+  }
+}
+
+function learnedIn(entry: SignerAnswer): string[] {
+  const body = entry.at('body');
+  if (!body.has('events')) return [];
+  return body
+    .list('events')
+    .filter((event) => event.text('event') === 'preimage-learned')
+    .map((event) => event.object('facts').payment_hash ?? '');
+}
+
+/** What the log of lightningd says of the plugin beyond its start. */
+function complaints(node: Lightningd): string[] {
+  return node
+    .log()
+    .split('\n')
+    .filter((line) => /(UNUSUAL|BROKEN).*plugin-countersign-cln-plugin/.test(line));
+}
+
+const preimages: Scenario = {
+  name: 'preimages',
+  about:
+    'the plugin delivers the preimage of every payment the node pays, forwards and receives, over a restart',
+  unless: (_, signers) => (signers === 'none' ? 'the stock hsmd takes no preimages' : undefined),
+  run: async (world, note) => {
+    const delivers = true;
+    const [l1, l2, l3] = await world.trio({ hsmd: 'stock' }, { hsmd: 'countersign', delivers }, {});
+    await Promise.all([fundWallet(l1, 2_000_000), fundWallet(l2, 2_000_000)]);
+    await openChannel(l1, l2, { push_sat: 400_000 });
+    await openChannel(l2, l3, { push_sat: 400_000 });
+    await world.bitcoind.mine(6);
+    const [scid12, scid23] = [await scidOf(l1, l2), await scidOf(l2, l3)];
+    for (const scid of [scid12, scid23]) await waitForGossip([l1, l2, l3], scid);
+    const start_ms = performance.now();
+    const done: Invoice[] = [];
+    const one = async (
+      payer: Lightningd,
+      hops: Parameters<typeof send>[1],
+      payee: Lightningd,
+    ): Promise<void> => {
+      const due = await invoice(payee, 5_000_000 + done.length);
+      done.push(due);
+      await send(payer, hops, due);
+      await waitPaid(payer, due);
+    };
+    const forward = [
+      { node: l2, scid: scid12 },
+      { node: l3, scid: scid23 },
+    ];
+    for (let i = 0; i < FORWARDS; i++) await one(l1, forward, l3);
+    for (let i = 0; i < OWN; i++) await one(l2, [{ node: l3, scid: scid23 }], l3);
+    for (let i = 0; i < OWN; i++) await one(l1, [{ node: l2, scid: scid12 }], l2);
+    note(`${((performance.now() - start_ms) / done.length).toFixed(0)} ms per payment`);
+    await waitForNoHtlcs(l1, l2);
+    await waitForNoHtlcs(l2, l3);
+    const expected = done.map((due) => due.payment_hash);
+    const learned = await learnedHashes(l2);
+    deepEqual(
+      expected.filter((hash) => !learned.has(hash)),
+      [],
+    );
+    const stop_ms = performance.now();
+    await l2.stop();
+    note(`stops in ${(performance.now() - stop_ms).toFixed(0)} ms`);
+    await l2.start();
+    await waitForNormal(l2, l3);
+    await one(l2, [{ node: l3, scid: scid23 }], l3);
+    ok((await learnedHashes(l2)).has(done.at(-1)!.payment_hash));
+    deepEqual(complaints(l2), []);
+    equal(l2.ended, undefined);
+  },
+};
+
+export const OPERATOR: Scenario[] = [preimages];
