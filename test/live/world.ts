@@ -44,7 +44,7 @@ export class World {
     this.#programs = programs;
     this.#signers = options.signers;
     this.#plugin = options.plugin;
-    this.#policy_toml = `[policy]\npreset = "${options.preset}"\n`;
+    this.#policy_toml = policyToml(options.preset);
     this.directory = directory;
   }
 
@@ -137,4 +137,13 @@ export class World {
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * Every rule at error, approvals as an operator of a test network would give them: all. (The scenarios of approvals have
+ * settings of their own.)
+ */
+function policyToml(preset: string): string {
+  const approvals = preset === 'permissive' ? '' : '[approvals]\nauto = "all"\n';
+  return `[policy]\npreset = "${preset}"\n${approvals}`;
 }
