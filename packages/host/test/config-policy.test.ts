@@ -468,8 +468,8 @@ describe('[allowlist]', () => {
       '4: "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx" in destinations: this address is of another network than bitcoin',
     ],
     [
-      `destinations = ["${address}",\n\n"${address}"]`,
-      `4: "${address}" stands on the allowlist already, in line 2`,
+      `destinations = ["${address}",\n\n"${address.toUpperCase()}"]`,
+      `4: "${address.toUpperCase()}" stands on the allowlist already, in line 2`,
     ],
     [
       `payees = [\n"alice"]`,
