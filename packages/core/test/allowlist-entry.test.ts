@@ -1,11 +1,12 @@
 /** What may stand on the allowlist of a network, told from the text; xpubs by BIP 32's vectors. */
-import { concat, fromHex, sha256, toHex } from '@countersign/bitcoin';
+import { concat, fromHex, loadSecp256k1, sha256 } from '@countersign/bitcoin';
 import { networkByName, readDestination, readPayee } from '@countersign/core';
 import { base58check } from '@scure/base';
 import { describe, expect, it } from 'vitest';
 
 const bitcoin = networkByName('bitcoin')!;
 const regtest = networkByName('regtest')!;
+const secp = loadSecp256k1();
 const base58 = base58check(sha256);
 
 /** BIP 32 test vector 1, m. */
@@ -16,12 +17,13 @@ const XPRV =
 const reversioned = (version: string, text = XPUB): string =>
   base58.encode(concat(fromHex(version), base58.decode(text).slice(4)));
 const TPUB = reversioned('043587cf');
-const PUBLIC_KEY = `02${'ab'.repeat(32)}`;
+/** The generator, and a number that is no x of a point. */
+const PUBLIC_KEY = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798';
+const OFF_CURVE = `02${'00'.repeat(31)}05`;
 
 describe('a destination', () => {
   it.each([
     ['a P2WPKH address', 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4', 'address'],
-    ['an address in capitals', 'BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4', 'address'],
     ['a P2PKH address', '1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa', 'address'],
     ['a P2SH address', '3P14159f73E4gFr7JterCCQh9QjiTjiZrG', 'address'],
     ['an extended public key', XPUB, 'xpub'],
@@ -32,7 +34,7 @@ describe('a destination', () => {
     ['a P2SH script', `a914${'11'.repeat(20)}87`, 'script'],
     ['a witness program of the future', `5220${'11'.repeat(32)}`, 'script'],
   ])('may be %s', (_, text, kind) => {
-    expect(readDestination(text, bitcoin)).toEqual({ ok: true, kind });
+    expect(readDestination(text, bitcoin, secp)).toEqual({ ok: true, kind, text });
   });
 
   it.each([
@@ -102,12 +104,20 @@ describe('a destination', () => {
       'this is no extended public key',
     ],
   ])('is not %s', (_, text, reason) => {
-    expect(readDestination(text, bitcoin)).toEqual({ ok: false, reason });
+    expect(readDestination(text, bitcoin, secp)).toEqual({ ok: false, reason });
+  });
+
+  it('has one way to write it', () => {
+    const address = 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4';
+    expect(readDestination(address.toUpperCase(), bitcoin, secp)).toMatchObject({
+      kind: 'address',
+      text: address,
+    });
   });
 
   it('is of its own network', () => {
-    expect(readDestination(TPUB, regtest)).toEqual({ ok: true, kind: 'xpub' });
-    expect(readDestination(XPUB, regtest)).toEqual({
+    expect(readDestination(TPUB, regtest, secp)).toMatchObject({ ok: true, kind: 'xpub' });
+    expect(readDestination(XPUB, regtest, secp)).toEqual({
       ok: false,
       reason: 'this is no extended public key of regtest: such a key begins with tpub',
     });
@@ -116,17 +126,24 @@ describe('a destination', () => {
 
 describe('a payee', () => {
   it('is a node id in hex', () => {
-    expect(readPayee(PUBLIC_KEY)).toEqual({ ok: true, kind: 'payee' });
-    expect(readPayee(`03${toHex(new Uint8Array(32))}`).ok).toBe(true);
+    const entry = { ok: true, kind: 'payee', text: PUBLIC_KEY };
+    expect(readPayee(PUBLIC_KEY, secp)).toEqual(entry);
   });
 
   it.each([PUBLIC_KEY.toUpperCase(), `04${PUBLIC_KEY.slice(2)}`, `${PUBLIC_KEY}0`, 'alice', ''])(
     'is not %j',
     (text) => {
-      expect(readPayee(text)).toEqual({
+      expect(readPayee(text, secp)).toEqual({
         ok: false,
         reason: 'a payee is a node id: 66 hex digits in lower case that begin with 02 or 03',
       });
     },
   );
+
+  it('is on the curve', () => {
+    expect(readPayee(OFF_CURVE, secp)).toEqual({
+      ok: false,
+      reason: 'this node id is no point on the curve',
+    });
+  });
 });

@@ -428,6 +428,11 @@ describe('[approvals]', () => {
     expect(faultOf(`[approvals]\n${line}`)).toBe(message);
   });
 
+  it('has no budget beside what approves everything', () => {
+    const budget = '[approvals]\nauto_payment_velocity = { amount_sat = 1, per = "day" }';
+    expect(faultOf(budget, 'regtest')).toContain('2: auto_payment_velocity has no effect with auto = "all"');
+  });
+
   it('is a table', () => {
     expect(faultOf('approvals = true')).toBe(
       '1: "approvals" is true, expected a table: [approvals] on a line of its own, its keys below',
@@ -436,7 +441,7 @@ describe('[approvals]', () => {
 
   it('approves everything on mainnet only with the override', () => {
     expect(faultOf('[approvals]\nauto = "all"')).toBe(
-      'auto = "all" approves everything and is refused on mainnet. If you accept that a compromised node can take all funds, ' +
+      '2: auto = "all" approves everything and is refused on mainnet. If you accept that a compromised node can take all funds, ' +
         `write ${OVERRIDE} under [policy]`,
     );
     expect(policy(`[policy]\n${OVERRIDE}\n[approvals]\nauto = "all"`).approvals.auto).toBe('all');
@@ -468,8 +473,8 @@ describe('[allowlist]', () => {
       '4: "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx" in destinations: this address is of another network than bitcoin',
     ],
     [
-      `destinations = ["${address}",\n\n"${address}"]`,
-      `4: "${address}" stands on the allowlist already, in line 2`,
+      `destinations = ["${address}",\n\n"${address.toUpperCase()}"]`,
+      `4: "${address.toUpperCase()}" stands on the allowlist already, in line 2`,
     ],
     [
       `payees = [\n"alice"]`,

@@ -3,7 +3,8 @@ import { type Network, networkByName, type Rule } from '@countersign/core';
 import { type Config, ConfigError, parseConfig, policyFor } from '../src/index.ts';
 
 export const FILE = 'countersign.toml';
-export const PEER = `02${'ab'.repeat(32)}`;
+/** The generator of the curve. */
+export const PEER = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798';
 export const FUNDING = `${'0f'.repeat(32)}:1`;
 
 const of = (tag: string, severity: Rule['severity'], more: Partial<Rule> = {}): Rule => ({

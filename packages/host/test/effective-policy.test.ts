@@ -179,6 +179,12 @@ describe('the promise', () => {
     expect(effective('[policy.rules]\npolicy-velocity-transferred = "warn"', ALL).promise.state).toBe('kept');
   });
 
+  it('is kept by a rule that refuses for one peer', () => {
+    const of = effective(`[policy.peer.${PEER}.rules]\npolicy-onchain-fee-range = "error"`, ALL);
+    expect(of.promise.state).toBe('kept');
+    expect(of.overrides[0]?.rules[0]).toMatchObject({ does: 'error', voidsPromise: false });
+  });
+
   it('is limited by what is not judged yet', () => {
     const { state, reasons } = effective('').promise;
     expect(state).toBe('limited');
@@ -218,7 +224,10 @@ describe('the promise', () => {
   it('is void under permissive, in one line', () => {
     const of = effective('', ALL, 'regtest');
     expect(of.promise.state).toBe('void');
-    expect(of.promise.reasons).toContain('the preset permissive only warns and approves everything');
+    expect(of.promise.reasons).toEqual([
+      'the preset permissive only warns and approves everything',
+      'auto = "all" approves everything',
+    ]);
     expect(policyNotices(of)).toEqual([
       'POLICY IS PERMISSIVE on regtest, THE PROMISE IS VOID: soft rules only warn and every payment and spend is approved',
     ]);

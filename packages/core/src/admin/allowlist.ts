@@ -2,11 +2,11 @@
  * The allowlist that the operator keeps while the signer runs, beside the configured one: addresses, scripts and extended
  * keys that money may go to, and nodes whose invoices may be paid. Every entry is checked before it is on the list.
  */
-import { addressToScript, fromHex, type Secp256k1, scriptToAddress } from '@countersign/bitcoin';
+import { addressToScript, type Secp256k1, scriptToAddress } from '@countersign/bitcoin';
 import type { Network } from '../network.ts';
 import { ALLOWLIST_ID } from '../payments/approvals.ts';
 import { shortText } from '../payments/description.ts';
-import { readDestination, readPayee } from '../policy/allowlist-entry.ts';
+import { isNodeId, readDestination, readPayee } from '../policy/allowlist-entry.ts';
 import {
   ALLOWLIST_MAX,
   type AllowlistEntry,
@@ -71,14 +71,11 @@ function readEntry(
   network: Network,
   secp: Secp256k1,
 ): { readonly kind: AllowlistKind; readonly text: string } {
-  const isPayee = kindGiven === 'payee' || (kindGiven === null && readPayee(text).ok);
-  const entry = isPayee ? readPayee(text) : readDestination(text, network);
+  const isPayee = kindGiven === 'payee' || (kindGiven === null && isNodeId(text));
+  const entry = isPayee ? readPayee(text, secp) : readDestination(text, network, secp);
   const shown = { text: shortText(text), network: network.name };
   if (!entry.ok) fail('entry-invalid', entry.reason, shown);
   const { kind } = entry;
   if (kindGiven !== null && kindGiven !== kind) fail('entry-invalid', `this is no ${kindGiven}`, shown);
-  if (kind === 'payee' && !secp.isPublicKey(fromHex(text))) {
-    fail('entry-invalid', 'this node id is no point on the curve', shown);
-  }
-  return { kind, text: canonicalText(text, network) };
+  return { kind, text: entry.text };
 }

@@ -2,13 +2,22 @@
  * What an operator may write on the allowlist, told from the text: an address, an extended public key, an output script
  * in hex, or the node id of a payee. A text that is none of them for this network is a typed fault with words for people.
  */
-import { type AddressFault, addressToScript, classify, fromHex, sha256 } from '@countersign/bitcoin';
+import {
+  type AddressFault,
+  addressToScript,
+  classify,
+  fromHex,
+  type Secp256k1,
+  scriptToAddress,
+  sha256,
+} from '@countersign/bitcoin';
 import { base58check } from '@scure/base';
 import type { Network } from '../network.ts';
 import type { AllowlistKind } from '../records/approval.ts';
 
 export type AllowlistReading =
-  | { readonly ok: true; readonly kind: AllowlistKind }
+  /** `text` in the one way to write it, as whoever looks for an entry compares it. */
+  | { readonly ok: true; readonly kind: AllowlistKind; readonly text: string }
   | { readonly ok: false; readonly reason: string };
 
 /** 4 version, 1 depth, 4 parent, 4 child number, 32 chain code, 33 key (BIP 32 "Serialization format"). */
@@ -18,21 +27,28 @@ const KEY_OFFSET = 45;
 const EXTENDED_KEY = /^[1-9A-HJ-NP-Za-km-z]{107,115}$/;
 /** As much as any standard output script has. */
 const SCRIPT_HEX = /^(?:[0-9a-f]{2}){3,83}$/;
+const PUBLIC_KEY_HEX = /^0[23][0-9a-f]{64}$/;
 
 const base58 = base58check(sha256);
 const fault = (reason: string): AllowlistReading => ({ ok: false, reason });
 
-export function readPayee(text: string): AllowlistReading {
-  if (/^0[23][0-9a-f]{64}$/.test(text)) return { ok: true, kind: 'payee' };
-  return fault('a payee is a node id: 66 hex digits in lower case that begin with 02 or 03');
+/** Has the form of one: whether it is a point is another question. */
+export const isNodeId = (text: string): boolean => PUBLIC_KEY_HEX.test(text);
+
+export function readPayee(text: string, secp: Secp256k1): AllowlistReading {
+  if (!isNodeId(text))
+    return fault('a payee is a node id: 66 hex digits in lower case that begin with 02 or 03');
+  if (!secp.isPublicKey(fromHex(text))) return fault('this node id is no point on the curve');
+  return { ok: true, kind: 'payee', text };
 }
 
-export function readDestination(text: string, network: Network): AllowlistReading {
-  if (EXTENDED_KEY.test(text)) return readExtendedKey(text, network);
-  if (/^0[23][0-9a-f]{64}$/.test(text)) return fault('this is a node id or public key: node ids are payees');
+export function readDestination(text: string, network: Network, secp: Secp256k1): AllowlistReading {
+  if (EXTENDED_KEY.test(text)) return readExtendedKey(text, network, secp);
+  if (isNodeId(text)) return fault('this is a node id or public key: node ids are payees');
   if (SCRIPT_HEX.test(text)) return readScript(text);
   const address = addressToScript(text, network.name);
-  return address.ok ? { ok: true, kind: 'address' } : fault(addressWords(address.reason, network));
+  if (!address.ok) return fault(addressWords(address.reason, network));
+  return { ok: true, kind: 'address', text: scriptToAddress(address.script, network.name) ?? text };
 }
 
 function addressWords(reason: AddressFault, network: Network): string {
@@ -53,10 +69,10 @@ function readScript(text: string): AllowlistReading {
   if (type === 'unknown' || type === 'op-return') {
     return fault('this script is of no form that pays somebody (P2PKH, P2SH, or a witness program)');
   }
-  return { ok: true, kind: 'script' };
+  return { ok: true, kind: 'script', text };
 }
 
-function readExtendedKey(text: string, network: Network): AllowlistReading {
+function readExtendedKey(text: string, network: Network, secp: Secp256k1): AllowlistReading {
   let key: Uint8Array;
   try {
     key = base58.decode(text);
@@ -68,9 +84,9 @@ function readExtendedKey(text: string, network: Network): AllowlistReading {
   if (first === 0)
     return fault('this is an extended PRIVATE key: remove it here, and treat it as known to others');
   const version = new DataView(key.buffer, key.byteOffset).getUint32(0);
-  if (version !== network.bip32Public || (first !== 2 && first !== 3)) {
+  if (version !== network.bip32Public || !secp.isPublicKey(key.subarray(KEY_OFFSET))) {
     const prefix = network.isMainnet ? 'xpub' : 'tpub';
     return fault(`this is no extended public key of ${network.name}: such a key begins with ${prefix}`);
   }
-  return { ok: true, kind: 'xpub' };
+  return { ok: true, kind: 'xpub', text };
 }

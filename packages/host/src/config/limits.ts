@@ -191,8 +191,10 @@ export const LIMIT_NAMES = Object.keys(LIMIT_FORMS) as readonly (keyof Limits)[]
 export const tomlKey = (name: string): string =>
   name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+export type OrderedLimit = Exclude<keyof Limits, `${string}Velocity`>;
+
 /** Pairs that contradict each other when the first is above the second. */
-export const ORDERED_LIMITS: readonly (readonly [keyof Limits, keyof Limits])[] = [
+export const ORDERED_LIMITS: readonly (readonly [OrderedLimit, OrderedLimit])[] = [
   ['contestDelayMinBlocks', 'contestDelayMaxBlocks'],
   ['feerateMinPerKw', 'feerateMaxPerKw'],
   ['feerateMinPerKw', 'feerateMaxPeerPaysPerKw'],

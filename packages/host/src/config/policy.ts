@@ -2,19 +2,17 @@
  * From the file's settings to the policy of a network: defaults, presets, and everything that can only be judged once the
  * network is known. Throws `ConfigError` before the signer has a policy to sign under.
  */
-import { type Limits, type Network, type Policy, policyOf } from '@countersign/core';
+import { type Limits, type Network, type Policy, type Preset, policyOf } from '@countersign/core';
 import { readEntries } from './allowlist.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './error.ts';
-import { ORDERED_LIMITS, tomlKey } from './limits.ts';
+import { ORDERED_LIMITS, type OrderedLimit, tomlKey } from './limits.ts';
 import { MAINNET_OVERRIDE } from './schema.ts';
 
 /** The policy of a network: without a preset in the file, `permissive` on regtest (money of no value) and else `hub`. */
 export function policyFor(config: Config, network: Network): Policy {
   const preset = config.preset ?? (network.name === 'regtest' ? 'permissive' : 'hub');
-  requireOverride(config, network, preset === 'permissive', 'preset = "permissive"', { preset });
-  const { auto } = config.approvals;
-  requireOverride(config, network, auto === 'all', 'auto = "all"', { auto: 'all' });
+  requireOverride(config, network, preset);
   const { approvals } = policyOf(network, preset);
   const policy = policyOf(network, preset, {
     limits: config.limits,
@@ -29,38 +27,36 @@ export function policyFor(config: Config, network: Network): Policy {
   return policy;
 }
 
-function requireOverride(
-  config: Config,
-  network: Network,
-  isAsked: boolean,
-  words: string,
-  facts: Record<string, string>,
-): void {
-  if (!isAsked || !network.isMainnet || config.permissiveOnMainnet) return;
-  throw new ConfigError(
-    `${words} approves everything and is refused on mainnet. If you accept that a compromised node can take all funds, ` +
-      `write permissive_on_mainnet = "${MAINNET_OVERRIDE}" under [policy]`,
-    { ...facts, network: network.name },
-  );
+/** What approves everything needs the sentence that names the risk, where there is real money. */
+function requireOverride(config: Config, network: Network, preset: Preset): void {
+  if (!network.isMainnet || config.permissiveOnMainnet) return;
+  const why =
+    'approves everything and is refused on mainnet. If you accept that a compromised node can take all funds, ' +
+    `write permissive_on_mainnet = "${MAINNET_OVERRIDE}" under [policy]`;
+  if (preset === 'permissive') {
+    throw new ConfigError(`preset = "permissive" ${why}`, { preset, network: network.name });
+  }
+  if (config.approvals.auto === 'all') throw faultAt(config, 'approvals.auto', `auto = "all" ${why}`);
+}
+
+/** The error of a key that the file sets. */
+function faultAt({ file, places }: Config, key: string, message: string): ConfigError {
+  const line = places.get(key) ?? 1;
+  return new ConfigError(`${file}:${line}: ${message}`, { file, line });
 }
 
 /** The budget and the setting that uses it come together. */
 function requireBudget(config: Config, { approvals }: Policy): void {
-  const { file, places } = config;
   const { auto, autoPaymentVelocity } = approvals;
-  if (auto === 'velocity' && autoPaymentVelocity === null) {
-    const line = places.get('approvals.auto') ?? 1;
-    throw new ConfigError(
-      `${file}:${line}: auto = "velocity" needs a budget beside it: auto_payment_velocity = { amount_sat = 100_000, per = "day" }`,
-      { file, line },
-    );
+  const hasBudget = autoPaymentVelocity !== null;
+  if (auto === 'velocity' && !hasBudget) {
+    const wanted = 'auto_payment_velocity = { amount_sat = 100_000, per = "day" }';
+    throw faultAt(config, 'approvals.auto', `auto = "velocity" needs a budget beside it: ${wanted}`);
   }
-  if (autoPaymentVelocity !== null && auto !== 'velocity' && auto !== 'all') {
-    const line = places.get('approvals.auto_payment_velocity') ?? 1;
-    throw new ConfigError(
-      `${file}:${line}: auto_payment_velocity has no effect with auto = "${auto}": write auto = "velocity", or remove the line`,
-      { file, line },
-    );
+  if (auto !== 'velocity' && hasBudget) {
+    const what = `auto_payment_velocity has no effect with auto = "${auto}"`;
+    const advice = 'write auto = "velocity", or remove the line';
+    throw faultAt(config, 'approvals.auto_payment_velocity', `${what}: ${advice}`);
   }
 }
 
@@ -79,29 +75,21 @@ function requireOrder(config: Config, policy: Policy): void {
 
 function requireOrderIn(config: Config, policy: Policy, limits: Limits, override: string | null): void {
   for (const [low, high] of ORDERED_LIMITS) {
-    if (limits[low]! <= limits[high]!) continue;
-    const [first, second] = [low, high].map((name) =>
-      placeOf(config, policy, override, name as keyof Limits),
-    );
-    const at = [first, second].find((place) => place?.line !== null);
-    const line = at?.line ?? 1;
-    throw new ConfigError(
-      `${config.file}:${line}: "${tomlKey(low)}" is ${limits[low]} (${first?.words}), above "${tomlKey(high)}", which is ${limits[high]} (${second?.words})`,
-      { file: config.file, line },
-    );
+    if (limits[low] <= limits[high]) continue;
+    const [lowKey, highKey] = [keyOf(config, override, low), keyOf(config, override, high)];
+    const words = (key: string) => {
+      const line = config.places.get(key);
+      return line === undefined ? `the default on ${policy.network.name}` : `line ${line}`;
+    };
+    const message =
+      `"${tomlKey(low)}" is ${limits[low]} (${words(lowKey)}), ` +
+      `above "${tomlKey(high)}", which is ${limits[high]} (${words(highKey)})`;
+    throw faultAt(config, config.places.has(lowKey) ? lowKey : highKey, message);
   }
 }
 
-interface Place {
-  readonly line: number | null;
-  readonly words: string;
-}
-
-function placeOf(config: Config, policy: Policy, override: string | null, name: keyof Limits): Place {
-  const key = tomlKey(name);
-  const line =
-    (override === null ? undefined : config.places.get(`${override}.${key}`)) ??
-    config.places.get(`policy.${key}`);
-  if (line !== undefined) return { line, words: `line ${line}` };
-  return { line: null, words: `the default on ${policy.network.name}` };
+/** Where a limit is set that binds in an override: there, or for the whole node. */
+function keyOf({ places }: Config, override: string | null, name: OrderedLimit): string {
+  const own = `${override}.${tomlKey(name)}`;
+  return places.has(own) ? own : `policy.${tomlKey(name)}`;
 }

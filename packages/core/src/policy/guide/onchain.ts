@@ -102,8 +102,8 @@ const SPENDS: Guides = {
   'policy-htlc-cltv-range': hostile('A second-level HTLC transaction has an expiry that no HTLC may have.'),
   'policy-htlc-fee-range': limited(
     'The fee of a second-level HTLC transaction is outside of the range.',
-    'The node’s fee estimate is off, or somebody burns the HTLC as fees.',
-    ['onchainFeerateMaxPerKw', 'onchainFeeMaxSat'],
+    'The commitment it belongs to has an extreme fee rate, or somebody burns the HTLC as fees.',
+    ['feerateMaxPerKw'],
   ),
   'policy-htlc-belongs': hostile('The output that is spent stands in no commitment that the signer knows.'),
   'policy-mutual-value-matches-commitment': hostile(
@@ -131,7 +131,7 @@ const SPENDS: Guides = {
   'policy-sweep-fee-range': limited(
     'The fee of a sweep is outside of the range, or too large a part of its value.',
     'A small output at high fees, or a node that burns fees.',
-    ['onchainFeerateMinPerKw', 'onchainFeerateMaxPerKw', 'sweepFeeMaxPercent'],
+    ['onchainFeerateMinPerKw', 'onchainFeerateMaxPerKw', 'onchainFeeMaxSat', 'sweepFeeMaxPercent'],
     'Wait for lower fees: the node asks again. Nobody else can take this output meanwhile.',
   ),
 };
