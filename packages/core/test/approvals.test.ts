@@ -305,9 +305,9 @@ describe('policy-payment-fee-budget', () => {
     const unasked = { ...dear, kind: 'unasked', feeBudgetMsat: msat(0n) } as const;
     expect(judge(velocity(0n), 100_000_000n, unasked).tag).toBe('none');
     expect(judge(velocity(0n), 100_000_001n, unasked).tag).toBe('policy-commitment-payment-invoiced');
-    const any = { ...dear, amountMsat: null, feeBudgetMsat: msat(0n) };
-    expect(judge(velocity(0n), 0n, any).tag).toBe('none');
-    expect(judge(velocity(0n), 1n, any).tag).toBe('policy-commitment-payment-invoiced');
+    const open = { ...dear, amountMsat: null, feeBudgetMsat: msat(0n) };
+    expect(judge(velocity(0n), 0n, open).tag).toBe('none');
+    expect(judge(velocity(0n), 1n, open).tag).toBe('policy-commitment-payment-invoiced');
   });
 });
 

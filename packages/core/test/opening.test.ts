@@ -129,7 +129,7 @@ describe('policy-channel-count-limit', () => {
     id: channel.model.ref.peerId,
     dbid: channel.model.ref.dbid,
   });
-  it('policy-channel-count-limit: passes as many channels as there may be and trips on one more', () => {
+  it('policy-channel-count-limit: trips on one channel more than there may be', () => {
     const signer = strict({ limits: { channelsMax: 2 } });
     const [a, b, c] = [1, 2, 3].map((n) => channelOf(signer, n)) as [OpenChannel, OpenChannel, OpenChannel];
     a.open();
@@ -147,7 +147,7 @@ describe('policy-channel-count-limit', () => {
     c.open();
     expect(liveOf(signer)).toBe(2);
   });
-  it('policy-channel-count-limit: counts a channel once, however often it is set up or forgotten', () => {
+  it('counts a channel once, however often it is set up or forgotten', () => {
     const signer = strict();
     const channel = channelOf(signer, 1);
     signer.ask(forget(channel));

@@ -433,7 +433,7 @@ describe('policy-commitment-payment-velocity', () => {
     const decision = signer.decide(payKeysend(1n, false, bytesOf('2')), MASTER);
     expect(decision).toMatchObject({ warnings: [{ tag, facts: { approved_msat: 5_000_000n } }] });
   });
-  it('policy-commitment-payment-velocity: is told per hour and per week in words', () => {
+  it('is told per hour and per week in words', () => {
     for (const [per, words] of [
       ['hour', 'an hour'],
       ['week', 'a week'],
