@@ -27,6 +27,7 @@ import {
   type PendingApproval,
   paymentRecords,
   pendingRecords,
+  velocityRecords,
 } from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { base58check } from '@scure/base';
@@ -350,6 +351,9 @@ describe('an approval', () => {
     ]);
     ok(signer, { op: 'revoke', id: hex });
     expect(record(signer)).toBeNull();
+    // Nor may anything leave as dust for it.
+    const flow = signer.state.read(velocityRecords, 'dust-approved')!.value!.amountsMsat;
+    expect(flow.reduce((sum, one) => sum + one, 0n)).toBe(0n);
     expect(codeOf(signer, { op: 'revoke', id: hex })).toBe('not-found');
     decline(signer, keysend);
   });

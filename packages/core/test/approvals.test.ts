@@ -326,6 +326,7 @@ describe('forgetting', () => {
   it('an approval goes when it expires unused, by our own clock', () => {
     expect(withoutExpiredApproval(unused, now - 1)).toBe(unused);
     expect(withoutExpiredApproval(unused, now)).toEqual(EMPTY_PAYMENT);
+    expect(withoutExpiredApproval({ ...unused, isDustCredited: true }, now)).toEqual(EMPTY_PAYMENT);
     expect(standingApproval(unused, now - 1)).toBe(approval);
     expect(standingApproval(unused, now)).toBeNull();
     expect(withoutExpiredApproval(EMPTY_PAYMENT, now)).toBe(EMPTY_PAYMENT);
