@@ -13,9 +13,10 @@ import {
   sha256,
   toHex,
 } from '@countersign/bitcoin';
-import { networkByName } from '@countersign/core';
+import { networkByName, paymentRecords } from '@countersign/core';
 import type { Reply, Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
+import { bolt11Fields, CREATED_AT_SECONDS, encodeFields, words as wordsOf } from './invoices.ts';
 import { canonical } from './memory-state.ts';
 import { OpenChannel } from './open-channel.ts';
 import { bytesOf, ringOf, secp, TestSigner } from './test-signer.ts';
@@ -96,12 +97,14 @@ describe('sign_invoice', () => {
     hrp: utf8.encode(hrp),
     u5bytes: Uint8Array.from(words),
   });
-  const words = Array.from({ length: 110 }, (_, i) => i % 32);
+  const words = [...encodeFields(CREATED_AT_SECONDS, bolt11Fields({}))];
+  const invoiceOf = (one: TestSigner) =>
+    one.state.read(paymentRecords, toHex(bytesOf('payment hash')))?.value?.invoice;
   it('refuses words beyond 5 bits and NUL in the prefix', () => {
     expect(signer.refused(ask('lnbcrt1', [...words, 32]))).toMatchObject(generic);
     expect(signer.refused(ask('lnbcrt\0', words))).toMatchObject(generic);
   });
-  it('refuses what is no invoice of this network: another prefix, or too short for a payment hash', () => {
+  it('refuses what is no invoice of this network: another prefix, or fields that are none', () => {
     for (const hrp of [
       '',
       'ln',
@@ -115,9 +118,16 @@ describe('sign_invoice', () => {
       'lnbcrt-1',
     ])
       expect(signer.refused(ask(hrp, words)), hrp).toMatchObject(generic);
-    expect(signer.refused(ask('lnbcrt1u', words.slice(0, 61)))).toMatchObject(generic);
-    signer.ask(ask('lnbcrt1u', words.slice(0, 62)));
-    signer.ask(ask('lnbcrt', words));
+    expect(signer.refused(ask('lnbcrt1u', words.slice(0, -1)))).toMatchObject(generic);
+    expect(signer.refused(ask('lnbcrt1u', words.slice(0, 7)))).toMatchObject(generic);
+    expect(signer.refused(ask('lnbcrt', new Array<number>(110).fill(0)))).toMatchObject(generic);
+  });
+  it('refuses an invoice that names another node as its payee, not one that names ours', () => {
+    const naming = (payee: Uint8Array) => [
+      ...encodeFields(5, bolt11Fields({ more: [['n', wordsOf(payee)]] })),
+    ];
+    expect(signer.refused(ask('lnbcrt', naming(secp.publicKey(bytesOf('other')))))).toMatchObject(generic);
+    new TestSigner().ask(ask('lnbcrt', naming(signer.ring.nodeId)));
   });
   it.each([
     ['bitcoin', 'lnbc'],
@@ -130,8 +140,30 @@ describe('sign_invoice', () => {
     other.ask(ask(`${prefix}20m`, words));
     expect(other.refused(ask('lnbcrt20m', words))).toMatchObject(generic);
   });
-  it('signs the invoice', () => {
-    expect(signer.ask(ask('lnbcrt1u', words)).name).toBe('hsmd_sign_invoice_reply');
+  it('signs the invoice, and knows its hash from then on', () => {
+    const own = new TestSigner();
+    expect(own.ask(ask('lnbcrt1u', words)).name).toBe('hsmd_sign_invoice_reply');
+    const invoice = { amountMsat: 100_000n, expiresAtSeconds: CREATED_AT_SECONDS + 3600 };
+    expect(invoiceOf(own)).toEqual(invoice);
+    // Again, it changes nothing.
+    const before = own.state.snapshot();
+    own.ask(ask('lnbcrt1u', words));
+    expect(own.state.snapshot()).toBe(before);
+  });
+  it('keeps the newest amount and the latest expiry of a hash, and everything else of its payment', () => {
+    const own = new TestSigner();
+    const hash = toHex(bytesOf('payment hash'));
+    own.ask(ask('lnbcrt1u', words));
+    const stored = own.state.read(paymentRecords, hash)!;
+    const value = { ...stored.value!, usedMsat: 5n };
+    own.state.apply([{ kind: paymentRecords, id: hash, version: stored.version + 1, value }]);
+    own.ask(ask('lnbcrt', [...encodeFields(CREATED_AT_SECONDS - 1, bolt11Fields({}))]));
+    expect(own.state.read(paymentRecords, hash)!.value).toMatchObject({
+      usedMsat: 5n,
+      invoice: { amountMsat: null, expiresAtSeconds: CREATED_AT_SECONDS + 3600 },
+    });
+    own.ask(ask('lnbcrt', [...encodeFields(CREATED_AT_SECONDS + 1, bolt11Fields({}))]));
+    expect(invoiceOf(own)).toEqual({ amountMsat: null, expiresAtSeconds: CREATED_AT_SECONDS + 3601 });
   });
 });
 

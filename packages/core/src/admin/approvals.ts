@@ -8,7 +8,7 @@ import { standingApproval } from '../payments/approvals.ts';
 import { feeBudgetMsat } from '../payments/fee-budget.ts';
 import { pendingList, removePending } from '../payments/pending.ts';
 import { isUsed, TOMBSTONE_SECONDS, TOMBSTONE_WITHOUT_INVOICE_SECONDS } from '../payments/retirement.ts';
-import { withApproval } from '../payments/small-payments.ts';
+import { withApproval, withoutAllowance } from '../payments/small-payments.ts';
 import { recordFlow } from '../policy/velocity.ts';
 import { type OnchainApproval, onchainApprovalRecords, type PendingApproval } from '../records/approval.ts';
 import {
@@ -162,9 +162,10 @@ const isDone = (record: PaymentRecord): boolean => isUsed(record) && record.part
 /** What was used of it stays approved: it may be in flight, and law 3 must know what covers it. */
 export function revoke(place: AdminPlace, id: string): void {
   const { draft } = place;
-  const record = draft.get(paymentRecords, id);
-  if (record !== null && record.approval !== null) {
-    const { approval } = record;
+  const stored = draft.get(paymentRecords, id);
+  if (stored !== null && stored.approval !== null) {
+    const record = withoutAllowance(place, stored);
+    const { approval } = stored;
     const rest = isUsed(record)
       ? {
           ...approval,

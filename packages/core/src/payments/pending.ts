@@ -19,11 +19,14 @@ export function pendingList(draft: Draft): readonly PendingApproval[] {
 export function addPending(draft: Draft, request: PendingRequest, nowSeconds: number): void {
   const list = pendingList(draft);
   const known = list.find(({ id }) => id === request.id);
+  const { id, kind, ...rest } = request;
   const entry: PendingApproval = {
-    ...request,
+    id,
+    kind,
     firstAskedAtSeconds: known?.firstAskedAtSeconds ?? nowSeconds,
     lastAskedAtSeconds: nowSeconds,
     timesAsked: Math.min((known?.timesAsked ?? 0) + 1, TIMES_MAX),
+    ...rest,
   };
   const others = list.filter(({ id }) => id !== request.id);
   draft.put(pendingRecords, PENDING_ID, [...others, entry].slice(-PENDING_MAX));

@@ -20,7 +20,8 @@ export function isUsed(record: PaymentRecord): boolean {
 export function withoutExpiredApproval(record: PaymentRecord, nowSeconds: number): PaymentRecord {
   const { approval } = record;
   if (approval === null || approval.expiresAtSeconds > nowSeconds || isUsed(record)) return record;
-  return { ...record, approval: null };
+  // What it allowed to leave as dust slides out of that window by itself: it may have been used there, unseen.
+  return { ...record, approval: null, isDustCredited: false };
 }
 
 /**
