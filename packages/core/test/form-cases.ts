@@ -46,7 +46,15 @@ export class FormCase {
   readonly channel: OpenChannel;
   readonly balances: Balances;
 
-  constructor(options: ModelOptions = {}, htlcs: 'with HTLCs' | 'without' = 'with HTLCs') {
+  constructor(
+    options: ModelOptions | { readonly channel: OpenChannel; readonly balances: Balances } = {},
+    htlcs: 'with HTLCs' | 'without' = 'with HTLCs',
+  ) {
+    if ('channel' in options) {
+      this.channel = options.channel;
+      this.balances = options.balances;
+      return;
+    }
     this.channel = new OpenChannel(options).open();
     this.balances =
       htlcs === 'without'
@@ -57,6 +65,11 @@ export class FormCase {
             htlc('counterparty', 30_000, 'received', 700_020),
             htlc('counterparty', 30_000, 'received too', 700_021),
           );
+  }
+
+  /** The same channel with another commitment 1. */
+  adding(balances: Balances): FormCase {
+    return new FormCase({ channel: this.channel, balances });
   }
 
   get model() {

@@ -64,8 +64,8 @@ export interface Surroundings {
   readonly unknownCount: number;
 }
 
-/** BIP 68 and BOLT 2: a relative lock has 16 bits. */
-const LOCK_BLOCKS_MAX = 0xffff;
+/** Locks tried where no witness script tells: far more than a channel or a lease has, and soon done. */
+const LOCK_TRIED_BLOCKS_MAX = 10_000;
 
 const fault = (rule: Rule, message: string, facts: Facts = {}): Fault => ({ rule, message, facts });
 const foreign = (message: string): Fault => fault(unrecognizedOutputs, message);
@@ -193,10 +193,10 @@ function inOtherForm(script: Uint8Array, { params, htlcs, missingHtlcs }: Surrou
     : null;
 }
 
-/** The lock that explains the script with the right keys, or null: 131,072 hashes at most. */
+/** The lock that explains the script with the right keys, or null: 20,000 hashes at most. */
 function inOtherLock(script: Uint8Array, { params, missingMain }: Surroundings): Fault | null {
   const facts = (found: number, expected: number) => ({ field: 'blocks', found, expected });
-  for (let blocks = 0; blocks <= LOCK_BLOCKS_MAX; blocks++) {
+  for (let blocks = 0; blocks <= LOCK_TRIED_BLOCKS_MAX; blocks++) {
     if (
       missingMain.has('to_local') &&
       equalBytes(script, p2wshOfScript(toLocalScript(params.keys, blocks)))
