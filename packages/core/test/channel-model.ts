@@ -77,6 +77,8 @@ export interface ModelOptions {
   readonly peer?: string;
   readonly valueSat?: bigint;
   readonly pushMsat?: bigint;
+  /** By whose commitment it is. */
+  readonly dustLimitsSat?: Readonly<Record<Party, bigint>>;
 }
 
 /** What is wrong with a commitment, for tests of its form. */
@@ -169,6 +171,7 @@ export class ChannelModel {
   /** What the counterparty imposes on us, and we on it. */
   readonly delayBlocks = { holder: 144, counterparty: 720 } as const;
   readonly pushMsat: bigint;
+  readonly dustLimitsSat: Readonly<Record<Party, bigint>>;
   readonly funding: Funding;
 
   constructor(keys: KeyView, options: ModelOptions = {}) {
@@ -195,6 +198,7 @@ export class ChannelModel {
       delayedPayment: secp.publicKey(delayedPayment),
     };
     this.pushMsat = options.pushMsat ?? 300_000_000n;
+    this.dustLimitsSat = options.dustLimitsSat ?? { holder: DUST_LIMIT_SAT, counterparty: DUST_LIMIT_SAT };
     this.funding = this.newFunding(`${name} opening`, options.valueSat ?? 1_000_000n);
   }
 
@@ -285,7 +289,7 @@ export class ChannelModel {
       obscureFactor: commitmentObscureFactor(opener, accepter),
       broadcasterFundingKey: fundingKey[side],
       countersignatoryFundingKey: fundingKey[other],
-      dustLimitSat: sat(DUST_LIMIT_SAT),
+      dustLimitSat: sat(this.dustLimitsSat[side]),
       funder: this.isOutbound === (side === 'holder') ? 'broadcaster' : 'countersignatory',
       toBroadcasterMsat: balance[side],
       toCountersignatoryMsat: balance[other],

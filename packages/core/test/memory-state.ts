@@ -20,12 +20,14 @@ interface Stored {
   readonly bytes: Uint8Array | null;
 }
 
-/** A comparable text of any value of this project: bytes as hex, amounts as decimal. */
+/** A comparable text of any value of this project: bytes as hex, amounts as decimal, fields in the order of their names. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => {
     if (part instanceof Uint8Array) return `0x${toHex(part)}`;
     if (typeof part === 'bigint') return `${part}n`;
-    return part === undefined ? null : part;
+    if (part === undefined) return null;
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }
 

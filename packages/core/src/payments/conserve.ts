@@ -11,6 +11,7 @@ import type { PaymentRecord } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
 import { requireExpiryOrder } from '../time/forwards.ts';
 import { requireIncomingBuried } from '../time/incoming.ts';
+import { mayAbandon } from './abandon.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
 import { approveUnasked, pendingPayment } from './approvals.ts';
 import { coverMsat, deficitMsat, outMsat } from './balance.ts';
@@ -59,7 +60,8 @@ function refunded(ctx: Context, step: PaymentStep): PaymentRecord {
 /** Something goes out without cover: dust, an approval of our own, or no. */
 function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: boolean): PaymentRecord {
   if (!grows) return refuseRelease(ctx, step, record);
-  const isForward = record.invoice === null && (step.hasIncoming || coverMsat(record) > 0n);
+  const isOurs = record.invoice !== null || record.approval !== null;
+  const isForward = !isOurs && hasIncoming(step, record);
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
@@ -68,6 +70,11 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
     return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
   }
   return refuseOffer(ctx, step, approved, isForward);
+}
+
+/** Some channel has an incoming HTLC of the hash, secured or not: a channel without anything of ours has a part for nothing else. */
+function hasIncoming(step: PaymentStep, record: PaymentRecord): boolean {
+  return step.hasIncoming || record.parts.some((part) => part.outMsat === 0n) || coverMsat(record) > 0n;
 }
 
 /** By the approval there is, once its amount is bound, or by the automatic budgets at this moment. */
@@ -119,11 +126,13 @@ function refuseOffer(
   );
 }
 
-function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): never {
+/** The record when it may be given up after all. */
+function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord {
   const facts = factsOf(step, record);
   const message = 'an incoming HTLC would be released while the outgoing one it covers can be claimed';
   const acknowledged = deficitMsat(step.afterAcknowledged(), ctx.nowSeconds);
   if (acknowledged <= deficitMsat(step.before, ctx.nowSeconds)) refuseForNow(routingBalanced, message, facts);
+  if (mayAbandon(ctx, step, record, facts)) return record;
   refuse(routingBalanced, message, facts);
 }
 

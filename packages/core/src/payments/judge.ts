@@ -9,7 +9,9 @@ import type { ChannelRecord, Fate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { hashHex } from '../ledger/htlc-set.ts';
+import { chargeTransfer } from '../ledger/transfer.ts';
 import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
+import { channelRecords } from '../records/channel.ts';
 import {
   EMPTY_PAYMENT,
   PAYMENT_CHANNELS_MAX,
@@ -38,7 +40,7 @@ export interface PaymentStep {
   readonly after: PaymentRecord;
   /** Some commitment of this channel shows an incoming HTLC of the hash. */
   readonly hasIncoming: boolean;
-  /** The same with only the last variant of each number: what the peer can have acknowledged. */
+  /** The same with only the last variant of each number, on every channel: what the peers can have acknowledged. */
   readonly afterAcknowledged: () => PaymentRecord;
 }
 
@@ -55,13 +57,20 @@ export function judgePayments(
   const live = liveCommitments(after);
   const folded = foldedAmounts(folds);
   const touched = new Set([...touchedHashes(liveBefore, live, receivedMaxMsat), ...folded.keys()]);
+  let transferredMsat = 0n;
   for (const hash of touched) {
     const before = known(ctx, channel.id, hash, liveBefore, receivedMaxMsat);
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
-    const { part, isOver, hasIncoming } = partOf(channel.id, hash, base, live, receivedMaxMsat);
+    const present = partOf(channel.id, hash, base, live, receivedMaxMsat);
+    const { part, isOver, hasIncoming } = present;
+    if (limits.transferVelocity !== null) {
+      const past = partOf(channel.id, hash, baseOf(before, channel.id), liveBefore, receivedMaxMsat);
+      transferredMsat += present.settledMsat - past.settledMsat;
+    }
     const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    const acknowledgedHere = () => partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part;
     const afterAcknowledged = () =>
-      withPart(before, partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part);
+      withAcknowledged(ctx, hash, withPart(before, acknowledgedHere()), channel.id);
     const step: PaymentStep = {
       channel,
       scope,
@@ -75,6 +84,7 @@ export function judgePayments(
     const judged = settleSums(requireConserved(ctx, step));
     ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
   }
+  chargeTransfer(ctx, channel, scope, limits.transferVelocity, transferredMsat);
 }
 
 /**
@@ -112,6 +122,17 @@ function touchedHashes(
   for (const one of after) if (!old.has(one.content)) compare(one, before);
   for (const one of before) if (!present.has(one.content)) compare(one, after);
   return touched;
+}
+
+/** The record with the parts of the other channels than `own` as their acknowledged commitments have them. */
+function withAcknowledged(ctx: Context, hash: string, record: PaymentRecord, own: string): PaymentRecord {
+  const parts = record.parts.map((part) => {
+    const other = part.channel === own ? null : ctx.draft.get(channelRecords, part.channel);
+    if (other === null) return part;
+    const receivedMaxMsat = limitsFor(ctx.policy, scopeOf(other)).htlcInflightMaxSat * 1000n;
+    return partOf(part.channel, hash, part, acknowledged(liveCommitments(other)), receivedMaxMsat).part;
+  });
+  return { ...record, parts };
 }
 
 /** Of each view and funding only the variants that came last; the others were never acknowledged. */

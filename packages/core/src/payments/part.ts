@@ -26,6 +26,8 @@ export interface PartView {
   readonly isOver: boolean;
   /** The peer offers an HTLC of this hash in some commitment, covering or not. */
   readonly hasIncoming: boolean;
+  /** The most that any commitment, or the revoked past, has settled. */
+  readonly settledMsat: bigint;
 }
 
 const least = (a: bigint | null, b: bigint): bigint => (a === null ? b : smaller(a, b));
@@ -37,7 +39,8 @@ export function partOf(
   live: readonly LiveCommitment[],
   receivedMaxMsat: bigint,
 ): PartView {
-  let outMsat = larger(base.settledHolderMsat, base.settledCounterpartyMsat);
+  let settledMsat = larger(base.settledHolderMsat, base.settledCounterpartyMsat);
+  let outMsat = settledMsat;
   let inMsat: bigint | null = null;
   let standingMsat: bigint | null = null;
   let creditMaxMsat = larger(base.creditedHolderMsat, base.creditedCounterpartyMsat);
@@ -51,6 +54,7 @@ export function partOf(
     const isHolder = commitment.view === 'holder';
     const settled = (isHolder ? base.settledHolderMsat : base.settledCounterpartyMsat) + sums.settledMsat;
     const credited = (isHolder ? base.creditedHolderMsat : base.creditedCounterpartyMsat) + sums.creditedMsat;
+    settledMsat = larger(settledMsat, settled);
     outMsat = larger(outMsat, sums.offeredMsat + settled);
     inMsat = least(inMsat, sums.receivedMsat + credited);
     creditMaxMsat = larger(creditMaxMsat, credited);
@@ -72,12 +76,15 @@ export function partOf(
     inMsat: inMsat ?? 0n,
     standingMsat: standingMsat ?? 0n,
     creditMaxMsat,
-    ...base,
+    settledHolderMsat: base.settledHolderMsat,
+    settledCounterpartyMsat: base.settledCounterpartyMsat,
+    creditedHolderMsat: base.creditedHolderMsat,
+    creditedCounterpartyMsat: base.creditedCounterpartyMsat,
     outgoing,
     incoming,
   };
   const agree =
     base.settledHolderMsat === base.settledCounterpartyMsat &&
     base.creditedHolderMsat === base.creditedCounterpartyMsat;
-  return { part, isOver: isQuiet && agree, hasIncoming };
+  return { part, isOver: isQuiet && agree, hasIncoming, settledMsat };
 }

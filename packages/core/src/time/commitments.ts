@@ -7,7 +7,7 @@ import type { OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
-import type { Context } from '../context.ts';
+import type { ChannelRef, Context } from '../context.ts';
 import type { LedgerStep, Proposal } from '../ledger/judge.ts';
 import { enforce } from '../policy/enforce.ts';
 import { isZeroConf, limitsFor } from '../policy/settings.ts';
@@ -46,16 +46,25 @@ export function fundingStatus(
   if (ctx.chain === null) return null;
   const status = ctx.chain.outpoint(candidate.outpoint);
   if (status.kind === 'unknown') return status;
-  const script = p2wshOfScript(
-    fundingScript(ctx.keys.fundingPublicKey(channel.ref), candidate.counterpartyFundingKey),
-  );
-  if (status.valueSat === candidate.valueSat && equalBytes(status.script, script)) return status;
+  if (isOwnFunding(ctx, channel.ref, candidate, status)) return status;
   refuse(fundingOnchain, 'the funding on the chain has another script or value than the channel', {
     channel: channel.id,
     outpoint: outPointToString(candidate.outpoint),
     value_sat: candidate.valueSat,
     value_onchain_sat: status.valueSat,
   });
+}
+
+/** The confirmed output has exactly the channel's value and its 2-of-2 script. */
+export function isOwnFunding(
+  ctx: Context,
+  ref: ChannelRef,
+  candidate: FundingCandidate,
+  { valueSat, script }: Extract<OutpointStatus, { kind: 'confirmed' }>,
+): boolean {
+  const { counterpartyFundingKey } = candidate;
+  const own = p2wshOfScript(fundingScript(ctx.keys.fundingPublicKey(ref), counterpartyFundingKey));
+  return valueSat === candidate.valueSat && equalBytes(script, own);
 }
 
 /** After the first, a commitment needs some funding of the channel buried; a spend by a candidate of its own is none. */

@@ -12,6 +12,7 @@ import { enforce } from '../policy/enforce.ts';
 import { limitsFor } from '../policy/settings.ts';
 import { channelRecords } from '../records/channel.ts';
 import type { PaymentPart, PaymentRecord } from '../records/payment.ts';
+import { isOwnFunding } from './commitments.ts';
 import { receivedSpendsActiveUtxo } from './rules.ts';
 
 export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
@@ -46,7 +47,7 @@ function isBuried(ctx: Context, { channel }: PaymentPart): boolean {
     .some((candidate) => {
       const status = ctx.chain!.outpoint(candidate.outpoint);
       if (status.kind === 'unknown' || status.depthBlocks < paymentDepthBlocks) return false;
-      if (status.valueSat !== candidate.valueSat) return false;
+      if (!isOwnFunding(ctx, record, candidate, status)) return false;
       return status.spent === null || fundings.has(txidToHex(status.spent.txid));
     });
 }
