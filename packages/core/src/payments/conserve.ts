@@ -29,7 +29,7 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
     requireForward(ctx, step, covered);
     requireIncomingBuried(ctx, step, covered);
   }
-  requireExpiryOrder(ctx, step, covered, grows);
+  requireExpiryOrder(ctx, step, covered);
   return covered;
 }
 
@@ -62,7 +62,7 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
-  if (isDust(step, approved, missing)) {
+  if (isDust(step, missing)) {
     chargeDust(ctx, step.scope, step.channel.id, missing);
     return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
   }
@@ -77,15 +77,14 @@ function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): Paymen
 }
 
 /** All HTLCs of the hash are so small that their cover may be invisible elsewhere. */
-function isDust(step: PaymentStep, record: PaymentRecord, missingMsat: bigint): boolean {
+function isDust(step: PaymentStep, missingMsat: bigint): boolean {
   const { format } = step.channel.setup;
   const feerate = Math.max(
     0,
     ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
   );
   const belowMsat = 1000n * mayBeTrimmedBelowSat(format, 'received', feerate);
-  const part = record.parts.find((one) => one.channel === step.channel.id);
-  const small = (part?.outgoing ?? []).filter(({ amountMsat }) => amountMsat < belowMsat);
+  const small = step.offered.filter(({ amountMsat }) => amountMsat < belowMsat);
   return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
 }
 

@@ -16,6 +16,7 @@ import {
   type PaymentPart,
   type PaymentRecord,
   paymentRecords,
+  type TimedAmount,
 } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { requireConserved } from './conserve.ts';
@@ -38,6 +39,8 @@ export interface PaymentStep {
   readonly after: PaymentRecord;
   /** Some commitment of this channel shows an incoming HTLC of the hash. */
   readonly hasIncoming: boolean;
+  /** HTLCs of the hash that we offer on this channel. */
+  readonly offered: readonly TimedAmount[];
   /** The same with only the last variant of each number: what the peer can have acknowledged. */
   readonly afterAcknowledged: () => PaymentRecord;
 }
@@ -58,7 +61,7 @@ export function judgePayments(
   for (const hash of touched) {
     const before = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
-    const { part, isOver, hasIncoming } = partOf(channel.id, hash, base, live, receivedMaxMsat);
+    const { part, isOver, hasIncoming, offered } = partOf(channel.id, hash, base, live, receivedMaxMsat);
     const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
     const afterAcknowledged = () =>
       withPart(before, partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part);
@@ -70,6 +73,7 @@ export function judgePayments(
       before,
       after: updated,
       hasIncoming,
+      offered,
       afterAcknowledged,
     };
     const judged = settleSums(requireConserved(ctx, step));
