@@ -95,22 +95,26 @@ function refuseOffer(
   isForward: boolean,
 ): PaymentRecord {
   const facts = factsOf(step, record);
-  if (record.approval !== null) {
+  const { approval } = record;
+  const isExpired = approval !== null && ctx.nowSeconds >= approval.expiresAtSeconds;
+  if (approval !== null && !isExpired) {
     const outUncovered = outMsat(record) - coverMsat(record) - record.dustChargedMsat;
-    requireWithinApproval(ctx, step.hash, record.approval, outUncovered);
-    const feeBudgetMsat = msat(outUncovered - (record.approval.amountMsat ?? 0n));
-    return { ...record, approval: { ...record.approval, feeBudgetMsat } };
+    requireWithinApproval(ctx, step.hash, approval, outUncovered);
+    const feeBudgetMsat = msat(outUncovered - (approval.amountMsat ?? 0n));
+    return { ...record, approval: { ...approval, feeBudgetMsat } };
   }
   if (isForward) {
     refuse(routingBalance, 'more would go out than is irrevocably coming in', facts);
   }
   const amountMsat = msat(outMsat(record) - coverMsat(record));
   const wasAskedFor = pendingList(ctx.draft).some(({ id, kind }) => id === step.hash && kind !== 'payment');
-  const rule = wasAskedFor ? paymentApproved : offeredHashMatches;
+  const rule = wasAskedFor || isExpired ? paymentApproved : offeredHashMatches;
   refuseUnapproved(
     rule,
     rule === paymentApproved
-      ? 'this payment is not approved'
+      ? isExpired
+        ? 'the approval of this payment has expired'
+        : 'this payment is not approved'
       : 'no incoming HTLC and no approval has the hash of this HTLC',
     facts,
     pendingPayment(fromHex(step.hash), amountMsat),

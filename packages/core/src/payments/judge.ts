@@ -2,7 +2,7 @@
  * Law 3 at work: a step of one channel against the payments it touches. No step may create or increase what goes out of a
  * payment without cover; what a step does to a payment is recorded with it.
  */
-import type { Facts } from '@countersign/bitcoin';
+import { type Facts, smaller } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord, Fate } from '../channel/record.ts';
@@ -62,7 +62,9 @@ export function judgePayments(
     const before = ctx.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
     const { part, isOver, hasIncoming, offered } = partOf(channel.id, hash, base, live, receivedMaxMsat);
-    const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    const settled = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    // What the step takes of an approval is used only once it is judged: until then an expired one covers what it did.
+    const updated = { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) };
     const afterAcknowledged = () =>
       withPart(before, partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part);
     const step: PaymentStep = {
