@@ -144,13 +144,16 @@ describe('candidates of an opening', () => {
     const channel = opened();
     channel.ask(channel.model.setup(channel.model.spliceOf('never agreed')));
     channel.update(channel.balances);
-    // Later it could only begin at the current number.
+    // Later it could only begin at the current number, and only a splice begins there.
     const late = channel.model.spliceOf('never agreed');
     expect(channel.tagOf(channel.model.validate(0, channel.balances, late))).toBe(
       'policy-commitment-holder-not-revoked',
     );
-    channel.ask(channel.model.validate(1, channel.balances, late));
-    channel.ask(channel.model.signRemote(1, channel.balances, late));
+    for (const request of [
+      channel.model.validate(1, channel.balances, late),
+      channel.model.signRemote(1, channel.balances, late),
+    ])
+      expect(channel.tagOf(request)).toBe('policy-routing-deltas-only-htlc');
   });
 });
 

@@ -151,10 +151,13 @@ function judgeInitial(channel: OpenChannel, proposal: Proposal, observed: Observ
   return { ledger, observed, added: [], fates: [] };
 }
 
-/** The first commitment on a splice: the HTLCs of the current one, and a balance that law 5 judges when the splice is signed. */
+/**
+ * The first commitment on a splice: the HTLCs of the current one, and a balance that law 5 judges when the splice is signed.
+ * Whatever else begins on that funding later, in either view, has the same terms.
+ */
 function judgeCarried(channel: OpenChannel, proposal: Proposal, observed: Observed): LedgerStep {
-  const { content } = proposal;
-  const current = currentElsewhere(channel.record, proposal);
+  const { candidate, content } = proposal;
+  const current = candidate.isSplice ? currentElsewhere(channel.record, proposal) : undefined;
   if (current === undefined) {
     refuse(deltasOnlyHtlc, 'there is no commitment of this number on the present funding to carry over', {
       ...factsOf(channel, proposal),
@@ -176,8 +179,49 @@ function judgeCarried(channel: OpenChannel, proposal: Proposal, observed: Observ
     observed.holderSat === null ? current.ledger.holderMsat : 1000n * observed.holderSat + fraction;
   const { driftMsat, fates } = current.ledger;
   const trimmed = known.rest();
-  const ledger = ledgerOf(seenBalanceMsat(observed, expected), { driftMsat, trimmed, fates });
+  const holderMsat = seenBalanceMsat(observed, expected);
+  requireSameTerms(channel, proposal, observed, current.ledger.holderMsat);
+  const ledger = ledgerOf(holderMsat, { driftMsat, trimmed, fates });
   return { ledger, observed, added: [], fates: [] };
+}
+
+/** A peer that revoked its commitments on a splice could else be given another first one, after the splice was signed. */
+function requireSameTerms(
+  channel: OpenChannel,
+  proposal: Proposal,
+  observed: Observed,
+  carriedMsat: bigint,
+): void {
+  const termsMsat = leastTermsMsat(channel.record, proposal.candidate);
+  if (termsMsat === null) return;
+  const dueMsat = carriedMsat + termsMsat;
+  const givenMsat = seenBalanceMsat(observed, dueMsat);
+  if (dueMsat <= 0n || givenMsat >= dueMsat) return;
+  refuse(balanceConserved, 'this splice gave us more in the commitments before', {
+    ...factsOf(channel, proposal),
+    due_msat: dueMsat,
+    given_msat: givenMsat,
+    splice_msat: termsMsat,
+  });
+}
+
+/** What a splice does to our balance, by the commitments on it so far; null while there are none. */
+function leastTermsMsat(record: ChannelRecord, candidate: FundingCandidate): bigint | null {
+  const view = (one: FundingCandidate) => [
+    ...one.validated.map((content) => ({ side: 'holder', content })),
+    ...one.issued.map((content) => ({ side: 'counterparty', content })),
+  ];
+  const others = record.candidates
+    .filter((other) => !isDormant(record, other) && !equalOutPoints(other.outpoint, candidate.outpoint))
+    .flatMap(view);
+  for (const { side, content } of view(candidate)) {
+    const same = others.findLast((other) => other.side === side && other.content.number === content.number);
+    if (content.ledger === null || same?.content.ledger == null) continue;
+    // Without an output of ours there our balance is only bounded.
+    const holderMsat = content.toHolderSat === null ? 0n : content.ledger.holderMsat;
+    return holderMsat - same.content.ledger.holderMsat;
+  }
+  return null;
 }
 
 /** The judged commitment of this number on another funding, the locked or oldest one first. */

@@ -36,7 +36,10 @@ export interface Observable {
   /** We opened, so we pay fee and anchors. */
   readonly isOutbound: boolean;
   readonly capacitySat: Sat;
-  readonly content: Pick<CommitmentContent, 'feeratePerKw' | 'toHolderSat' | 'toCounterpartySat' | 'htlcs'>;
+  readonly content: Pick<
+    CommitmentContent,
+    'number' | 'feeratePerKw' | 'toHolderSat' | 'toCounterpartySat' | 'htlcs'
+  >;
   /** The broadcaster's dust limit is at most this: `DUST_LIMIT_MAX_SAT`, or lower once an output showed it. */
   readonly dustLimitSat: bigint;
 }
@@ -60,7 +63,7 @@ export function outputsSat(observable: Observable): bigint {
 function costOf(observable: Observable): { feeratePerKw: number; costSat: bigint } {
   const { format, capacitySat, content } = observable;
   const anchorsSat = hasAnchors(format) ? 2n * ANCHOR_SAT : 0n;
-  if (content.feeratePerKw !== 0) {
+  if (content.number > 0 || content.feeratePerKw !== 0) {
     const fee = commitmentFeeSat(format, content.feeratePerKw, content.htlcs.length);
     return { feeratePerKw: content.feeratePerKw, costSat: fee + anchorsSat };
   }

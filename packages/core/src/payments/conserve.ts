@@ -31,7 +31,8 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
     requireForward(ctx, step, covered);
     requireIncomingBuried(ctx, step, covered);
   }
-  requireExpiryOrder(ctx, step, covered, grows);
+  // What law 3 let go of for good (`mayAbandon`) has no order to keep.
+  if (deficitMsat(covered, ctx.nowSeconds) <= before) requireExpiryOrder(ctx, step, covered);
   return covered;
 }
 
@@ -65,7 +66,7 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
-  if (isDust(step, approved, missing)) {
+  if (isDust(step, missing)) {
     chargeDust(ctx, step.scope, step.channel.id, missing);
     return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
   }
@@ -85,15 +86,14 @@ function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): Paymen
 }
 
 /** All HTLCs of the hash are so small that their cover may be invisible elsewhere. */
-function isDust(step: PaymentStep, record: PaymentRecord, missingMsat: bigint): boolean {
+function isDust(step: PaymentStep, missingMsat: bigint): boolean {
   const { format } = step.channel.setup;
   const feerate = Math.max(
     0,
     ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
   );
   const belowMsat = 1000n * mayBeTrimmedBelowSat(format, 'received', feerate);
-  const part = record.parts.find((one) => one.channel === step.channel.id);
-  const small = (part?.outgoing ?? []).filter(({ amountMsat }) => amountMsat < belowMsat);
+  const small = step.offered.filter(({ amountMsat }) => amountMsat < belowMsat);
   return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
 }
 
@@ -104,22 +104,26 @@ function refuseOffer(
   isForward: boolean,
 ): PaymentRecord {
   const facts = factsOf(step, record);
-  if (record.approval !== null) {
+  const { approval } = record;
+  const isExpired = approval !== null && ctx.nowSeconds >= approval.expiresAtSeconds;
+  if (approval !== null && !isExpired) {
     const outUncovered = outMsat(record) - coverMsat(record) - record.dustChargedMsat;
-    requireWithinApproval(ctx, step.hash, record.approval, outUncovered);
-    const feeBudgetMsat = msat(outUncovered - (record.approval.amountMsat ?? 0n));
-    return { ...record, approval: { ...record.approval, feeBudgetMsat } };
+    requireWithinApproval(ctx, step.hash, approval, outUncovered);
+    const feeBudgetMsat = msat(outUncovered - (approval.amountMsat ?? 0n));
+    return { ...record, approval: { ...approval, feeBudgetMsat } };
   }
   if (isForward) {
     refuse(routingBalance, 'more would go out than is irrevocably coming in', facts);
   }
   const amountMsat = msat(outMsat(record) - coverMsat(record));
   const wasAskedFor = pendingList(ctx.draft).some(({ id, kind }) => id === step.hash && kind !== 'payment');
-  const rule = wasAskedFor ? paymentApproved : offeredHashMatches;
+  const rule = wasAskedFor || isExpired ? paymentApproved : offeredHashMatches;
   refuseUnapproved(
     rule,
     rule === paymentApproved
-      ? 'this payment is not approved'
+      ? isExpired
+        ? 'the approval of this payment has expired'
+        : 'this payment is not approved'
       : 'no incoming HTLC and no approval has the hash of this HTLC',
     facts,
     pendingPayment(fromHex(step.hash), amountMsat),

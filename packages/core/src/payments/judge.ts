@@ -2,7 +2,7 @@
  * Law 3 at work: a step of one channel against the payments it touches. No step may create or increase what goes out of a
  * payment without cover; what a step does to a payment is recorded with it.
  */
-import type { Facts } from '@countersign/bitcoin';
+import { type Facts, smaller } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord, Fate } from '../channel/record.ts';
@@ -18,6 +18,7 @@ import {
   type PaymentPart,
   type PaymentRecord,
   paymentRecords,
+  type TimedAmount,
 } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { requireConserved } from './conserve.ts';
@@ -40,6 +41,8 @@ export interface PaymentStep {
   readonly after: PaymentRecord;
   /** Some commitment of this channel shows an incoming HTLC of the hash. */
   readonly hasIncoming: boolean;
+  /** HTLCs of the hash that we offer on this channel. */
+  readonly offered: readonly TimedAmount[];
   /** The same with only the last variant of each number, on every channel: what the peers can have acknowledged. */
   readonly afterAcknowledged: () => PaymentRecord;
 }
@@ -62,12 +65,14 @@ export function judgePayments(
     const before = known(ctx, channel.id, hash, liveBefore, receivedMaxMsat);
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
     const present = partOf(channel.id, hash, base, live, receivedMaxMsat);
-    const { part, isOver, hasIncoming } = present;
+    const { part, isOver, hasIncoming, offered } = present;
     if (limits.transferVelocity !== null) {
       const past = partOf(channel.id, hash, baseOf(before, channel.id), liveBefore, receivedMaxMsat);
       transferredMsat += present.settledMsat - past.settledMsat;
     }
-    const updated = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    const settled = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+    // What the step takes of an approval is used only once it is judged: until then an expired one covers what it did.
+    const updated = { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) };
     const acknowledgedHere = () => partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part;
     const afterAcknowledged = () =>
       withAcknowledged(ctx, hash, withPart(before, acknowledgedHere()), channel.id);
@@ -79,6 +84,7 @@ export function judgePayments(
       before,
       after: updated,
       hasIncoming,
+      offered,
       afterAcknowledged,
     };
     const judged = settleSums(requireConserved(ctx, step));

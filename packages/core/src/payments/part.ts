@@ -2,7 +2,7 @@
  * One channel's part of a payment: the worst that any commitment which could reach the chain makes of it. Outgoing the
  * most, incoming the least; what stands and what is done count together, so that a fulfilment moves nothing.
  */
-import { larger, smaller } from '@countersign/bitcoin';
+import { larger, msat, smaller } from '@countersign/bitcoin';
 import type { LiveCommitment } from '../channel/live.ts';
 import type { PaymentPart, TimedAmount } from '../records/payment.ts';
 import { type HashSums, sumsAt, sumsOf } from './sums.ts';
@@ -28,6 +28,8 @@ export interface PartView {
   readonly hasIncoming: boolean;
   /** The most that any commitment, or the revoked past, has settled. */
   readonly settledMsat: bigint;
+  /** The HTLCs of the commitment in which we offer the most. */
+  readonly offered: readonly TimedAmount[];
 }
 
 const least = (a: bigint | null, b: bigint): bigint => (a === null ? b : smaller(a, b));
@@ -44,9 +46,10 @@ export function partOf(
   let inMsat: bigint | null = null;
   let standingMsat: bigint | null = null;
   let creditMaxMsat = larger(base.creditedHolderMsat, base.creditedCounterpartyMsat);
-  let outgoing: readonly TimedAmount[] = [];
-  let incoming: readonly TimedAmount[] = [];
+  let offered: readonly TimedAmount[] = [];
   let mostOffered = 0n;
+  const outgoing: Standing[] = [];
+  const incoming: Standing[] = [];
   let isQuiet = true;
   let hasIncoming = false;
   for (const commitment of live) {
@@ -58,13 +61,12 @@ export function partOf(
     outMsat = larger(outMsat, sums.offeredMsat + settled);
     inMsat = least(inMsat, sums.receivedMsat + credited);
     creditMaxMsat = larger(creditMaxMsat, credited);
-    if (standingMsat === null || sums.receivedMsat < standingMsat) {
-      standingMsat = sums.receivedMsat;
-      incoming = sums.received;
-    }
+    standingMsat = least(standingMsat, sums.receivedMsat);
+    outgoing.push({ timelessMsat: 0n, timed: sums.offered });
+    incoming.push({ timelessMsat: credited, timed: sums.received });
     if (sums.offeredMsat > mostOffered) {
       mostOffered = sums.offeredMsat;
-      outgoing = sums.offered;
+      offered = sums.offered;
     }
     if (sums.seenMsat > 0n) hasIncoming = true;
     const moves = sums.offeredMsat + sums.seenMsat + sums.settledMsat + sums.creditedMsat;
@@ -80,11 +82,60 @@ export function partOf(
     settledCounterpartyMsat: base.settledCounterpartyMsat,
     creditedHolderMsat: base.creditedHolderMsat,
     creditedCounterpartyMsat: base.creditedCounterpartyMsat,
-    outgoing,
-    incoming,
+    outgoing: worstByExpiry(outgoing, larger),
+    incoming: worstByExpiry(incoming, smaller),
   };
   const agree =
     base.settledHolderMsat === base.settledCounterpartyMsat &&
     base.creditedHolderMsat === base.creditedCounterpartyMsat;
-  return { part, isOver: isQuiet && agree, hasIncoming, settledMsat };
+  return { part, isOver: isQuiet && agree, hasIncoming, settledMsat, offered };
+}
+
+/** What one commitment has of a hash: until an expiry, and for good. */
+interface Standing {
+  readonly timelessMsat: bigint;
+  readonly timed: readonly TimedAmount[];
+}
+
+/**
+ * For every expiry, the worst of all commitments counts: what expires then or later in the one that has the most of it
+ * (the least). An HTLC in the place of another with the same hash and amount would not show in the totals.
+ */
+function worstByExpiry(
+  commitments: readonly Standing[],
+  worse: (a: bigint, b: bigint) => bigint,
+): readonly TimedAmount[] {
+  const expiries = new Set(commitments.flatMap(({ timed }) => timed.map(({ cltvExpiry }) => cltvExpiry)));
+  if (expiries.size === 0) return [];
+  const sums = commitments.map(({ timelessMsat, timed }) => sumsFrom(timelessMsat, timed));
+  const worstFrom = (cltvExpiry: number) =>
+    sums.map((sumFrom) => sumFrom(cltvExpiry)).reduce((a, b) => worse(a, b));
+  const steps: TimedAmount[] = [];
+  let later = worstFrom(Number.POSITIVE_INFINITY);
+  for (const cltvExpiry of [...expiries].sort((a, b) => b - a)) {
+    const total = worstFrom(cltvExpiry);
+    if (total !== later) steps.push({ cltvExpiry, amountMsat: msat(total - later) });
+    later = total;
+  }
+  return steps;
+}
+
+/**
+ * What ends at a height or later, with what never ends. To be asked for falling heights: each amount is looked at once,
+ * since a payment may have thousands of parts.
+ */
+export function sumsFrom(
+  timelessMsat: bigint,
+  amounts: readonly TimedAmount[],
+): (cltvExpiry: number) => bigint {
+  const latestLast = [...amounts].sort((a, b) => a.cltvExpiry - b.cltvExpiry);
+  let sum = timelessMsat;
+  return (cltvExpiry) => {
+    for (let next = latestLast.at(-1); next !== undefined && next.cltvExpiry >= cltvExpiry; ) {
+      sum += next.amountMsat;
+      latestLast.pop();
+      next = latestLast.at(-1);
+    }
+    return sum;
+  };
 }

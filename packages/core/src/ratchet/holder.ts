@@ -119,7 +119,7 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
 
 /**
  * Only hard faults of amount are refused here; the rest is judged when the commitment before is revoked. What follows
- * nothing (commitment 0, the first on a splice) is current at once, so it is judged at once.
+ * nothing (commitment 0, the first on a splice) is current at once, so it is judged at once, its fee and limits too.
  */
 function keepValidated(
   ctx: Context,
@@ -137,7 +137,10 @@ function keepValidated(
     validated: [...others, kept].sort((a, b) => a.number - b.number),
   });
   const after = withDustLimit(channel, record, proposal, step.observed);
-  if (isCurrent) judgePayments(ctx, channel, after);
+  if (isCurrent) {
+    requireLimits(ctx, channel, proposal, step);
+    judgePayments(ctx, channel, after);
+  }
   saveChannel(ctx, channel.id, after);
 }
 

@@ -35,7 +35,7 @@ export interface PaymentPart {
   readonly settledCounterpartyMsat: bigint;
   readonly creditedHolderMsat: bigint;
   readonly creditedCounterpartyMsat: bigint;
-  /** Standing HTLCs with their expiries, for law 4: outgoing the most, incoming the least. */
+  /** What stands until which expiry, for law 4: for each expiry what ends then or later, the worst of all commitments. */
   readonly outgoing: readonly TimedAmount[];
   readonly incoming: readonly TimedAmount[];
 }

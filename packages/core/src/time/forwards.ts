@@ -2,51 +2,65 @@
  * Law 4 for forwards: what goes out late must be covered by what comes in later still, so that a preimage learned at the
  * last moment downstream can be used upstream. Exact for several parts of one hash.
  */
-import { larger } from '@countersign/bitcoin';
+import { larger, smaller } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
-import { approvedMsat, coverMsat, outMsat } from '../payments/balance.ts';
+import { sumMsat } from '../ledger/htlc-set.ts';
+import { approvedMsat, coverMsat } from '../payments/balance.ts';
 import type { PaymentStep } from '../payments/judge.ts';
+import { sumsFrom } from '../payments/part.ts';
 import { enforce } from '../policy/enforce.ts';
-import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
+import type { PaymentRecord } from '../records/payment.ts';
 import { routingCltvDelta } from './rules.ts';
 
-const sumFrom = (amounts: readonly TimedAmount[], cltvExpiry: number): bigint =>
-  amounts.reduce((sum, one) => (one.cltvExpiry >= cltvExpiry ? sum + one.amountMsat : sum), 0n);
+interface Late {
+  readonly uncoveredMsat: bigint;
+  readonly outgoingExpiry: number;
+}
 
-/** For every outgoing expiry e: Σ outgoing(≥ e) ≤ Σ incoming(≥ e + delta) + credited + approved. */
-export function requireExpiryOrder(
-  ctx: Context,
-  step: PaymentStep,
-  record: PaymentRecord,
-  grows: boolean,
-): void {
-  if (!grows) return;
-  const outgoing = record.parts.flatMap((part) => part.outgoing);
-  const incoming = record.invoice === null ? record.parts.flatMap((part) => part.incoming) : [];
-  const standingOut = outgoing.reduce((sum, one) => sum + one.amountMsat, 0n);
-  const standingIn = incoming.reduce((sum, one) => sum + one.amountMsat, 0n);
-  // What is settled has used its cover already; what is left of credit and approval covers whatever stands.
-  const settled = outMsat(record) - standingOut;
-  const timeless =
-    coverMsat(record) - standingIn + approvedMsat(record, ctx.nowSeconds) + record.dustChargedMsat;
-  const free = timeless - settled;
+/**
+ * For every outgoing expiry e: Σ outgoing(≥ e) ≤ Σ incoming(≥ e + delta) + credited + approved. What is settled may be
+ * covered by anything: its preimage is known. As in law 3 no step creates or increases what is missing, whatever it
+ * does: HTLCs of the same hash and amount may take each other's place.
+ */
+export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
   const { cltvDeltaBlocks } = step.limits;
-  for (const { cltvExpiry } of outgoing) {
-    const out = sumFrom(outgoing, cltvExpiry);
-    const covered = sumFrom(incoming, cltvExpiry + cltvDeltaBlocks) + larger(free, 0n);
-    if (out <= covered) continue;
-    enforce(ctx, routingCltvDelta, step.scope, {
-      message: 'an outgoing HTLC expires too late for the incoming ones that cover it',
-      facts: {
-        payment_hash: step.hash,
-        channel: step.channel.id,
-        outgoing_expiry: cltvExpiry,
-        incoming_expiry_min: cltvExpiry + cltvDeltaBlocks,
-        outgoing_msat: out,
-        covered_msat: covered,
-        cltv_delta_blocks: cltvDeltaBlocks,
-      },
-    });
-    return;
+  const late = latest(ctx, record, cltvDeltaBlocks);
+  if (late === null) return;
+  const before = latest(ctx, step.before, cltvDeltaBlocks)?.uncoveredMsat ?? 0n;
+  if (late.uncoveredMsat <= before) return;
+  enforce(ctx, routingCltvDelta, step.scope, {
+    message: 'an outgoing HTLC expires too late for the incoming ones that cover it',
+    facts: {
+      payment_hash: step.hash,
+      channel: step.channel.id,
+      outgoing_expiry: late.outgoingExpiry,
+      incoming_expiry_min: late.outgoingExpiry + cltvDeltaBlocks,
+      uncovered_msat: late.uncoveredMsat,
+      uncovered_before_msat: before,
+      cltv_delta_blocks: cltvDeltaBlocks,
+    },
+  });
+}
+
+/** The expiry from which on the most goes out that nothing covers; null when all is covered. */
+function latest(ctx: Context, record: PaymentRecord, cltvDeltaBlocks: number): Late | null {
+  const outgoing = record.parts.flatMap((part) => part.outgoing);
+  if (outgoing.length === 0) return null;
+  const timelessMsat = approvedMsat(record, ctx.nowSeconds) + record.dustChargedMsat;
+  // Income leaves what ends early before it leaves what covers for longer.
+  const coveredMsat = coverMsat(record);
+  const incoming = record.parts.flatMap((part) => part.incoming);
+  const creditedMsat =
+    record.parts.reduce((sum, part) => sum + part.inMsat, record.creditedMsat) - sumMsat(incoming);
+  const inTime = sumsFrom(creditedMsat, incoming);
+  const out = sumsFrom(0n, outgoing);
+  const expiries = new Set(outgoing.map((one) => one.cltvExpiry));
+  let worst: Late | null = null;
+  for (const cltvExpiry of [...expiries].sort((a, b) => b - a)) {
+    const inTimeMsat = smaller(inTime(cltvExpiry + cltvDeltaBlocks), coveredMsat);
+    const uncovered = out(cltvExpiry) - larger(inTimeMsat, 0n) - timelessMsat;
+    if (uncovered > (worst?.uncoveredMsat ?? 0n))
+      worst = { uncoveredMsat: uncovered, outgoingExpiry: cltvExpiry };
   }
+  return worst;
 }
