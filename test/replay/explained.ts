@@ -18,6 +18,8 @@ const OWN_POINT =
 const FATAL_IN_CLN =
   "Core Lightning's hsmd ends the process or the client; a typed refusal takes the place of that";
 
+const NO_INVOICE = 'it asks to pay "lnbcrt1pretend", which is no invoice';
+
 export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = {
   'breach/l1': [
     { tag: 'policy-revoke-not-closed', messages: [101, 102, 103, 113, 115], because: CLOSED },
@@ -51,6 +53,7 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
     { tag: 'policy-key-use', messages: [4, 5], because: OWN_POINT },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },
     { tag: 'policy-client-permission', messages: [41], because: FATAL_IN_CLN },
+    { tag: 'preapproval-declined', messages: [8], because: NO_INVOICE },
   ],
   'synthetic/legacy-types-l2': [
     {
@@ -60,6 +63,7 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
     },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },
     { tag: 'policy-client-permission', messages: [41], because: FATAL_IN_CLN },
+    { tag: 'preapproval-declined', messages: [8], because: NO_INVOICE },
   ],
   'synthetic/version4': [
     {

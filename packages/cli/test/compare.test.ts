@@ -56,6 +56,22 @@ describe('the verdict on an answer', () => {
     );
   });
 
+  it('is a refusal for a preapproval that is declined where it was approved, and for nothing like it', () => {
+    for (const type of ['008a', '008b']) {
+      expect(compare(expected(`${type}01`), reply(`${type}00`))).toMatchObject({
+        kind: 'refused',
+        tag: 'preapproval-declined',
+      });
+      expect(compare(expected(`${type}00`), reply(`${type}01`)).kind).toBe('mismatch');
+      expect(compare(expected(`${type}01`), reply(`${type}02`)).kind).toBe('mismatch');
+      expect(compare(expected(`${type}01`), reply(`${type}0000`)).kind).toBe('mismatch');
+      expect(compare(expected(`${type}0100`), reply(`${type}00`)).kind).toBe('mismatch');
+    }
+    expect(compare(expected('008c01'), reply('008c00')).kind).toBe('mismatch');
+    expect(compare(expected('008a01'), reply('008b00')).kind).toBe('mismatch');
+    expect(compare(expected('008a01'), reply('00')).kind).toBe('mismatch');
+  });
+
   it('compares number and not words of INIT_REPLY_FAILURE', () => {
     const recorded = expected('00730000000361626300');
     expect(compare(recorded, reply('007300000003646500')).kind).toBe('identical');

@@ -37,6 +37,17 @@ export function readRefusal(body: Uint8Array): { tag: string; text: string } | u
   return tag === undefined ? undefined : { tag, text };
 }
 
+/** Replies to preapprovals: u16 type, then whether it may be paid. They refuse in their own form, without a reason. */
+const PREAPPROVAL_REPLIES = [138, 139];
+export const DECLINED = 'preapproval-declined';
+
+function isDeclined(expected: Uint8Array, got: Uint8Array): boolean {
+  const type = messageType(got);
+  if (type === undefined || !PREAPPROVAL_REPLIES.includes(type) || messageType(expected) !== type)
+    return false;
+  return expected.length === 3 && got.length === 3 && expected[2] === 1 && got[2] === 0;
+}
+
 function shorten(body: Uint8Array): string {
   const hex = toHex(body.subarray(0, SHOWN_BYTES_MAX));
   return body.length > SHOWN_BYTES_MAX ? `${hex}… (${body.length} bytes)` : hex;
@@ -91,6 +102,9 @@ export function compare(expected: Expectation, answer: Answer): Verdict {
   if (expected.kind === 'reply' && answer.kind === 'reply') {
     if (equalBytes(expected.body, answer.body) || sameInitFailure(expected.body, answer.body)) {
       return { kind: 'identical' };
+    }
+    if (isDeclined(expected.body, answer.body)) {
+      return { kind: 'refused', tag: DECLINED, text: `${DECLINED}: may not be paid` };
     }
     const at = firstDifference(expected.body, answer.body);
     return {
