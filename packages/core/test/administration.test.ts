@@ -529,6 +529,15 @@ describe('the kill switch', () => {
     ok(signer, { op: 'channel-unfreeze', channel: id });
     channel.update(channel.balances);
   });
+  it('holds a channel that never got beyond its setup, so its number begins no new life', () => {
+    const channel = new OpenChannel();
+    channel.ask(channel.model.setup());
+    ok(channel.signer, { op: 'channel-freeze', channel: idOf(channel) });
+    const again = { ...channel.model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') };
+    expect(channel.tagOf(again)).toBe('policy-channel-original-channel-id-reuse');
+    ok(channel.signer, { op: 'channel-unfreeze', channel: idOf(channel) });
+    channel.ask(again);
+  });
   it('policy-channel-frozen: passes other channels', () => {
     const signer = new TestSigner();
     const [held, other] = [new OpenChannel({}, signer).open(), new OpenChannel({ dbid: 2n }, signer).open()];

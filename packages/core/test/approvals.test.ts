@@ -148,9 +148,26 @@ describe('a payment that nobody asked approval for', () => {
     expect(offer(signer, 1_000_000n)).toMatchObject({ amountMsat: 1_000_000n });
     // Less, or as much, is covered already.
     const before = signer.state.snapshot();
+    signer.nowSeconds += 1;
+    expect(offer(signer, 1_000_000n)).toMatchObject({ approvedAtSeconds: signer.nowSeconds - 1 });
     expect(offer(signer, 999_999n)).toMatchObject({ amountMsat: 1_000_000n });
     expect(signer.state.snapshot()).toBe(before);
     expect(offer(signer, 1n, bytesOf('2'))).toBeNull();
+  });
+  it('is charged no more than once for what it rises by', () => {
+    const signer = velocity(1000n);
+    offer(signer, 300_000n);
+    offer(signer, 400_000n);
+    expect(offer(signer, 600_001n, bytesOf('2'))).toBeNull();
+    expect(offer(signer, 600_000n, bytesOf('2'))).not.toBeNull();
+  });
+  it('is on the list of approvals, once', () => {
+    const signer = velocity(1000n);
+    for (const amountMsat of [300_000n, 400_000n]) {
+      offer(signer, amountMsat);
+      expect(indexedApprovals(new Draft(signer.state))).toEqual([{ kind: 'payment', id: hex }]);
+    }
+    expect(signer.state.read(approvalIndexRecords, 'index')!.value).toEqual({ oldest: 0, next: 1 });
   });
   it('does not rise once a part of it has settled', () => {
     for (const change of [
@@ -415,7 +432,7 @@ describe('the list of approvals', () => {
     expect(list(signer)).toEqual([id(2), id(3)]);
     expect(record(signer, id(1))).toMatchObject({ settledMsat: 5n, approval: { source: 'velocity' } });
   });
-  it('does not touch the record its caller is about to write', () => {
+  it('does not clear what its caller has just approved again', () => {
     const signer = new TestSigner();
     add(signer, 1);
     signer.nowSeconds += 3600;

@@ -134,6 +134,10 @@ describe('the payee of an invoice', () => {
   it('is nobody when another key signed for the one that is named', () => {
     expect(bolt11Payee(secp, readBolt11(bolt11({ ...named, secret: bytesOf('a thief') })))).toBeNull();
   });
+  it('is nobody when the recovery id is none, also where the payee is named', () => {
+    const change = (signature: Uint8Array) => signature.with(64, 4);
+    expect(bolt11Payee(secp, readBolt11(bolt11({ ...named, change })))).toBeNull();
+  });
   it('is another than before when anything of the invoice was changed', () => {
     const original = bech32.decode(bolt11() as `${string}1${string}`, false);
     for (const at of [0, 6, 20, 70, 130]) {

@@ -368,6 +368,13 @@ describe('policy-commitment-payment-invoiced, preapproval', () => {
       expect(signer.state.snapshot()).toBe(before);
     });
   }
+  it('policy-commitment-payment-invoiced: passes a keysend in the place of a payment nobody asked for', () => {
+    const signer = approved();
+    const unasked = { ...record(signer)!.approval!, kind: 'unasked', payee: null } as const;
+    use(signer, { approval: unasked });
+    signer.ask(payKeysend(1_000_000n));
+    expect(record(signer)!.approval).toMatchObject({ kind: 'keysend', amountMsat: 1_000_000n });
+  });
   it('policy-commitment-payment-invoiced: trips on an approval beside a forward of the same hash', () => {
     const signer = approved();
     use(signer, { approval: null, parts: [part] });

@@ -37,7 +37,7 @@ export function putPayment(draft: Draft, hash: string, record: PaymentRecord): v
 /** Lists this approval, the newest. The approval itself is in its own record. */
 export function indexApproval(place: Place, added: ApprovalSlot): void {
   const { draft } = place;
-  let index = cleared(place, added.id);
+  let index = cleared(place);
   if (index.next - index.oldest >= APPROVAL_SLOTS) index = withRoom(place, index);
   draft.put(approvalSlotRecords, slotId(index.next), added);
   draft.put(approvalIndexRecords, INDEX_ID, { ...index, next: index.next + 1 });
@@ -60,12 +60,12 @@ function indexOf(draft: Draft): ApprovalIndex {
   return draft.get(approvalIndexRecords, INDEX_ID) ?? { oldest: 0, next: 0 };
 }
 
-/** The index without the oldest slots whose approvals are over. `kept` is about to be written by the caller. */
-function cleared(place: Place, kept: string): ApprovalIndex {
+/** The index without the oldest slots whose approvals are over. */
+function cleared(place: Place): ApprovalIndex {
   let { oldest, next } = indexOf(place.draft);
   for (let looked = 0; looked < CLEARED_MAX && oldest < next; looked++) {
     const slot = place.draft.get(approvalSlotRecords, slotId(oldest));
-    if (slot !== null && slot.id !== kept && !clear(place, slot)) break;
+    if (slot !== null && !clear(place, slot)) break;
     oldest += 1;
   }
   return { oldest, next };
