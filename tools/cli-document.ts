@@ -40,7 +40,7 @@ export function renderCliDocument(program: Command): string {
     '',
     '<!-- Generated from the commands of packages/cli. Edit the command, not this page. -->',
     '',
-    'In a checkout, after `npm ci && npm run build`: `npx countersign …`.',
+    'In a checkout, after `npm ci && npm run build`: `packages/cli/bin/countersign …`, or that directory on the `PATH`.',
     '',
     ...section(program, []),
   ];

@@ -53,20 +53,23 @@ find_installed_node() {
   [ -n "$node" ]
 }
 
-# $1: the file in `dist` to run, the others its arguments. Does not return.
+# For what lightningd starts, in its own directory. Compiled code is executed when read back, so it is kept only where nobody
+# else writes: beside the signer's state.
+keep_compiled() {
+  if [ -z "${NODE_COMPILE_CACHE-}" ] && [ -d countersign ]; then
+    NODE_COMPILE_CACHE=countersign/compile-cache
+    export NODE_COMPILE_CACHE
+  fi
+}
+
+# $1: the file to run, from `bin`; the others its arguments. Does not return.
 become_node() {
-  main=$bin/../dist/$1
+  main=$bin/$1
   shift
   too_old=
   if ! find_node; then
     fail "needs $NODE_NEEDED${too_old:+; too old:$too_old}. Run \"npm ci\" in Countersign's directory, which brings one, or install Node.js 24 (https://nodejs.org), or set COUNTERSIGN_NODE to its path in lightningd's environment"
   fi
   [ -f "$main" ] || fail "not built: $main is missing. Run \"npm ci && npm run build\" in Countersign's directory"
-
-  # Compiled code is executed when read back, so it is kept only where nobody else writes: beside the signer's state.
-  if [ -z "${NODE_COMPILE_CACHE-}" ] && [ -d countersign ]; then
-    NODE_COMPILE_CACHE=countersign/compile-cache
-    export NODE_COMPILE_CACHE
-  fi
   exec "$node" --disable-warning=ExperimentalWarning "$main" "$@"
 }

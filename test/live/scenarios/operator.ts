@@ -1,5 +1,5 @@
 /** Scenarios about what stands beside the signer: the plugin that delivers preimages, and the operator's socket. */
-import { deepEqual, equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { join } from 'node:path';
 import { AdminClient, type SignerAnswer } from '@countersign/cli';
 import {
@@ -11,7 +11,7 @@ import {
   waitForNormal,
 } from '../channels.ts';
 import type { Lightningd } from '../lightningd.ts';
-import { type Invoice, invoice, send, waitPaid } from '../payments.ts';
+import { checkPreimage, type Invoice, invoice, send, waitPaid } from '../payments.ts';
 import type { Scenario } from '../scenario.ts';
 
 const PAGE_ENTRIES = 500;
@@ -107,4 +107,35 @@ const preimages: Scenario = {
   },
 };
 
-export const OPERATOR: Scenario[] = [preimages];
+const approvals: Scenario = {
+  name: 'approvals',
+  about: 'with every rule at error: a payment is declined, approved by the operator, and passes; once',
+  unless: (_, signers) => (signers === 'none' ? 'nobody declines' : undefined),
+  run: async (world) => {
+    const policy_toml = '[policy]\npreset = "hub"\n';
+    const [l1, l2] = await world.pair({ hsmd: 'countersign', policy_toml }, { hsmd: 'stock' });
+    await fundWallet(l2, 2_000_000);
+    await openChannel(l2, l1, { push_sat: 400_000 });
+    const due = await invoice(l2, 7_000_000);
+    const declined = await l1.refused('xpay', { invstring: due.bolt11 });
+    match(declined.message, /declined/);
+    const client = await AdminClient.open(join(l1.state_directory, 'admin.sock'));
+    try {
+      const pending = await client.all({ op: 'pending-list' });
+      deepEqual(
+        pending.map((one) => [one.text('id'), one.text('amountMsat'), one.text('description')]),
+        [[due.payment_hash, '7000000', 'live']],
+      );
+      await client.ask({ op: 'approve', target: due.payment_hash });
+      const reply = await l1.call('xpay', { invstring: due.bolt11 });
+      checkPreimage(due.payment_hash, reply);
+      await waitForNoHtlcs(l1, l2);
+      deepEqual(await client.all({ op: 'pending-list' }), []);
+      ok((await client.ask({ op: 'audit-verify' })).flag('sound'));
+    } finally {
+      client.close();
+    }
+  },
+};
+
+export const OPERATOR: Scenario[] = [preimages, approvals];

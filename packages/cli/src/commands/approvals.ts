@@ -90,7 +90,8 @@ async function list(client: AdminClient, flags: SignerFlags): Promise<void> {
 }
 
 function pendingLines(one: SignerAnswer, network: string): string[] {
-  const asked = `${one.number('timesAsked')} times, last ${moment(one.number('lastAskedAtSeconds'))}`;
+  const times = one.number('timesAsked');
+  const asked = `${times === 1 ? 'once' : `${times} times`}, last ${moment(one.number('lastAskedAtSeconds'))}`;
   return [
     one.text('id'),
     ...row('kind', one.text('kind')),
