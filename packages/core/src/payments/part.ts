@@ -30,6 +30,9 @@ export interface PartView {
   readonly settledMsat: bigint;
 }
 
+/** As it is stored. */
+const timed = ({ cltvExpiry, amountMsat }: TimedAmount): TimedAmount => ({ cltvExpiry, amountMsat });
+
 const least = (a: bigint | null, b: bigint): bigint => (a === null ? b : smaller(a, b));
 
 export function partOf(
@@ -80,8 +83,8 @@ export function partOf(
     settledCounterpartyMsat: base.settledCounterpartyMsat,
     creditedHolderMsat: base.creditedHolderMsat,
     creditedCounterpartyMsat: base.creditedCounterpartyMsat,
-    outgoing,
-    incoming,
+    outgoing: outgoing.map(timed),
+    incoming: incoming.map(timed),
   };
   const agree =
     base.settledHolderMsat === base.settledCounterpartyMsat &&
