@@ -10,8 +10,9 @@ import { BUNDLED_RECORDINGS, loadScenario } from '@countersign/cli';
 import { type CurveCounts, curveUs } from './curve.ts';
 import { measureGroupCommit, measureSync } from './disk.ts';
 import { playInProcess, playThroughProcess } from './load.ts';
+import { measureRules } from './rules.ts';
 import { measureStartUp } from './start-up.ts';
-import { milliseconds, ratio } from './statistics.ts';
+import { microseconds, milliseconds, ratio } from './statistics.ts';
 import { printRows } from './table.ts';
 
 const TYPES_SHOWN_COUNT_MIN = 100;
@@ -45,6 +46,18 @@ printRows(
           ],
         ]),
   ],
+);
+
+const rules = measureRules(secp);
+printRows(
+  'The rules of one decision (laws 2 to 4), without curve, codec and disk',
+  ['', 'p50', 'to the same with 10 on record', 'to its curve operations'],
+  rules.rows.map((row) => [
+    row.name,
+    microseconds(row.medianUs),
+    ratio(row.medianUs, row.referenceUs),
+    ratio(row.medianUs, rules.curveUs),
+  ]),
 );
 
 const sync = await measureSync();
@@ -153,6 +166,7 @@ mkdirSync(directory, { recursive: true });
 const results = {
   machine,
   startUp,
+  rules,
   sync,
   groupCommit,
   perType,

@@ -35,3 +35,7 @@ export function ratio(of: number, to: number): string {
 export function milliseconds(us: number): string {
   return `${(us / 1000).toFixed(us < 10_000 ? 2 : us < 100_000 ? 1 : 0)} ms`;
 }
+
+export function microseconds(us: number): string {
+  return `${us.toFixed(us < 100 ? 1 : 0)} µs`;
+}

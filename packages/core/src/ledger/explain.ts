@@ -81,7 +81,7 @@ interface Departures {
 
 function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonly HtlcRecord[]): Departures {
   const { knowledge, observed } = step;
-  const elsewhere = new HtlcBag(step.elsewhere);
+  const elsewhere = new HtlcBag(hidden.length === 0 ? [] : step.elsewhere);
   const trimmed: HtlcRecord[] = [];
   let roomMsat = observed.poolMsat;
   const stays = (htlc: HtlcRecord) => {

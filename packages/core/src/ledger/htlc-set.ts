@@ -2,7 +2,7 @@
  * HTLCs of a commitment as a multiset: two may be equal in every field (BOLT 2). Keys and sums are computed once for
  * each stored object, so that a step over hundreds of unchanged HTLCs costs no more than looking them up.
  */
-import { toHex } from '@countersign/bitcoin';
+import { equalBytes, toHex } from '@countersign/bitcoin';
 import type { HtlcRecord } from '../channel/record.ts';
 
 const hashHexes = new WeakMap<Uint8Array, string>();
@@ -68,10 +68,45 @@ export function compareHtlcs(
   trimmed: readonly HtlcRecord[],
   next: readonly HtlcRecord[],
 ): HtlcChanges {
-  const before = new HtlcBag(visible);
+  // The same objects first, which is what most of a next commitment is made of; what is left is few.
+  const same = new Set(visible);
+  const others = next.filter((htlc) => !same.delete(htlc));
+  const before = new HtlcBag([...same]);
   const hidden = new HtlcBag(trimmed);
-  const added = next.filter((htlc) => !before.take(htlc) && !hidden.take(htlc));
+  const added = others.filter((htlc) => !before.take(htlc) && !hidden.take(htlc));
   return { added, gone: before.rest(), hidden: hidden.rest() };
+}
+
+/** How far ahead an equal one is looked for: so many may have gone between two that stayed. */
+const AHEAD_MAX = 8;
+
+/**
+ * `next` with the objects of `before` in the place of equal ones, as far as both lists keep their order: what is known of
+ * an HTLC is known by its object, and one object is kept for all commitments that it stands in.
+ */
+export function sharingHtlcs(
+  next: readonly HtlcRecord[],
+  before: readonly HtlcRecord[],
+): readonly HtlcRecord[] {
+  let from = 0;
+  return next.map((htlc) => {
+    for (let at = from; at < before.length && at < from + AHEAD_MAX; at++) {
+      const known = before[at]!;
+      if (!isEqualHtlc(known, htlc)) continue;
+      from = at + 1;
+      return known;
+    }
+    return htlc;
+  });
+}
+
+function isEqualHtlc(a: HtlcRecord, b: HtlcRecord): boolean {
+  return (
+    a.amountMsat === b.amountMsat &&
+    a.cltvExpiry === b.cltvExpiry &&
+    a.offeredBy === b.offeredBy &&
+    equalBytes(a.paymentHash, b.paymentHash)
+  );
 }
 
 export function sumMsat(htlcs: readonly { readonly amountMsat: bigint }[]): bigint {

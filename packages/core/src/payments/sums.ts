@@ -15,8 +15,8 @@ export interface HashSums {
   seenMsat: bigint;
   settledMsat: bigint;
   creditedMsat: bigint;
-  offered: TimedAmount[];
-  received: TimedAmount[];
+  offered: readonly TimedAmount[];
+  received: readonly TimedAmount[];
 }
 
 export type CommitmentSums = ReadonlyMap<string, HashSums>;
@@ -42,33 +42,35 @@ export function sumsOf({ content, ledger }: LiveCommitment, receivedMaxMsat: big
     const hex = hashHex(hash);
     let entry = sums.get(hex);
     if (entry === undefined) {
-      entry = { ...NOTHING, offered: [], received: [] };
+      entry = { ...NOTHING };
       sums.set(hex, entry);
     }
     return entry;
   };
   let receivedMsat = 0n;
-  for (const { offeredBy, paymentHash, amountMsat, cltvExpiry } of content.htlcs) {
+  for (const htlc of content.htlcs) {
+    const { offeredBy, paymentHash, amountMsat } = htlc;
     const entry = at(paymentHash);
     if (offeredBy === 'holder') {
       entry.offeredMsat += amountMsat;
-      entry.offered.push({ cltvExpiry, amountMsat });
+      entry.offered = withOne(entry.offered, htlc);
       continue;
     }
     entry.seenMsat += amountMsat;
     receivedMsat += amountMsat;
     if (receivedMsat > receivedMaxMsat) continue;
     entry.receivedMsat += amountMsat;
-    entry.received.push({ cltvExpiry, amountMsat });
+    entry.received = withOne(entry.received, htlc);
   }
-  for (const { offeredBy, paymentHash, amountMsat, cltvExpiry } of ledger.trimmed) {
+  for (const htlc of ledger.trimmed) {
+    const { offeredBy, paymentHash, amountMsat } = htlc;
     const entry = at(paymentHash);
     if (offeredBy === 'counterparty') {
       entry.seenMsat += amountMsat;
       continue;
     }
     entry.offeredMsat += amountMsat;
-    entry.offered.push({ cltvExpiry, amountMsat });
+    entry.offered = withOne(entry.offered, htlc);
   }
   for (const { paymentHash, amountMsat, how } of ledger.fates) {
     const entry = at(paymentHash);
@@ -78,6 +80,10 @@ export function sumsOf({ content, ledger }: LiveCommitment, receivedMaxMsat: big
   cache.set(content, { limitMsat: receivedMaxMsat, sums });
   return sums;
 }
+
+/** Most hashes have one HTLC: for them no list is built twice. */
+const withOne = (list: readonly TimedAmount[], one: TimedAmount): readonly TimedAmount[] =>
+  list.length === 0 ? [one] : [...list, one];
 
 export function sumsAt(sums: CommitmentSums, hash: string): Readonly<HashSums> {
   return sums.get(hash) ?? NOTHING;

@@ -65,7 +65,7 @@ export function signCounterpartyCommitment(
     psbt: request.tx.psbt,
     number,
     feeratePerKw: request.feerate,
-    htlcs: htlcsFromWire(request.htlcs),
+    htlcs: htlcsFromWire(request.htlcs, candidate.issued.at(-1)),
   });
   const issued = candidate.issued.filter((variant) => variant.number === number);
   if (!issued.some((variant) => sameContent(variant, content))) {

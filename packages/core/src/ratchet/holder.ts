@@ -94,7 +94,7 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
     psbt: request.tx.psbt,
     number,
     feeratePerKw: request.feerate,
-    htlcs: htlcsFromWire(request.htlcs),
+    htlcs: htlcsFromWire(request.htlcs, candidate.validated.at(-1)),
   });
   const known = candidate.validated.find((c) => c.number === number);
   const isRepeat = known !== undefined && sameContent(known, judged.content);
