@@ -25,10 +25,8 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   const record = refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);
   const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
-  if (grows) {
-    requireForward(ctx, step, covered);
-    requireIncomingBuried(ctx, step, covered);
-  }
+  if (grows) requireForward(ctx, step, covered);
+  requireIncomingBuried(ctx, step, covered);
   requireExpiryOrder(ctx, step, covered);
   return covered;
 }
@@ -58,7 +56,7 @@ function refunded(ctx: Context, step: PaymentStep): PaymentRecord {
 /** Something goes out without cover: dust, an approval of our own, or no. */
 function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: boolean): PaymentRecord {
   if (!grows) return refuseRelease(ctx, step, record);
-  const isForward = record.invoice === null && (step.hasIncoming || coverMsat(record) > 0n);
+  const isForward = record.invoice === null && (step.hasIncoming || hasOtherIncoming(record));
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
@@ -67,6 +65,11 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
     return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
   }
   return refuseOffer(ctx, step, approved, isForward);
+}
+
+/** Where a channel has a part in the payment and offers nothing, its peer does, though it may not count yet. */
+function hasOtherIncoming(record: PaymentRecord): boolean {
+  return coverMsat(record) > 0n || record.parts.some((part) => part.outMsat === 0n);
 }
 
 /** By the approval there is, once its amount is bound, or by the automatic budgets at this moment. */

@@ -49,17 +49,19 @@ export function partOf(
   const incoming: Standing[] = [];
   let isQuiet = true;
   let hasIncoming = false;
+  // The peer may keep its own commitment back until the HTLC has expired: without one of ours nothing is secured.
+  const isOurs = live.some(({ view }) => view === 'holder');
   for (const commitment of live) {
     const sums: Readonly<HashSums> = sumsAt(sumsOf(commitment, receivedMaxMsat), hash);
     const isHolder = commitment.view === 'holder';
     const settled = (isHolder ? base.settledHolderMsat : base.settledCounterpartyMsat) + sums.settledMsat;
     const credited = (isHolder ? base.creditedHolderMsat : base.creditedCounterpartyMsat) + sums.creditedMsat;
     outMsat = larger(outMsat, sums.offeredMsat + settled);
-    inMsat = least(inMsat, sums.receivedMsat + credited);
+    inMsat = least(inMsat, isOurs ? sums.receivedMsat + credited : 0n);
     creditMaxMsat = larger(creditMaxMsat, credited);
-    standingMsat = least(standingMsat, sums.receivedMsat);
+    standingMsat = least(standingMsat, isOurs ? sums.receivedMsat : 0n);
     outgoing.push({ timelessMsat: 0n, timed: sums.offered });
-    incoming.push({ timelessMsat: credited, timed: sums.received });
+    if (isOurs) incoming.push({ timelessMsat: credited, timed: sums.received });
     if (sums.offeredMsat > mostOffered) {
       mostOffered = sums.offeredMsat;
       offered = sums.offered;
