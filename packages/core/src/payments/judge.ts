@@ -5,10 +5,9 @@
 import { type Facts, smaller } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
-import type { ChannelRecord, Fate } from '../channel/record.ts';
+import type { ChannelRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { hashHex } from '../ledger/htlc-set.ts';
 import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
 import {
   EMPTY_PAYMENT,
@@ -20,13 +19,14 @@ import {
 } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { requireConserved } from './conserve.ts';
+import type { FoldedFates } from './fold.ts';
 import { NO_BASE, type PartBase, partOf } from './part.ts';
 import { type CommitmentSums, differingHashes, sumsOf } from './sums.ts';
 
 /** Fates that leave the commitments for the payments' records: those before them are revoked. */
 export interface Fold {
   readonly view: 'holder' | 'counterparty';
-  readonly fates: readonly Fate[];
+  readonly fates: FoldedFates;
 }
 
 /** What the judgement of one hash needs to know of the step. */
@@ -115,11 +115,14 @@ function acknowledged(live: readonly LiveCommitment[]): readonly LiveCommitment[
 function foldedAmounts(folds: readonly Fold[]): Map<string, PartBase> {
   const amounts = new Map<string, PartBase>();
   for (const { view, fates } of folds) {
-    for (const { paymentHash, amountMsat, how } of fates) {
-      const hash = hashHex(paymentHash);
+    for (const [hash, { settledMsat, creditedMsat }] of fates) {
       const base = amounts.get(hash) ?? NO_BASE;
-      const field = `${how}${view === 'holder' ? 'Holder' : 'Counterparty'}Msat` as const;
-      amounts.set(hash, { ...base, [field]: base[field] + amountMsat });
+      amounts.set(
+        hash,
+        view === 'holder'
+          ? { ...base, settledHolderMsat: settledMsat, creditedHolderMsat: creditedMsat }
+          : { ...base, settledCounterpartyMsat: settledMsat, creditedCounterpartyMsat: creditedMsat },
+      );
     }
   }
   return amounts;
