@@ -65,4 +65,17 @@ describe('several fundings', () => {
       expect(source.tagOf(request)).toBe('policy-routing-balanced');
     }
   });
+
+  it('a splice that we never signed is not locked: the old funding would be forgotten', () => {
+    const signer = hub();
+    const channel = channelOf(signer, 'bogus');
+    channel.update(channel.balances);
+    const bogus = channel.candidate(channel.model.spliceOf('bogus'));
+    expect(channel.refused(channel.model.lock(bogus))).toMatchObject({
+      tag: 'policy-revoke-new-commitment-valid',
+      temporary: true,
+    });
+    channel.ask(channel.model.signSplice(bogus));
+    channel.lock(bogus);
+  });
 });
