@@ -53,4 +53,21 @@ describe('what comes in', () => {
     signer.ask({ name: 'countersign_preimages', preimages: [coming.preimage] });
     source.update(removing(source.balances, coming, 'settled'));
   });
+
+  it('covers still when a higher fee rate trims it, and may return', () => {
+    const signer = hub();
+    const source = channelOf(signer, 'source', { format: 'static_remotekey' });
+    const sink = channelOf(signer, 'sink');
+    const coming = htlc('counterparty', 5_000, 'small', 700_100);
+    const going = twin(coming, 700_000);
+    source.update(adding(source.balances, coming));
+    sink.update(adding(sink.balances, going));
+    source.update({ ...source.balances, feeratePerKw: 10_000 });
+    const released = removing(source.balances, coming, 'failed');
+    expect(source.tagOf(source.model.signRemote(3, released))).toBe('policy-routing-balanced');
+    source.update({ ...source.balances, feeratePerKw: 1_000 });
+    signer.ask({ name: 'countersign_preimages', preimages: [coming.preimage] });
+    sink.update(removing(sink.balances, going, 'settled'));
+    source.update(removing(source.balances, coming, 'settled'));
+  });
 });
