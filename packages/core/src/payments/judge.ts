@@ -2,19 +2,21 @@
  * Law 3 at work: a step of one channel against the payments it touches. No step may create or increase what goes out of a
  * payment without cover; what a step does to a payment is recorded with it.
  */
-import { type Facts, smaller } from '@countersign/bitcoin';
+import { type Facts, larger, smaller } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
+import { isStorableMsat } from '../records/codecs.ts';
 import {
   EMPTY_PAYMENT,
   PAYMENT_CHANNELS_MAX,
   type PaymentPart,
   type PaymentRecord,
   paymentRecords,
+  TIMED_MAX,
   type TimedAmount,
 } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
@@ -79,6 +81,7 @@ export function judgePayments(
       afterAcknowledged,
     };
     const judged = settleSums(requireConserved(ctx, step));
+    requireStorable(judged);
     ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
   }
 }
@@ -145,6 +148,23 @@ function addBase(base: PartBase, more: PartBase | undefined): PartBase {
   };
 }
 
+/** Sums over channels that exist only on paper could be larger than what a record holds. */
+function requireStorable(record: PaymentRecord): void {
+  const { settledMsat, creditedMsat, incomeMsat, usedMsat, parts } = record;
+  const sums = [settledMsat, creditedMsat, incomeMsat, usedMsat, ...parts.flatMap(sumsOfPart)];
+  const isTooLong = parts.some(
+    ({ outgoing, incoming }) => Math.max(outgoing.length, incoming.length) > TIMED_MAX,
+  );
+  if (!isTooLong && sums.every(isStorableMsat)) return;
+  malformed('more of one payment than can be kept on record', { channels: parts.length });
+}
+
+function sumsOfPart(part: PaymentPart): readonly bigint[] {
+  const { settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat } = part;
+  const past = [settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat];
+  return [part.outMsat, part.inMsat, part.standingMsat, part.creditMaxMsat, ...past];
+}
+
 function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   const at = record.parts.findIndex((one) => one.channel === part.channel);
   if (at >= 0) return { ...record, parts: record.parts.with(at, part) };
@@ -155,12 +175,15 @@ function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return { ...record, parts: [...record.parts, part] };
 }
 
-/** The channel is through with the hash: what it came to stays with the payment. */
+/**
+ * The channel is through with the hash: what it came to stays with the payment. Where the views do not agree (an HTLC that
+ * had an output in one of them only), the worse counts.
+ */
 function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return {
     ...record,
-    settledMsat: record.settledMsat + part.settledHolderMsat,
-    creditedMsat: record.creditedMsat + part.creditedHolderMsat,
+    settledMsat: record.settledMsat + larger(part.settledHolderMsat, part.settledCounterpartyMsat),
+    creditedMsat: record.creditedMsat + smaller(part.creditedHolderMsat, part.creditedCounterpartyMsat),
     parts: record.parts.filter((one) => one.channel !== part.channel),
   };
 }

@@ -22,7 +22,7 @@ export const NO_BASE: PartBase = {
 
 export interface PartView {
   readonly part: PaymentPart;
-  /** Nothing of the hash stands or is on its way in any commitment, and both views agree on what it came to. */
+  /** Nothing of the hash stands or is on its way in any commitment: what each view came to is final. */
   readonly isOver: boolean;
   /** The peer offers an HTLC of this hash in some commitment, covering or not. */
   readonly hasIncoming: boolean;
@@ -80,10 +80,7 @@ export function partOf(
     outgoing: worstByExpiry(outgoing, larger),
     incoming: worstByExpiry(incoming, smaller),
   };
-  const agree =
-    base.settledHolderMsat === base.settledCounterpartyMsat &&
-    base.creditedHolderMsat === base.creditedCounterpartyMsat;
-  return { part, isOver: isQuiet && agree, hasIncoming, offered };
+  return { part, isOver: isQuiet, hasIncoming, offered };
 }
 
 /** What one commitment has of a hash: until an expiry, and for good. */
