@@ -24,6 +24,22 @@ describe('several fundings', () => {
     channel.ask(model.signRemote(2, channel.balances, splice));
   });
 
+  it('a splice takes no terms from one that only the peer has commitments on', () => {
+    const channel = channelOf(hub(), 'beside');
+    const { model } = channel;
+    channel.update(channel.balances);
+    const splice = channel.candidate(model.spliceOf('signed'));
+    channel.ask(model.signSplice(splice));
+    const beside = model.spliceOf('beside');
+    channel.ask(model.setup(beside));
+    channel.ask(model.signRemote(1, channel.balances, beside));
+    channel.ask(model.signRemote(2, channel.balances, beside));
+    channel.peerRevokes();
+    expect(channel.tagOf(model.signRemote(2, channel.balances, splice))).toBe(
+      'policy-routing-deltas-only-htlc',
+    );
+  });
+
   it('a round of an opening does not begin at number 1', () => {
     const channel = channelOf(hub(), 'rounds');
     const { model } = channel;
