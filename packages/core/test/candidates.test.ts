@@ -363,6 +363,7 @@ describe('lock_outpoint', () => {
     channel.update(channel.balances);
     const splice = channel.candidate(channel.model.spliceOf('splice'));
     channel.update(channel.balances);
+    channel.ask(channel.model.signSplice(splice));
     channel.lock(splice);
     expect(channel.tagOf(channel.model.signRemote(1, channel.balances, splice))).toBe(
       'policy-commitment-retry-same',

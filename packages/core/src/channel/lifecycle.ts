@@ -10,9 +10,9 @@ import { requireCommitmentNumber } from '../ratchet/commitment.ts';
 import { releaseSecret } from '../ratchet/holder.ts';
 import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel } from '../records/channel.ts';
-import { refuse } from '../refusal.ts';
+import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
-import { withLock } from './locking.ts';
+import { isLocked, withLock } from './locking.ts';
 import { channelId, clientChannel, requireChannel, requireUnfrozenChannel, saveChannel } from './lookup.ts';
 import { countChannel } from './setup-rules.ts';
 
@@ -118,6 +118,13 @@ export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoin
         outpoint: outPointToString(outpoint),
         first_unrevoked: record.holderNextRevoke,
       },
+    );
+  }
+  if (locked.isSplice && !locked.fundingSigned && !isLocked(record, locked)) {
+    refuseForNow(
+      newCommitmentValid,
+      'this splice spends our funding and we never signed it: it can not be on the chain',
+      { outpoint: outPointToString(outpoint) },
     );
   }
   const next = withLock(record, locked);

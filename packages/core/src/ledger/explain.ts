@@ -9,7 +9,9 @@ import {
   msat,
   sat,
 } from '@countersign/bitcoin';
-import type { Fate, HtlcRecord, Ledger } from '../channel/record.ts';
+import { FATES_MAX, type Fate, HTLCS_MAX, type HtlcRecord, type Ledger } from '../channel/record.ts';
+import { malformed } from '../form.ts';
+import { isStorableMsat } from '../records/codecs.ts';
 import { compareHtlcs, HtlcBag, sumMsat } from './htlc-set.ts';
 import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
 import { chooseGains, type Gain } from './subset.ts';
@@ -192,7 +194,15 @@ export function seenBalanceMsat(observed: Observed, expectedMsat: bigint): bigin
   return expectedMsat >= seenMsat && expectedMsat < seenMsat + 1000n ? expectedMsat : seenMsat;
 }
 
-/** A ledger as it is stored. */
+/** A ledger as it is stored; refuses one that is too long or too large for a record, as no honest channel's is. */
 export function ledgerOf(holderMsat: bigint, rest: Omit<Ledger, 'holderMsat'>): Ledger {
+  const { trimmed, fates, driftMsat } = rest;
+  if (trimmed.length > HTLCS_MAX || fates.length > FATES_MAX || !isStorableMsat(driftMsat)) {
+    malformed('more happened between the commitments than can be kept on record', {
+      htlcs_trimmed: trimmed.length,
+      htlcs_ended: fates.length,
+      drift_msat: driftMsat,
+    });
+  }
   return { holderMsat: msat(holderMsat), ...rest };
 }

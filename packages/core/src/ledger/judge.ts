@@ -180,7 +180,7 @@ function judgeCarried(channel: OpenChannel, proposal: Proposal, observed: Observ
   const { driftMsat, fates } = current.ledger;
   const trimmed = known.rest();
   const holderMsat = seenBalanceMsat(observed, expected);
-  requireSameTerms(channel, proposal, observed, current.ledger.holderMsat);
+  requireSameTerms(channel, proposal, observed, current);
   const ledger = ledgerOf(holderMsat, { driftMsat, trimmed, fates });
   return { ledger, observed, added: [], fates: [] };
 }
@@ -190,11 +190,17 @@ function requireSameTerms(
   channel: OpenChannel,
   proposal: Proposal,
   observed: Observed,
-  carriedMsat: bigint,
+  current: Carried,
 ): void {
-  const termsMsat = leastTermsMsat(channel.record, proposal.candidate);
-  if (termsMsat === null) return;
-  const dueMsat = carriedMsat + termsMsat;
+  const { validated, issued } = proposal.candidate;
+  if (validated.length === 0 && issued.length === 0) return;
+  const termsMsat = leastTermsMsat(proposal.candidate, current.funding);
+  if (termsMsat === null) {
+    refuse(deltasOnlyHtlc, 'nothing shows what this splice gave us in the commitments before', {
+      ...factsOf(channel, proposal),
+    });
+  }
+  const dueMsat = current.ledger.holderMsat + termsMsat;
   const givenMsat = seenBalanceMsat(observed, dueMsat);
   if (dueMsat <= 0n || givenMsat >= dueMsat) return;
   refuse(balanceConserved, 'this splice gave us more in the commitments before', {
@@ -205,37 +211,38 @@ function requireSameTerms(
   });
 }
 
-/** What a splice does to our balance, by the commitments on it so far; null while there are none. */
-function leastTermsMsat(record: ChannelRecord, candidate: FundingCandidate): bigint | null {
-  const view = (one: FundingCandidate) => [
-    ...one.validated.map((content) => ({ side: 'holder', content })),
-    ...one.issued.map((content) => ({ side: 'counterparty', content })),
+/** What the step from one funding to the other does to our balance, by a number that has commitments on both. */
+function leastTermsMsat(to: FundingCandidate, from: FundingCandidate): bigint | null {
+  const pairs = [
+    ...to.validated.map((one) => [one, from.validated.find(({ number }) => number === one.number)] as const),
+    ...to.issued.map((one) => [one, lastIssued(from, one.number)] as const),
   ];
-  const others = record.candidates
-    .filter((other) => !isDormant(record, other) && !equalOutPoints(other.outpoint, candidate.outpoint))
-    .flatMap(view);
-  for (const { side, content } of view(candidate)) {
-    const same = others.findLast((other) => other.side === side && other.content.number === content.number);
-    if (content.ledger === null || same?.content.ledger == null) continue;
+  for (const [one, other] of pairs) {
+    if (one.ledger === null || other?.ledger == null) continue;
     // Without an output of ours there our balance is only bounded.
-    const holderMsat = content.toHolderSat === null ? 0n : content.ledger.holderMsat;
-    return holderMsat - same.content.ledger.holderMsat;
+    return (one.toHolderSat === null ? 0n : one.ledger.holderMsat) - other.ledger.holderMsat;
   }
   return null;
+}
+
+interface Carried {
+  readonly funding: FundingCandidate;
+  readonly content: CommitmentContent;
+  readonly ledger: Ledger;
 }
 
 /** The judged commitment of this number on another funding, the locked or oldest one first. */
 function currentElsewhere(
   record: ChannelRecord,
   { view, candidate, content }: Proposal,
-): { readonly content: CommitmentContent; readonly ledger: Ledger } | undefined {
+): Carried | undefined {
   for (const other of record.candidates) {
     if (isDormant(record, other) || equalOutPoints(other.outpoint, candidate.outpoint)) continue;
     const found =
       view === 'holder'
         ? other.validated.find((one) => one.number === content.number)
         : lastIssued(other, content.number);
-    if (found?.ledger != null) return { content: found, ledger: found.ledger };
+    if (found?.ledger != null) return { funding: other, content: found, ledger: found.ledger };
   }
   return undefined;
 }

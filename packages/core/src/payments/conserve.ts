@@ -27,10 +27,8 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   const record = grows ? withoutAllowance(ctx, refunded(ctx, step)) : refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);
   const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
-  if (grows) {
-    requireForward(ctx, step, covered);
-    requireIncomingBuried(ctx, step, covered);
-  }
+  if (grows) requireForward(ctx, step, covered);
+  requireIncomingBuried(ctx, step, covered);
   // What law 3 let go of for good (`mayAbandon`) has no order to keep.
   if (deficitMsat(covered, ctx.nowSeconds) <= before) requireExpiryOrder(ctx, step, covered);
   return covered;

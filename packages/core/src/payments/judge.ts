@@ -2,33 +2,35 @@
  * Law 3 at work: a step of one channel against the payments it touches. No step may create or increase what goes out of a
  * payment without cover; what a step does to a payment is recorded with it.
  */
-import { type Facts, smaller } from '@countersign/bitcoin';
+import { type Facts, larger, smaller } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
-import type { ChannelRecord, Fate } from '../channel/record.ts';
+import type { ChannelRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { hashHex } from '../ledger/htlc-set.ts';
 import { chargeTransfer } from '../ledger/transfer.ts';
 import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
 import { channelRecords } from '../records/channel.ts';
+import { isStorableMsat } from '../records/codecs.ts';
 import {
   EMPTY_PAYMENT,
   PAYMENT_CHANNELS_MAX,
   type PaymentPart,
   type PaymentRecord,
   paymentRecords,
+  TIMED_MAX,
   type TimedAmount,
 } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { requireConserved } from './conserve.ts';
+import type { FoldedFates } from './fold.ts';
 import { NO_BASE, type PartBase, partOf } from './part.ts';
 import { type CommitmentSums, differingHashes, sumsOf } from './sums.ts';
 
 /** Fates that leave the commitments for the payments' records: those before them are revoked. */
 export interface Fold {
   readonly view: 'holder' | 'counterparty';
-  readonly fates: readonly Fate[];
+  readonly fates: FoldedFates;
 }
 
 /** What the judgement of one hash needs to know of the step. */
@@ -88,6 +90,7 @@ export function judgePayments(
       afterAcknowledged,
     };
     const judged = settleSums(requireConserved(ctx, step));
+    requireStorable(judged);
     ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
   }
   chargeTransfer(ctx, channel, scope, limits.transferVelocity, transferredMsat);
@@ -153,11 +156,14 @@ function acknowledged(live: readonly LiveCommitment[]): readonly LiveCommitment[
 function foldedAmounts(folds: readonly Fold[]): Map<string, PartBase> {
   const amounts = new Map<string, PartBase>();
   for (const { view, fates } of folds) {
-    for (const { paymentHash, amountMsat, how } of fates) {
-      const hash = hashHex(paymentHash);
+    for (const [hash, { settledMsat, creditedMsat }] of fates) {
       const base = amounts.get(hash) ?? NO_BASE;
-      const field = `${how}${view === 'holder' ? 'Holder' : 'Counterparty'}Msat` as const;
-      amounts.set(hash, { ...base, [field]: base[field] + amountMsat });
+      amounts.set(
+        hash,
+        view === 'holder'
+          ? { ...base, settledHolderMsat: settledMsat, creditedHolderMsat: creditedMsat }
+          : { ...base, settledCounterpartyMsat: settledMsat, creditedCounterpartyMsat: creditedMsat },
+      );
     }
   }
   return amounts;
@@ -180,6 +186,23 @@ function addBase(base: PartBase, more: PartBase | undefined): PartBase {
   };
 }
 
+/** Sums over channels that exist only on paper could be larger than what a record holds. */
+function requireStorable(record: PaymentRecord): void {
+  const { settledMsat, creditedMsat, incomeMsat, usedMsat, parts } = record;
+  const sums = [settledMsat, creditedMsat, incomeMsat, usedMsat, ...parts.flatMap(sumsOfPart)];
+  const isTooLong = parts.some(
+    ({ outgoing, incoming }) => Math.max(outgoing.length, incoming.length) > TIMED_MAX,
+  );
+  if (!isTooLong && sums.every(isStorableMsat)) return;
+  malformed('more of one payment than can be kept on record', { channels: parts.length });
+}
+
+function sumsOfPart(part: PaymentPart): readonly bigint[] {
+  const { settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat } = part;
+  const past = [settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat];
+  return [part.outMsat, part.inMsat, part.standingMsat, part.creditMaxMsat, ...past];
+}
+
 function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   const at = record.parts.findIndex((one) => one.channel === part.channel);
   if (at >= 0) return { ...record, parts: record.parts.with(at, part) };
@@ -190,12 +213,15 @@ function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return { ...record, parts: [...record.parts, part] };
 }
 
-/** The channel is through with the hash: what it came to stays with the payment. */
+/**
+ * The channel is through with the hash: what it came to stays with the payment. Where the views do not agree (an HTLC that
+ * had an output in one of them only), the worse counts.
+ */
 function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return {
     ...record,
-    settledMsat: record.settledMsat + part.settledHolderMsat,
-    creditedMsat: record.creditedMsat + part.creditedHolderMsat,
+    settledMsat: record.settledMsat + larger(part.settledHolderMsat, part.settledCounterpartyMsat),
+    creditedMsat: record.creditedMsat + smaller(part.creditedHolderMsat, part.creditedCounterpartyMsat),
     parts: record.parts.filter((one) => one.channel !== part.channel),
   };
 }

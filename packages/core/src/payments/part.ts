@@ -22,7 +22,7 @@ export const NO_BASE: PartBase = {
 
 export interface PartView {
   readonly part: PaymentPart;
-  /** Nothing of the hash stands or is on its way in any commitment, and both views agree on what it came to. */
+  /** Nothing of the hash stands or is on its way in any commitment: what each view came to is final. */
   readonly isOver: boolean;
   /** The peer offers an HTLC of this hash in some commitment, covering or not. */
   readonly hasIncoming: boolean;
@@ -52,6 +52,8 @@ export function partOf(
   const incoming: Standing[] = [];
   let isQuiet = true;
   let hasIncoming = false;
+  // The peer may keep its own commitment back until the HTLC has expired: without one of ours nothing is secured.
+  const isOurs = live.some(({ view }) => view === 'holder');
   for (const commitment of live) {
     const sums: Readonly<HashSums> = sumsAt(sumsOf(commitment, receivedMaxMsat), hash);
     const isHolder = commitment.view === 'holder';
@@ -59,11 +61,11 @@ export function partOf(
     const credited = (isHolder ? base.creditedHolderMsat : base.creditedCounterpartyMsat) + sums.creditedMsat;
     settledMsat = larger(settledMsat, settled);
     outMsat = larger(outMsat, sums.offeredMsat + settled);
-    inMsat = least(inMsat, sums.receivedMsat + credited);
+    inMsat = least(inMsat, isOurs ? sums.receivedMsat + credited : 0n);
     creditMaxMsat = larger(creditMaxMsat, credited);
-    standingMsat = least(standingMsat, sums.receivedMsat);
+    standingMsat = least(standingMsat, isOurs ? sums.receivedMsat : 0n);
     outgoing.push({ timelessMsat: 0n, timed: sums.offered });
-    incoming.push({ timelessMsat: credited, timed: sums.received });
+    if (isOurs) incoming.push({ timelessMsat: credited, timed: sums.received });
     if (sums.offeredMsat > mostOffered) {
       mostOffered = sums.offeredMsat;
       offered = sums.offered;
@@ -85,10 +87,7 @@ export function partOf(
     outgoing: worstByExpiry(outgoing, larger),
     incoming: worstByExpiry(incoming, smaller),
   };
-  const agree =
-    base.settledHolderMsat === base.settledCounterpartyMsat &&
-    base.creditedHolderMsat === base.creditedCounterpartyMsat;
-  return { part, isOver: isQuiet && agree, hasIncoming, settledMsat, offered };
+  return { part, isOver: isQuiet, hasIncoming, settledMsat, offered };
 }
 
 /** What one commitment has of a hash: until an expiry, and for good. */

@@ -9,7 +9,7 @@ import type { TimedAmount } from '../records/payment.ts';
 
 export interface HashSums {
   offeredMsat: bigint;
-  /** Only what may cover a forward: visible, and within the in-flight limit. */
+  /** Only what may cover a forward: visible now or before, and within the in-flight limit. */
   receivedMsat: bigint;
   /** With what may not: whether there is an incoming HTLC at all. */
   seenMsat: bigint;
@@ -66,7 +66,10 @@ export function sumsOf({ content, ledger }: LiveCommitment, receivedMaxMsat: big
     const { offeredBy, paymentHash, amountMsat } = htlc;
     const entry = at(paymentHash);
     if (offeredBy === 'counterparty') {
+      // It stood here with an output and stands still: a fee rate that trims it releases nothing. Dust exposure bounds it.
       entry.seenMsat += amountMsat;
+      entry.receivedMsat += amountMsat;
+      entry.received = withOne(entry.received, htlc);
       continue;
     }
     entry.offeredMsat += amountMsat;

@@ -42,6 +42,9 @@ function shifted(record: VelocityRecord | null, limit: VelocityLimit, nowSeconds
   };
 }
 
+/** More than there are coins; the sum of all buckets fits 63 bits. */
+const FLOW_MAX_MSAT = 2n ** 58n;
+
 const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((total, one) => total + one, 0n);
 
 /** What flowed within the window, msat. Never below zero: more back than out is no allowance. */
@@ -75,5 +78,8 @@ export function recordFlow(
   const before = sum(record.amountsMsat);
   // What flows back can't be saved up: the window's sum stays at zero or above.
   const floor = amountMsat < 0n && before + amountMsat < 0n ? (before > 0n ? -before : 0n) : amountMsat;
-  ctx.draft.put(velocityRecords, name, { ...record, amountsMsat: [newest + floor, ...older] });
+  const flowed = newest + floor;
+  // Where a rule only warns, nothing bounds what is counted but the record.
+  const kept = flowed > FLOW_MAX_MSAT ? FLOW_MAX_MSAT : flowed;
+  ctx.draft.put(velocityRecords, name, { ...record, amountsMsat: [kept, ...older] });
 }

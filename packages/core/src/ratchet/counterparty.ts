@@ -5,7 +5,7 @@
 import { equalBytes, insertSecret, lookupSecret, secretIndex, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import { lastIssued } from '../channel/live.ts';
-import { onFunding } from '../channel/locking.ts';
+import { isDormant, onFunding } from '../channel/locking.ts';
 import {
   clientChannel,
   type OpenChannel,
@@ -29,6 +29,7 @@ import { judgeDust } from '../ledger/dust.ts';
 import { judgeLedger, type Proposal } from '../ledger/judge.ts';
 import { requireLimits } from '../ledger/limits.ts';
 import { withDustLimit } from '../ledger/trimming.ts';
+import { worstFates } from '../payments/fold.ts';
 import { judgePayments } from '../payments/judge.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
@@ -198,7 +199,7 @@ export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_valida
   if (!inserted.ok) {
     refuse(previousRevoked, 'the secret does not chain with the ones revealed before (BOLT 3)', { number });
   }
-  const { candidates, folded } = withoutRevoked(record, number);
+  const { candidates, stories } = withoutRevoked(record, number);
   const after: ChannelRecord = {
     ...record,
     counterpartyNextRevoke: number + 1,
@@ -206,30 +207,32 @@ export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_valida
     counterpartyPoints: record.counterpartyPoints.filter((p) => p.number > number),
     candidates,
   };
-  judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: folded }]);
+  // What was lost in the revoked commitments alone, an invisible HTLC that failed above all, is back.
+  judgeDust(ctx, channel, after);
+  judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: worstFates(stories) }]);
   saveChannel(ctx, channel.id, after);
   return done;
 }
 
 /**
  * The fundings without the revoked number. What was settled and credited up to it leaves the commitments for the
- * payments' records; where several fundings tell of it, they tell the same.
+ * payments' records, as each funding that may confirm tells it.
  */
 function withoutRevoked(
   record: ChannelRecord,
   number: number,
-): { readonly candidates: readonly FundingCandidate[]; readonly folded: readonly Fate[] } {
-  let folded: readonly Fate[] = [];
+): { readonly candidates: readonly FundingCandidate[]; readonly stories: readonly (readonly Fate[])[] } {
+  const stories: (readonly Fate[])[] = [];
   const candidates = record.candidates.map((candidate) => {
     // The successors were judged from the last variant: it is the one the peer revokes, and their fates begin with its own.
-    const past = lastIssued(candidate, number)?.ledger?.fates ?? [];
-    if (past.length > folded.length) folded = past;
+    const past = lastIssued(candidate, number)?.ledger?.fates;
+    if (past !== undefined && !isDormant(record, candidate)) stories.push(past);
     const issued = candidate.issued
       .filter((variant) => variant.number > number)
-      .map((variant) => withoutFates(variant, past.length));
+      .map((variant) => withoutFates(variant, past?.length ?? 0));
     return { ...candidate, issued };
   });
-  return { candidates, folded };
+  return { candidates, stories };
 }
 
 function withoutFates(content: CommitmentContent, count: number): CommitmentContent {

@@ -27,18 +27,13 @@ import {
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
-import type {
-  ChannelRecord,
-  Fate,
-  FundingCandidate,
-  Ledger,
-  ValidatedCommitment,
-} from '../channel/record.ts';
+import type { ChannelRecord, FundingCandidate, Ledger, ValidatedCommitment } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { judgeDust } from '../ledger/dust.ts';
 import { judgeLedger, type Proposal } from '../ledger/judge.ts';
 import { requireLimits } from '../ledger/limits.ts';
 import { withDustLimit } from '../ledger/trimming.ts';
+import { worstFates } from '../payments/fold.ts';
 import { judgePayments } from '../payments/judge.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
@@ -327,7 +322,8 @@ export function releaseSecret(ctx: Context, channel: OpenChannel, number: number
       })),
   };
   judgeDust(ctx, channel, after);
-  judgePayments(ctx, channel, after, [{ view: 'holder', fates: worstFates(judged) }]);
+  const stories = judged.flatMap(({ ledger }) => (ledger === null ? [] : [ledger.fates]));
+  judgePayments(ctx, channel, after, [{ view: 'holder', fates: worstFates(stories) }]);
   saveChannel(ctx, channel.id, after);
 }
 
@@ -349,17 +345,6 @@ function judgeNext(ctx: Context, channel: OpenChannel, number: number): readonly
     requireTime(ctx, channel, proposal, step);
     return { candidate, ledger: step.ledger };
   });
-}
-
-/** What the fundings agree on: of settlements the longest list, of credits the shortest. */
-function worstFates(judged: readonly JudgedNext[]): readonly Fate[] {
-  const lists = judged.flatMap(({ ledger }) => (ledger === null ? [] : [ledger.fates]));
-  const of = (how: Fate['how'], isWorse: (a: number, b: number) => boolean) =>
-    lists
-      .map((fates) => fates.filter((fate) => fate.how === how))
-      .reduce((worst, one) => (isWorse(one.length, worst.length) ? one : worst));
-  if (lists.length === 0) return [];
-  return [...of('settled', (a, b) => a > b), ...of('credited', (a, b) => a < b)];
 }
 
 /** revoke_commitment_tx (40): the secret of commitment n, and the point of n+2. */

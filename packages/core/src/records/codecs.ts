@@ -13,6 +13,8 @@ export const satoshis: Codec<Sat> = mapped(u64, sat, (value) => value);
 export const millisatoshis: Codec<Msat> = mapped(u64, msat, (value) => value);
 /** A sum or a difference of millisatoshis: no single amount of bitcoin, so neither bounded by the supply nor positive. */
 export const signedMsat: Codec<bigint> = i64(-(2n ** 63n), 2n ** 63n - 1n);
+/** Sums beyond what a record holds are refused, not stored: no real channels come near. */
+export const isStorableMsat = (value: bigint): boolean => BigInt.asIntN(64, value) === value;
 /** Numbers up to 2^53 − 1: commitment numbers, seconds. */
 export const exactNumber: Codec<number> = mapped(u64, Number, BigInt);
 export const key33 = bytes(33);

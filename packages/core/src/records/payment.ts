@@ -10,7 +10,7 @@ import type { RecordKind } from './kind.ts';
 /** Channels that one payment may run over at a time; more parts of it are refused. */
 export const PAYMENT_CHANNELS_MAX = 512;
 /** HTLCs of one hash in one channel: BOLT 2's limit for both sides. */
-const TIMED_MAX = 966;
+export const TIMED_MAX = 966;
 
 /** Part of a payment that ends at a height. */
 export interface TimedAmount {

@@ -1,6 +1,6 @@
 /**
  * Law 4 for what covers a forward: an incoming HTLC is worth something only on a channel whose funding is buried and
- * unspent. Judged when the outgoing one is offered, so that a funding that was buried meanwhile counts.
+ * unspent. Judged at each step, so that a funding that was buried meanwhile counts.
  */
 import { txidToHex } from '@countersign/bitcoin';
 import { scopeOf } from '../channel/live.ts';
@@ -19,11 +19,9 @@ export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: P
   if (ctx.chain === null) return;
   const loose = record.parts.filter((part) => part.standingMsat > 0n && !isBuried(ctx, part));
   if (loose.length === 0) return;
-  const parts = record.parts.map((part) =>
-    loose.includes(part) ? { ...part, inMsat: part.inMsat - part.standingMsat } : part,
-  );
-  const missing = deficitMsat({ ...record, parts }, ctx.nowSeconds);
-  if (missing <= deficitMsat(step.before, ctx.nowSeconds)) return;
+  const missing = missingMsat(ctx, record);
+  // As everywhere in law 3 no step creates or increases it, so that an HTLC that counts is not replaced by one that doesn't.
+  if (missing <= missingMsat(ctx, step.before)) return;
   enforce(ctx, receivedSpendsActiveUtxo, step.scope, {
     message: 'the incoming HTLC is on a channel whose funding is not buried deep enough and unspent',
     facts: {
@@ -35,6 +33,16 @@ export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: P
     },
     isTemporary: true,
   });
+}
+
+/** What goes out and is not covered by incoming HTLCs on buried fundings. */
+function missingMsat(ctx: Context, record: PaymentRecord): bigint {
+  const parts = record.parts.map((part) =>
+    part.standingMsat > 0n && !isBuried(ctx, part)
+      ? { ...part, inMsat: part.inMsat - part.standingMsat }
+      : part,
+  );
+  return deficitMsat({ ...record, parts }, ctx.nowSeconds);
 }
 
 function isBuried(ctx: Context, { channel }: PaymentPart): boolean {
