@@ -226,7 +226,7 @@ describe.each(SIDES)('anchors, outbound %s', (isOutbound) => {
             buildScript(key, OP.OP_CHECKSIGVERIFY, encodeScriptNumber(blocks), OP.OP_CHECKSEQUENCEVERIFY);
           const request = toRemote(one, view, (key, value) => p2wsh(value, script(key)), psbt);
           // A lock of none can be told from the script only: BOLT 3 gives it at least one block.
-          const untold = psbt === 'nothing' && (blocks === 0 || blocks > 10_000);
+          const untold = psbt === 'nothing' && (blocks === 0 || blocks > 6100);
           if (untold) expect(one.tagOf(request)).toBe(countersignatory);
           else if (isLease(view, blocks))
             expect(one.tagOf(request)).toBe('policy-revoke-new-commitment-signed');

@@ -128,8 +128,8 @@ describe.each(KINDS)('the main outputs of a commitment, %s', (_, options) => {
     'policy-commitment-to-self-delay-range: trips on another delay (%s, PSBT with %s)',
     (view, psbt) => {
       const agreed = model.delayBlocks[view];
-      for (const delayBlocks of [0, 1, agreed - 1, 4033, 10_000, 0xffff]) {
-        if (psbt === 'nothing' && delayBlocks > 10_000) continue;
+      for (const delayBlocks of [0, 1, agreed - 1, 4033, 6100, 0xffff]) {
+        if (psbt === 'nothing' && delayBlocks > 6100) continue;
         const request = one.building(view, { delayBlocks }, psbt);
         expect(one.channel.refused(request)).toMatchObject({
           tag: 'policy-commitment-to-self-delay-range',

@@ -242,7 +242,7 @@ describe('the diagnosis', () => {
     ) as ReturnType<FormCase['honest']>;
     const start = performance.now();
     diagnoseOutputs({ ...claimOf('holder', request), htlcs });
-    expect(performance.now() - start).toBeLessThan(1500);
+    expect(performance.now() - start).toBeLessThan(5000);
   });
   it('reads only witness scripts that the outputs commit to', () => {
     const honest = many.honest('holder');

@@ -221,7 +221,7 @@ describe('a leased channel (liquidity ads)', () => {
     const outputs = Array.from({ length: 20_000 }, () => ({ value: sat(1000n), script }));
     const start = performance.now();
     channel.refused(retx(channel.model.signRemote(0), () => ({ outputs })));
-    expect(performance.now() - start).toBeLessThan(1500);
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 
   it('never locks the side that opened, nor a to_remote without anchors', () => {

@@ -19,6 +19,7 @@ import {
   type Psbt,
   fundingSighash as sighashOfFunding,
   type Transaction,
+  type TxInput,
   toHex,
   txid,
   txidToHex,
@@ -63,6 +64,15 @@ export function obscureFactorOf(ctx: Context, channel: OpenChannel): bigint {
     : commitmentObscureFactor(theirs, ours);
 }
 
+/** The one input of a transaction that may spend a funding for us. */
+export function requireSingleInput(tx: Transaction): TxInput {
+  const input = tx.inputs[0];
+  if (input === undefined || tx.inputs.length !== 1) {
+    refuse(commitmentInputSingle, 'the transaction has not exactly one input', { inputs: tx.inputs.length });
+  }
+  return input;
+}
+
 /** Version, single input, and the number in locktime and sequence (BOLT 3 "Commitment Transaction"). */
 export function requireCommitmentForm(
   ctx: Context,
@@ -73,12 +83,7 @@ export function requireCommitmentForm(
   if (tx.version !== 2) {
     refuse(commitmentVersion, 'a commitment transaction has version 2', { version: tx.version });
   }
-  const input = tx.inputs[0];
-  if (input === undefined || tx.inputs.length !== 1) {
-    refuse(commitmentInputSingle, 'a commitment transaction has exactly one input', {
-      inputs: tx.inputs.length,
-    });
-  }
+  const input = requireSingleInput(tx);
   if (tx.locktime >>> 24 !== 0x20) {
     refuse(commitmentLocktime, 'the locktime does not mark a commitment', { locktime: tx.locktime });
   }

@@ -64,8 +64,8 @@ export interface Surroundings {
   readonly unknownCount: number;
 }
 
-/** Locks tried where no witness script tells: far more than a channel or a lease has, and soon done. */
-const LOCK_TRIED_BLOCKS_MAX = 10_000;
+/** Locks tried where no witness script tells: more than a lease on top of the longest delay that presets allow. */
+const LOCK_TRIED_BLOCKS_MAX = 6_100;
 
 const fault = (rule: Rule, message: string, facts: Facts = {}): Fault => ({ rule, message, facts });
 const foreign = (message: string): Fault => fault(unrecognizedOutputs, message);
@@ -193,7 +193,7 @@ function inOtherForm(script: Uint8Array, { params, htlcs, missingHtlcs }: Surrou
     : null;
 }
 
-/** The lock that explains the script with the right keys, or null: 20,000 hashes at most. */
+/** The lock that explains the script with the right keys, or null: 12,202 hashes at most. */
 function inOtherLock(script: Uint8Array, { params, missingMain }: Surroundings): Fault | null {
   const facts = (found: number, expected: number) => ({ field: 'blocks', found, expected });
   for (let blocks = 0; blocks <= LOCK_TRIED_BLOCKS_MAX; blocks++) {

@@ -45,9 +45,9 @@ import {
   obscureFactorOf,
   requireCommitmentForm,
   requireCommitmentNumber,
+  requireSingleInput,
   sameContent,
 } from './commitment.ts';
-import { commitmentInputSingle } from './form-rules.ts';
 import { htlcsFromWire } from './htlcs.ts';
 import {
   channelFrozen,
@@ -65,10 +65,7 @@ export function isClosing(record: ChannelRecord): boolean {
 
 /** The outpoint a transaction with exactly one input spends. */
 export function singleInput(tx: Transaction): OutPoint {
-  const input = tx.inputs[0];
-  if (input === undefined || tx.inputs.length !== 1) {
-    refuse(commitmentInputSingle, 'the transaction has not exactly one input', { inputs: tx.inputs.length });
-  }
+  const input = requireSingleInput(tx);
   return { txid: input.txid, vout: input.vout };
 }
 
