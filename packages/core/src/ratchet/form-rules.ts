@@ -86,7 +86,10 @@ export const anchorToCounterparty = output(
   'policy-commitment-anchor-to-counterparty',
   'In a channel with anchors the peer has exactly one, if and only if it has a main output or there is an HTLC, where the order of BOLT 3 puts it.',
 );
-export const anchorAmount = output('policy-commitment-anchor-amount', 'An anchor has exactly 330 sat.');
+export const anchorAmount = output(
+  'policy-commitment-anchor-amount',
+  'An anchor has exactly 330 sat (BOLT 3 `to_local_anchor`).',
+);
 export const anchorStaticRemotekey = output(
   'policy-commitment-anchor-static-remotekey',
   'In a channel with anchors `to_remote` is the P2WSH of the static remote key, locked for one block (longer only by a lease): not its P2WPKH, and not without the lock.',
