@@ -1,3 +1,7 @@
+/**
+ * Our own commitments before laws 2 to 4: judged for their amounts when they are validated, and for everything when the
+ * one before is revoked or they are signed for broadcast.
+ */
 import { isDormant } from '../channel/locking.ts';
 import { type OpenChannel, replaceCandidate, saveChannel } from '../channel/lookup.ts';
 import type { ChannelRecord, FundingCandidate, Ledger, ValidatedCommitment } from '../channel/record.ts';
