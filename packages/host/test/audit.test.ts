@@ -304,6 +304,17 @@ describe('the log and the disk', () => {
       await journal.close();
     }));
 
+  it('has what nobody asked for', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      signerOn(journal).recordEvent({ event: 'signer-started', facts: { preset: 'hub' } });
+      await journal.settled();
+      expect(entries(journal)).toEqual([
+        { time: NOW, events: [{ event: 'signer-started', facts: { preset: 'hub' } }] },
+      ]);
+      await journal.close();
+    }));
+
   it('has what the session refused', () =>
     inDirectory(async (directory) => {
       const journal = openStore(directory);

@@ -41,7 +41,7 @@ async function serve(socket: Socket, { desk, onBug }: AdminSocketOptions, idleMs
     for await (const line of linesOf(socket)) {
       if (line === null) {
         await send(replyLine(null, badRequest(`a line has at most ${ADMIN_LINE_BYTES_MAX} bytes`)));
-        break;
+        continue;
       }
       // A long answer is no idleness.
       socket.setTimeout(0);
@@ -70,7 +70,7 @@ async function answer(
   }
 }
 
-/** Lines as they come; null, and nothing after it, when one is too long. What follows the last newline is dropped. */
+/** Lines as they come; null, and then the end, when one is too long. What follows the last newline is dropped. */
 async function* linesOf(socket: Socket): AsyncGenerator<string | null, void, undefined> {
   let parts: Buffer[] = [];
   let bytes = 0;
