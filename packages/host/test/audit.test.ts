@@ -3,7 +3,7 @@
  * number of an entry is the journal's.
  */
 import { createHash } from 'node:crypto';
-import { toHex } from '@countersign/bitcoin';
+import { msat, toHex } from '@countersign/bitcoin';
 import { EMPTY_PAYMENT, encodeRecord, paymentRecords, type Refusal } from '@countersign/core';
 import type { Journal } from '@countersign/store';
 import type { Request } from '@countersign/wire';
@@ -280,6 +280,24 @@ describe('the log and the disk', () => {
       expect(await stateOf(signer.answer(client, request))).toBe('refused');
       expect(journal.waiting).toBe(1);
       journal.release();
+      await journal.close();
+    }));
+
+  it('holds a refusal up that leaves a question for the operator: it must survive a crash', () =>
+    inDirectory(async (directory) => {
+      const journal = late(openStore(directory));
+      const signer = signerOn(journal, { policy: policyOf('regtest', 'hub') });
+      const answer = signer.answer(master, {
+        name: 'hsmd_preapprove_keysend_check',
+        destination: peerId,
+        paymentHash: new Uint8Array(32).fill(1),
+        amountMsat: msat(1000n),
+        checkOnly: false,
+      });
+      expect(await stateOf(answer)).toBe('pending');
+      journal.release();
+      expect(await answer).toMatchObject({ kind: 'refused', id: 1 });
+      expect(entries(journal)).toMatchObject([{ refusal: { code: 'policy' } }]);
       await journal.close();
     }));
 
