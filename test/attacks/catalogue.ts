@@ -40,6 +40,7 @@ const FORM_TAGS = [
   'anchor-match-fundingkey',
   'no-unrecognized-outputs',
   'singular-to-holder',
+  'singular-to-counterparty',
 ];
 
 export const LAW_1: readonly CatalogueEntry[] = [

@@ -64,6 +64,9 @@ interface Outgoing {
 }
 
 const MARGIN_MSAT = 60_000_000n;
+/** What is forwarded is shown in every channel it may run over, or in none: between them, in one and not in the other. */
+const TRIMMED_EVERYWHERE_MSAT = 340_000n;
+const SHOWN_EVERYWHERE_MSAT = 3_500_000n;
 const HTLCS_MAX = 7;
 const VARIANTS_MAX = 8;
 const OUT_EXPIRY = 700_000;
@@ -409,9 +412,11 @@ export class HonestNode {
   }
 
   #peerAdds(channel: LiveChannel, dice: Dice): void {
-    const amountMsat = this.#amountMsat(dice);
-    if (channel.spendableMsat('counterparty') < amountMsat) return;
     const purpose = dice.of(['forward', 'forward', 'forward', 'invoice', 'stray'] as const)!;
+    const amountMsat = this.#amountMsat(dice);
+    const isNearTrimLine = amountMsat > TRIMMED_EVERYWHERE_MSAT && amountMsat < SHOWN_EVERYWHERE_MSAT;
+    if (purpose === 'forward' && isNearTrimLine) return;
+    if (channel.spendableMsat('counterparty') < amountMsat) return;
     const standing = this.incomings.filter(
       (one) => one.purpose === purpose && purpose === 'forward' && !this.#isEnding(one.htlc),
     );
