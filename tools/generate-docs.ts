@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { buildProgram } from '@countersign/cli';
 import { allRules } from '@countersign/core';
 import { renderMessagesDocument } from '@countersign/wire';
+import { renderAttacksDocument } from './attacks-document.ts';
 import { renderCliDocument } from './cli-document.ts';
 import { renderErrorsDocument } from './errors-document.ts';
 import { renderPoliciesDocument } from './policies-document.ts';
@@ -18,6 +19,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'docs/policies.md': () => renderPoliciesDocument(allRules()),
   'docs/refusals.md': () => renderRefusalsDocument(allRules()),
   'docs/errors.md': renderErrorsDocument,
+  'docs/attacks.md': renderAttacksDocument,
   'docs/cli.md': () => renderCliDocument(buildProgram()),
 };
 

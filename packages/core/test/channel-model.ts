@@ -49,7 +49,11 @@ export interface ModelHtlc {
   readonly amountMsat: bigint;
   readonly preimage: Uint8Array;
   readonly cltvExpiry: number;
+  /** A hash that nobody knows a preimage of. */
+  readonly paymentHash?: Uint8Array;
 }
+
+export const hashOf = (htlc: ModelHtlc): Uint8Array => htlc.paymentHash ?? sha256(htlc.preimage);
 
 /** What a commitment of either side says, apart from its number. Amounts in HTLCs are in no balance. */
 export interface Balances {
@@ -269,7 +273,7 @@ export class ChannelModel {
     const htlcs: CommitmentHtlc[] = balances.htlcs.map((one) => ({
       direction: one.offeredBy === side ? 'offered' : 'received',
       amountMsat: msat(one.amountMsat),
-      paymentHash: sha256(one.preimage),
+      paymentHash: hashOf(one),
       cltvExpiry: one.cltvExpiry,
     }));
     const [opener, accepter] = this.isOutbound
@@ -313,7 +317,7 @@ export class ChannelModel {
       return {
         side: one.offeredBy === 'holder' ? ('local' as const) : ('remote' as const),
         amount: msat(one.amountMsat),
-        paymentHash: sha256(one.preimage),
+        paymentHash: hashOf(one),
         cltvExpiry: one.cltvExpiry,
       };
     });

@@ -2,7 +2,7 @@
  * The signer as a node meets it, without I/O: requests go over the wire's codec into `decide`, changes into a state
  * in memory, releases through `perform`. Every single decision is checked to be pure and repeatable.
  */
-import { concat, loadSecp256k1, sha256 } from '@countersign/bitcoin';
+import { concat, loadSecp256k1, type Secp256k1, sha256 } from '@countersign/bitcoin';
 import {
   type ChainView,
   type ChannelRef,
@@ -26,7 +26,11 @@ import { decodeMessage, encodeMessage, type Reply, type Request } from '@counter
 import { expect } from 'vitest';
 import { canonical, MemoryState } from './memory-state.ts';
 
-export const secp = loadSecp256k1();
+/** The curve of all builders; a property that makes many steps and needs no curve may put another in its place. */
+export let secp = loadSecp256k1();
+export function useCurve(other: Secp256k1): void {
+  secp = other;
+}
 export const regtest = networkByName('regtest')!;
 
 const utf8 = new TextEncoder();

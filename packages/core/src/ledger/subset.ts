@@ -21,7 +21,8 @@ export function chooseGains<G extends Gain>(
   observed: Observed,
 ): ReadonlySet<G> {
   const likely = gains.filter(({ isLikely }) => isLikely);
-  if (observed.holderSat === null || gains.length === 0) return new Set(likely);
+  if (gains.length === 0) return new Set();
+  if (observed.holderSat === null) return fitting(likely, observed.holderBoundSat * 1000n - leastMsat);
   const seenMsat = observed.holderSat * 1000n;
   const plain = [likely, gains, []];
   // Exact: rounded down to the satoshi, it is what the output shows.
@@ -34,6 +35,21 @@ export function chooseGains<G extends Gain>(
   const size = (value: bigint) => (value < 0n ? -value : value);
   const [best = []] = possible.sort((a, b) => (size(restOf(a)) < size(restOf(b)) ? -1 : 1));
   return new Set(best);
+}
+
+/**
+ * Without an output of ours our balance is below the bound: what would lift it above did not come to us, however likely
+ * (nodes fail HTLCs of invoices whose preimage they know: MPP timeout, wrong secret, paid already).
+ */
+function fitting<G extends Gain>(likely: readonly G[], roomMsat: bigint): ReadonlySet<G> {
+  const chosen = new Set<G>();
+  let restMsat = roomMsat;
+  for (const one of likely) {
+    if (one.amountMsat > restMsat) continue;
+    restMsat -= one.amountMsat;
+    chosen.add(one);
+  }
+  return chosen;
 }
 
 /** A subset with a sum in [target, target + 999], or null: depth first, the likely and the large ones first. */
