@@ -13,9 +13,12 @@ import type { PaymentRecord } from '../records/payment.ts';
 import { routingCltvDelta } from './rules.ts';
 
 interface Late {
-  readonly uncoveredMsat: bigint;
   readonly outgoingExpiry: number;
+  readonly outgoingMsat: bigint;
+  readonly coveredMsat: bigint;
 }
+
+const uncovered = ({ outgoingMsat, coveredMsat }: Late): bigint => outgoingMsat - coveredMsat;
 
 /**
  * For every outgoing expiry e: Σ outgoing(≥ e) ≤ Σ incoming(≥ e + delta) + credited + approved. What is settled may be
@@ -26,8 +29,8 @@ export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: Paym
   const { cltvDeltaBlocks } = step.limits;
   const late = latest(ctx, record, cltvDeltaBlocks);
   if (late === null) return;
-  const before = latest(ctx, step.before, cltvDeltaBlocks)?.uncoveredMsat ?? 0n;
-  if (late.uncoveredMsat <= before) return;
+  const before = latest(ctx, step.before, cltvDeltaBlocks);
+  if (before !== null && uncovered(late) <= uncovered(before)) return;
   enforce(ctx, routingCltvDelta, step.scope, {
     message: 'an outgoing HTLC expires too late for the incoming ones that cover it',
     facts: {
@@ -35,8 +38,8 @@ export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: Paym
       channel: step.channel.id,
       outgoing_expiry: late.outgoingExpiry,
       incoming_expiry_min: late.outgoingExpiry + cltvDeltaBlocks,
-      uncovered_msat: late.uncoveredMsat,
-      uncovered_before_msat: before,
+      outgoing_msat: late.outgoingMsat,
+      covered_msat: late.coveredMsat,
       cltv_delta_blocks: cltvDeltaBlocks,
     },
   });
@@ -58,9 +61,12 @@ function latest(ctx: Context, record: PaymentRecord, cltvDeltaBlocks: number): L
   let worst: Late | null = null;
   for (const cltvExpiry of [...expiries].sort((a, b) => b - a)) {
     const inTimeMsat = smaller(inTime(cltvExpiry + cltvDeltaBlocks), coveredMsat);
-    const uncovered = out(cltvExpiry) - larger(inTimeMsat, 0n) - timelessMsat;
-    if (uncovered > (worst?.uncoveredMsat ?? 0n))
-      worst = { uncoveredMsat: uncovered, outgoingExpiry: cltvExpiry };
+    const late: Late = {
+      outgoingExpiry: cltvExpiry,
+      outgoingMsat: out(cltvExpiry),
+      coveredMsat: larger(inTimeMsat, 0n) + timelessMsat,
+    };
+    if (uncovered(late) > (worst === null ? 0n : uncovered(worst))) worst = late;
   }
   return worst;
 }
