@@ -260,6 +260,19 @@ describe('policy-routing-balanced', () => {
     node.resolveIncoming(incoming, 'failed');
   });
 
+  it('passes a fee rate that trims the incoming one, and trips when it goes back from there (static_remotekey)', () => {
+    const small = htlc('counterparty', 3000, 'small');
+    const out = forwardOf(small, 2900);
+    const node = new Forwarder({ upstream: { format: 'static_remotekey' } }).receive(small).offer(out);
+    node.incoming.update({ ...node.incoming.balances, feeratePerKw: 10_000 });
+    expect(node.payment(small)!.parts[0]).toMatchObject({ inMsat: 3_000_000n, standingMsat: 3_000_000n });
+    trips(node.incoming, node.resolvingIncoming(small, 'failed'), BALANCED);
+    deliver(node.signer, small);
+    node.resolveIncoming(small, 'settled');
+    node.settleOutgoing(out);
+    expect(flowOf(node.signer, 'dust-outflow')).toBe(0n);
+  });
+
   it('trips only on what increases the deficit: several incoming parts shrink to what is needed', () => {
     const node = new Forwarder();
     const spare = { ...incoming, amountMsat: 10_000_000n };

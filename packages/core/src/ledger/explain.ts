@@ -94,9 +94,14 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
   };
   // HTLC fees move HTLCs across the trim line when the rate changes; without them only the other view can show one.
   const feesTrim = step.format === 'static_remotekey';
+  // One whose preimage is known is the first to be through when the room is not enough for all.
+  const order = (htlcs: readonly HtlcRecord[]) =>
+    [...htlcs].sort(
+      (a, b) => Number(knowledge.knows(a.paymentHash)) - Number(knowledge.knows(b.paymentHash)),
+    );
   const left = [
-    ...hidden.filter((htlc) => !((feesTrim || elsewhere.take(htlc)) && stays(htlc))),
-    ...gone.filter((htlc) => !(feesTrim && stays(htlc))),
+    ...order(hidden).filter((htlc) => !((feesTrim || elsewhere.take(htlc)) && stays(htlc))),
+    ...order(gone).filter((htlc) => !(feesTrim && stays(htlc))),
   ];
   const unproven = left.filter((h) => h.offeredBy === 'holder' && !knowledge.maySettle(h.paymentHash));
   const mustCredit = left.filter(
@@ -111,9 +116,28 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
       amountMsat: htlc.amountMsat,
       isLikely: (htlc.offeredBy === 'counterparty') === knowledge.knows(htlc.paymentHash),
     }));
-  // What could still be in flight may have come back too, if the balance says so.
+  // What could still be in flight may have come back too, if the balance says so: sooner than that one was credited
+  // whose preimage nobody knows.
   const returned = trimmed.map((htlc) => ({ htlc, amountMsat: htlc.amountMsat, isLikely: false }));
-  return { certain, unproven, mustCredit, possible: [...possible, ...returned], trimmed };
+  return { certain, unproven, mustCredit, possible: [...returned, ...possible], trimmed };
+}
+
+/**
+ * What is in flight and invisible. What came back has left room: a received one that was taken for failed, for want of
+ * room, may be in flight all the same.
+ */
+function stillTrimmed(step: Step, left: Departures, gained: ReadonlySet<HtlcRecord>): readonly HtlcRecord[] {
+  const trimmed = left.trimmed.filter((htlc) => !gained.has(htlc));
+  if (step.format !== 'static_remotekey' || trimmed.length === left.trimmed.length) return trimmed;
+  let roomMsat = step.observed.poolMsat - sumMsat(trimmed);
+  const known = new Set(left.trimmed);
+  for (const { htlc } of left.possible) {
+    if (htlc.offeredBy === 'holder' || gained.has(htlc) || known.has(htlc)) continue;
+    if (htlc.amountMsat > roomMsat || !mayBeTrimmed(step, htlc)) continue;
+    roomMsat -= htlc.amountMsat;
+    trimmed.push(htlc);
+  }
+  return trimmed;
 }
 
 function fatesOf(left: Departures, gained: ReadonlySet<HtlcRecord>): readonly Fate[] {
@@ -167,14 +191,16 @@ export function explain(step: Step): Explanation {
       mustCreditMsat: sumMsat(left.mustCredit),
     };
   }
-  const trimmed = left.trimmed.filter((htlc) => !gained.has(htlc));
+  const trimmed = stillTrimmed(step, left, gained);
   const found = lossMsat > 0n ? hiddenHere(step, trimmed, lossMsat) : [];
-  const unexplainedMsat = lossMsat > 0n ? lossMsat - sumMsat(found) : lossMsat;
+  const dueMsat = explainedMsat - sumMsat(found);
+  const holderMsat = found.length === 0 ? seenMsat : seenBalanceMsat(observed, dueMsat);
+  const changeMsat = holderMsat - dueMsat;
   return {
     ok: true,
-    holderMsat: seenMsat,
+    holderMsat,
     // A fraction of a satoshi that `found` has too many is no gain.
-    driftMsat: before.driftMsat - (lossMsat > 0n && unexplainedMsat < 0n ? 0n : unexplainedMsat),
+    driftMsat: before.driftMsat + (found.length > 0 && changeMsat > 0n ? 0n : changeMsat),
     trimmed: [...trimmed, ...found],
     fates: fatesOf(left, gained),
     added,
