@@ -29,7 +29,7 @@ import {
 } from '@countersign/bitcoin';
 import type { HsmUtxo, Reply } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
-import { UTXOS_MAX } from '../src/spending/wallet.ts';
+import { UTXOS_MAX } from '../src/spending/inputs.ts';
 import { input } from './channel-model.ts';
 import { OpenChannel } from './open-channel.ts';
 import { bytesOf, ringOf, secp, TestSigner } from './test-signer.ts';
