@@ -37,6 +37,8 @@ export interface Sweep {
   readonly isUncontested: boolean;
   /** A penalty signed in advance, for a watchtower: its fee counts when it is needed. */
   readonly isInAdvance: boolean;
+  /** The script is one that only a commitment of this channel can have, whichever: a secret of the peer proves it. */
+  readonly isScriptKnown: boolean;
 }
 
 /** No relative lock: BIP 68 off, replaceable or final, or a lock of no block. */
@@ -45,7 +47,7 @@ export const UNLOCKED_SEQUENCES: readonly number[] = [0, 0xffff_fffd, 0xffff_fff
 const LOCKTIME_AHEAD_BLOCKS = 2;
 
 /** Before anything is assumed of the number of inputs: the locks that count are those of the input being signed. */
-export function requireSweepForm(ctx: Context, sweep: Omit<Sweep, 'isInAdvance'>, input: number): void {
+export function requireSweepForm(ctx: Context, sweep: Sweep, input: number): void {
   const { tx } = sweep.wire;
   const scope = scopeAt(ctx, sweep.channel);
   const broken = (rule: Rule, message: string, facts: Record<string, number | string>) =>
@@ -79,7 +81,7 @@ export function judgeSweep(ctx: Context, sweep: Sweep): void {
   const { tx } = sweep.wire;
   const record = recordAt(ctx, sweep.channel);
   const scope = scopeAt(ctx, sweep.channel);
-  requireDestinations(ctx, scope, tx, isKnownCommitment(ctx, record, tx));
+  requireDestinations(ctx, scope, tx, sweep.isScriptKnown || isKnownCommitment(ctx, record, tx));
   const spent = onlySpent(sweep.wire);
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
   const feeSat = spent.value - outSat;

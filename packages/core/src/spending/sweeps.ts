@@ -2,7 +2,15 @@
  * Sweeps to us: our delayed outputs, HTLCs of the peer's commitment, and penalties. Each signs one input with the one
  * key that output is for, and pays to our wallet.
  */
-import { derivePublicKey, equalBytes, OP, parseScript, type ScriptElement } from '@countersign/bitcoin';
+import {
+  derivePublicKey,
+  deriveRevocationPublicKey,
+  equalBytes,
+  hash160,
+  OP,
+  parseScript,
+  type ScriptElement,
+} from '@countersign/bitcoin';
 import { SIGHASH_ALL, SIGHASH_SINGLE_ANYONECANPAY } from '@countersign/wire';
 import { channelId } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
@@ -30,10 +38,10 @@ export function signPenalty(
     locktime: 0,
     isUncontested: false,
     isInAdvance: input === null,
+    isScriptKnown: isRevokedScript(ctx, channel, request),
   };
   requireSweepForm(ctx, sweep, input ?? 0);
   requireOnlyInput(request.tx.tx, input ?? 0);
-  if (!ctx.secp.isPrivateKey(request.revocationSecret)) malformed('the revocation secret is no private key');
   judgeSweep(ctx, sweep);
   return {
     kind: 'sign-revocation',
@@ -41,6 +49,28 @@ export function signPenalty(
     revocationSecret: request.revocationSecret,
     sighash: onlyInputSighash(request.tx, request.wscript, SIGHASH_ALL),
   };
+}
+
+/**
+ * Whether the script is one of this channel's, of the peer's commitment that this secret revokes: it has our revocation
+ * key and a key of the peer for the secret's point. Revoked commitments leave no other trace on record. BOLT 3 has the
+ * revocation key in to_local, its hash in HTLCs.
+ */
+function isRevokedScript(
+  ctx: Context,
+  channel: ChannelRef,
+  { wscript, revocationSecret }: { readonly wscript: Uint8Array; readonly revocationSecret: Uint8Array },
+): boolean {
+  if (!ctx.secp.isPrivateKey(revocationSecret)) malformed('the revocation secret is no private key');
+  const record = ctx.draft.get(channelRecords, channelId(channel));
+  if (record === null || record.setup === null) return false;
+  const point = ctx.secp.publicKey(revocationSecret);
+  const key = deriveRevocationPublicKey(ctx.secp, ctx.keys.basepoints(channel).revocation, point);
+  const delayed = derivePublicKey(ctx.secp, record.setup.counterpartyBasepoints.delayedPayment, point);
+  const htlc = derivePublicKey(ctx.secp, record.setup.counterpartyBasepoints.htlc, point);
+  const pushes = parseScript(wscript).flatMap(({ data }) => data ?? []);
+  const has = (data: Uint8Array) => pushes.some((push) => equalBytes(push, data));
+  return (has(key) && has(delayed)) || (has(hash160(key)) && has(htlc));
 }
 
 /** sign_delayed_payment_to_us (12) and its `any` form (142). */
@@ -60,6 +90,7 @@ export function signDelayedPayment(
     locktime: 0,
     isUncontested: true,
     isInAdvance: false,
+    isScriptKnown: false,
   };
   requireSweepForm(ctx, sweep, input);
   requireOnlyInput(request.tx.tx, input);
@@ -122,6 +153,7 @@ export function signRemoteHtlcToUs(
     locktime: expiryIn(request.wscript),
     isUncontested: false,
     isInAdvance: false,
+    isScriptKnown: false,
   };
   requireOurHtlcScript(ctx, channel, request.wscript, request.remotePerCommitmentPoint);
   // A channel that was restored without its record is what the request says it is.
