@@ -4,12 +4,11 @@
  */
 import { equalBytes, fromHex, scriptToAddress } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
+import { ALLOWLIST_ID } from '../payments/approvals.ts';
 import { type AllowlistEntry, allowlistRecords } from '../records/approval.ts';
 
-const LIST_ID = 'list';
-
 export function isAllowlisted(ctx: Context, script: Uint8Array): boolean {
-  const entries = ctx.draft.get(allowlistRecords, LIST_ID) ?? [];
+  const entries = [...ctx.policy.allowlist, ...(ctx.draft.get(allowlistRecords, ALLOWLIST_ID) ?? [])];
   if (entries.length === 0) return false;
   const address = scriptToAddress(script, ctx.policy.network.name);
   return entries.some((entry) => matches(ctx, entry, script, address));
