@@ -28,7 +28,7 @@ import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { chargeCommitmentFee, judgeClose } from '../spending/close.ts';
-import { judgeSplice } from '../spending/splice.ts';
+import { judgeShares, judgeSplice } from '../spending/splice.ts';
 import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
 import { isClosing, signHolderCommitment, singleInput } from './holder.ts';
 import { holderNotRevoked, newCommitmentValid, revokeNotClosed } from './rules.ts';
@@ -139,7 +139,9 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
     });
   }
   if (!createsFunding(tx)) {
-    signClose(ctx, channel, candidate, tx, request.inputIndex);
+    // A close of one channel alone has one input: with more, the sum of all must hold too.
+    if (tx.inputs.length > 1) judgeShares(ctx, channel, candidate, request);
+    signClose(ctx, requireChannel(ctx, channel.ref), candidate, tx, request.inputIndex);
     return fundingSignature(ctx, channel, candidate, request);
   }
   const id = txid(tx);

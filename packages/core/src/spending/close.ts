@@ -39,7 +39,8 @@ export function judgeClose(
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
   const feeSat = candidate.valueSat - outSat;
   const isDust = paidSat === 0n && balanceSat < CLOSE_DUST_MAX_SAT;
-  if (!isDust) {
+  // With more inputs than one the sum of all of them is judged, which knows the whole fee.
+  if (!isDust && tx.inputs.length === 1) {
     requireValue(channel, tx.inputs[inputIndex]!.sequence, { balanceSat, paidSat, costSat, feeSat });
     requireCloseFee(ctx, scope, tx, costSat);
   }

@@ -18,8 +18,9 @@ export function judgeSplice(
   ctx: Context,
   channel: OpenChannel,
   candidate: FundingCandidate,
-  { tx: { tx, psbt }, inputIndex }: MessageOf<'hsmd_sign_splice_tx'>,
+  request: MessageOf<'hsmd_sign_splice_tx'>,
 ): void {
+  const { tx } = request.tx;
   const created = fundingsCreated(ctx, tx).filter((one) => one.channel.id === channel.id);
   if (created.length === 0) {
     // CLN's splice_initiator_user_finalized asks before setup_channel names the new funding.
@@ -28,6 +29,15 @@ export function judgeSplice(
       splice: txidToHex(txid(tx)),
     });
   }
-  const valueSat = largestBalanceSat(channel.setup, candidate);
-  judgeSpend(ctx, psbt, [{ index: inputIndex, valueSat }]);
+  judgeShares(ctx, channel, candidate, request);
+}
+
+/** Law 5 as a sum over everything of ours that the transaction spends. */
+export function judgeShares(
+  ctx: Context,
+  { setup }: OpenChannel,
+  candidate: FundingCandidate,
+  { tx: { psbt }, inputIndex }: MessageOf<'hsmd_sign_splice_tx'>,
+): void {
+  judgeSpend(ctx, psbt, [{ index: inputIndex, valueSat: largestBalanceSat(setup, candidate) }]);
 }
