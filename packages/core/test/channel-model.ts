@@ -248,7 +248,9 @@ export class ChannelModel {
       value: sat(addedSat + change.value + FUNDING_FEE_SAT),
       script: p2wpkhOfKey(this.keys.walletPublicKey(5)!),
     };
-    const wallet = walletOutPoint(`${label} input`, own);
+    // A single input needs no proof of its amount.
+    const single = { txid: bytesOf(`${label} input`), vout: 1 };
+    const wallet = from === undefined ? single : walletOutPoint(`${label} input`, own);
     const inputs = [wallet, ...(from === undefined ? [] : [from.outpoint])].map((spends) => input(spends));
     const spent = [own, ...(from === undefined ? [] : [this.fundingOutput(from)])];
     const tx = { version: 2, inputs, outputs: [change, { value: sat(valueSat), script }], locktime: 110 };

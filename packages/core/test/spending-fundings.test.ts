@@ -17,7 +17,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { channelRecords } from '../src/records/channel.ts';
 import { spliceOutId } from '../src/spending/approvals.ts';
-import { type Funding, input, type ModelOptions, psbtOf } from './channel-model.ts';
+import { type Funding, input, type ModelOptions, psbtOf, walletOutPoint } from './channel-model.ts';
 import { KINDS, OpenChannel } from './open-channel.ts';
 import { allow, approveOutputs, hub, hubChannel, output, own, pendingOf, put } from './spending-model.ts';
 import { bytesOf, ringOf, TestSigner } from './test-signer.ts';
@@ -136,8 +136,8 @@ describe('policy-onchain-funding-non-malleable', () => {
   function beside(spentScript: Uint8Array, redeemScript?: Uint8Array) {
     const channel = new OpenChannel(outbound, hub());
     const { tx, spent } = channel.model.funding;
-    const other = { txid: bytesOf('other'), vout: 0 };
-    const joint = { ...tx, inputs: [...tx.inputs, input(other)] };
+    const wallet = walletOutPoint('joint', spent[0]!);
+    const joint = { ...tx, inputs: [wallet, { txid: bytesOf('other'), vout: 0 }].map((one) => input(one)) };
     const funding = fundedBy(channel, joint);
     openedOn(channel, funding);
     let psbt = psbtOf(joint, [spent[0], { value: sat(1000n), script: spentScript }]);
@@ -159,7 +159,8 @@ describe('policy-onchain-funding-non-malleable', () => {
       expect(channel.refused(request)).toMatchObject({ tag, facts: { input: 1 } });
     const channel = new OpenChannel(outbound, hub());
     const { tx, spent } = channel.model.funding;
-    const joint = { ...tx, inputs: [...tx.inputs, input({ txid: bytesOf('other'), vout: 0 })] };
+    const wallet = walletOutPoint('joint', spent[0]!);
+    const joint = { ...tx, inputs: [wallet, { txid: bytesOf('other'), vout: 0 }].map((one) => input(one)) };
     const funding = fundedBy(channel, joint);
     openedOn(channel, funding);
     const { inputs } = fundingInput(channel.signer.keys, funding);

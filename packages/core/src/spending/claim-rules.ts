@@ -44,6 +44,7 @@ export const htlcCltvRange = softRule({
   tag: 'policy-htlc-cltv-range',
   law: 5,
   operations: ['htlc'],
+  carriesPromise: true,
   documentation: 'The locktime of an HTLC-timeout transaction is a block height, not a time.',
 });
 export const htlcBelongs = rule({
