@@ -56,6 +56,27 @@ describe('the verdict on an answer', () => {
     );
   });
 
+  it('is a refusal for the words that a splice gets where it was signed, and for nothing like it', () => {
+    const signed = (signature: string) => {
+      const bytes = new Uint8Array(64);
+      bytes.set(text(signature));
+      return Uint8Array.of(0, 112, ...bytes, 1);
+    };
+    const placeholder = signed('Countersign: not signed, commit-ments of this splice come first.');
+    const recorded: Expectation = { kind: 'reply', body: signed('') };
+    expect(compare(recorded, { kind: 'reply', body: placeholder })).toMatchObject({
+      kind: 'refused',
+      tag: 'splice-not-signed-yet',
+    });
+    for (const body of [
+      signed('Countersign: signed'),
+      placeholder.slice(0, -1),
+      signed('countersign: not signed'),
+    ])
+      expect(compare(recorded, { kind: 'reply', body }).kind).toBe('mismatch');
+    expect(compare(expected('0070'), { kind: 'reply', body: placeholder }).kind).toBe('mismatch');
+  });
+
   it('is a refusal for a preapproval that is declined where it was approved, and for nothing like it', () => {
     for (const type of ['008a', '008b']) {
       expect(compare(expected(`${type}01`), reply(`${type}00`))).toMatchObject({

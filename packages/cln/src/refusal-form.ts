@@ -2,8 +2,9 @@
  * The gentlest form in which each request can be refused (`docs/refusal-table.md`). A few replies have a way to say no;
  * all other requests get a reply of a type nobody waits for, with the reason as text. Never a signature of any kind.
  */
+import { concat } from '@countersign/bitcoin';
 import { REFUSAL_WIRE_CODE, type Refusal, refusalText } from '@countersign/core';
-import type { Reply, Request } from '@countersign/wire';
+import { type Reply, type Request, SIGHASH_ALL } from '@countersign/wire';
 import { LOG_TEXT_BYTES_MAX, statusText } from './status.ts';
 
 /**
@@ -20,11 +21,42 @@ export function refusalReply(request: Request | null, refusal: Refusal): Reply {
       return { name: 'hsmd_preapprove_keysend_reply', approved: false };
     case 'hsmd_sign_anchorspend':
       return { name: 'hsmd_sign_anchorspend_reply', psbt: request.psbt };
+    case 'hsmd_sign_splice_tx':
+      return isTooEarly(refusal) ? NOT_SIGNED_YET : refusalAsText(refusal);
     default:
-      return {
-        name: 'vls_signer_error',
-        code: REFUSAL_WIRE_CODE[refusal.code],
-        message: statusText(refusalText(refusal), LOG_TEXT_BYTES_MAX),
-      };
+      return refusalAsText(refusal);
   }
+}
+
+function refusalAsText(refusal: Refusal): Reply {
+  return {
+    name: 'vls_signer_error',
+    code: REFUSAL_WIRE_CODE[refusal.code],
+    message: statusText(refusalText(refusal), LOG_TEXT_BYTES_MAX),
+  };
+}
+
+/**
+ * channeld asks for the signature on the shared input of a splice before the commitments on the new funding exist
+ * (`splice_initiator_user_finalized`), keeps what it gets, and asks again once they do. It would end of a refusal.
+ */
+function isTooEarly({ tag, temporary }: Refusal): boolean {
+  return temporary && tag === 'policy-onchain-initial-commitment-countersigned';
+}
+
+/**
+ * 64 bytes in the form of a signature that anyone can read. No curve point has this r as its x, so it verifies for no
+ * key and no transaction; both halves are below the order and s below half of it, so that nobody takes them for damage.
+ */
+const NOT_SIGNED_YET: Reply = {
+  name: 'hsmd_sign_tx_reply',
+  sig: {
+    signature: concat(half('Countersign: not signed, commit-'), half('ments of this splice come first.')),
+    sighash: SIGHASH_ALL,
+  },
+};
+
+/** 32 bytes of ASCII, so below half of the order. */
+function half(text: string): Uint8Array {
+  return new TextEncoder().encode(text.padEnd(32)).subarray(0, 32);
 }

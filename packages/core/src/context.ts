@@ -51,6 +51,10 @@ export interface KeyView {
   bip86PublicKey(index: number): Uint8Array | null;
   /** The wallet's own key at that index: BIP 86 when the secret has it, else BIP 32. */
   walletPublicKey(index: number): Uint8Array | null;
+  /** The wallet index whose key owns the output script (P2WPKH, P2SH-P2WPKH, P2TR), at most `indexMax`. */
+  walletIndexOf(script: Uint8Array, indexMax: number): number | null;
+  /** Whether m/0/i or m/1/i of an operator's extended public key owns the script, i at most `indexMax`. */
+  ownsScript(extendedPublicKey: string, script: Uint8Array, indexMax: number): boolean;
   /** to_remote of a counterparty's commitment: static, or tweaked by the commitment point for old channels. */
   paymentPublicKey(channel: ChannelRef, commitmentPoint: Uint8Array | null): Uint8Array;
 }

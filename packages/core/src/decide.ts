@@ -57,14 +57,10 @@ import { signCounterpartyCommitment, validateRevocation } from './ratchet/counte
 import { revokeCommitment, validateCommitment } from './ratchet/holder.ts';
 import { type PendingRequest, type Refusal, RefusalSignal } from './refusal.ts';
 import type { Release } from './release.ts';
-import {
-  signDelayedPayment,
-  signLocalHtlcTx,
-  signPenalty,
-  signRemoteHtlcToUs,
-  signRemoteHtlcTx,
-} from './spending/sweeps.ts';
-import { signAnchorspend, signHtlcTxMingle, signWithdrawal } from './spending/wallet.ts';
+import { signAnchorspend, signHtlcTxMingle } from './spending/anchors.ts';
+import { signLocalHtlcTx, signRemoteHtlcTx } from './spending/second-level.ts';
+import { signDelayedPayment, signPenalty, signRemoteHtlcToUs } from './spending/sweeps.ts';
+import { signWithdrawal } from './spending/wallet.ts';
 import { type Change, Draft, type StateReader } from './state.ts';
 
 /** Everything a decision depends on besides the state and the request. */

@@ -17,18 +17,23 @@ import {
   createPsbt,
   deriveCommitmentKeys,
   derivePrivateKey,
+  equalBytes,
   fundingScript,
   fundingSighash,
   type HtlcTransaction,
   msat,
   type OutPoint,
+  PSBT_IN,
   PSBT_OUT,
+  type Psbt,
   p2wpkhOfKey,
   p2wshOfScript,
   perCommitmentSecret,
   psbtOutputWitnessScript,
   psbtSpentOutput,
   sat,
+  serializeTransaction,
+  setPsbtInputField,
   setPsbtWitnessUtxo,
   sha256,
   type Transaction,
@@ -66,6 +71,8 @@ export interface Balances {
 /** A transaction output that is, or may become, the channel's funding. */
 export interface Funding {
   readonly tx: Transaction;
+  /** What its inputs spend: an output of our wallet (key 5), and for a splice the funding before. */
+  readonly spent: readonly TxOutput[];
   readonly outpoint: OutPoint;
   readonly valueSat: bigint;
   readonly peerSecret: Uint8Array;
@@ -103,6 +110,8 @@ export interface Built {
 }
 
 export const DUST_LIMIT_SAT = 546n;
+/** What transactions that create fundings pay. */
+export const FUNDING_FEE_SAT = 1000n;
 const FEATURE_BYTES: Readonly<Record<Format, Uint8Array>> = {
   static_remotekey: Uint8Array.of(0x10, 0x00),
   anchors_zero_fee_htlc: Uint8Array.of(0x40, 0x10, 0x00),
@@ -117,16 +126,42 @@ export function wireTx(
   spent: readonly (TxOutput | undefined)[],
   witnessScripts: readonly (Uint8Array | null | undefined)[] = [],
 ): BitcoinTx {
-  let psbt = createPsbt(tx);
-  spent.forEach((output, i) => {
-    if (output !== undefined) psbt = setPsbtWitnessUtxo(psbt, i, output);
-  });
+  const psbt = psbtOf(tx, spent);
   const outputs = psbt.outputs.map((map, i) => {
     const value = witnessScripts[i];
     if (value === undefined || value === null) return map;
     return [...map, { type: PSBT_OUT.WITNESS_SCRIPT, keyData: new Uint8Array(0), value }];
   });
   return { tx, psbt: { ...psbt, outputs } };
+}
+
+/** A PSBT of `tx` that says what each input spends, with the whole previous transaction of wallet outputs. */
+export function psbtOf(tx: Transaction, spent: readonly (TxOutput | undefined)[]): Psbt {
+  let psbt = createPsbt(tx);
+  spent.forEach((output, i) => {
+    if (output === undefined) return;
+    psbt = setPsbtWitnessUtxo(psbt, i, output);
+    const { txid: previousId, vout } = tx.inputs[i]!;
+    const previous = previousTransactions.get(toHex(previousId));
+    const same = previous?.outputs[vout];
+    if (previous === undefined || same === undefined) return;
+    if (same.value === output.value && equalBytes(same.script, output.script))
+      psbt = setPsbtInputField(psbt, i, PSBT_IN.NON_WITNESS_UTXO, serializeTransaction(previous));
+  });
+  return psbt;
+}
+
+/** Transactions that created outputs of wallets, by txid: lightningd has them, and puts them into its PSBTs. */
+const previousTransactions = new Map<string, Transaction>();
+
+/** Where an output lies that some earlier transaction created; `vout` others before it. */
+export function walletOutPoint(label: string, output: TxOutput, vout = 0): OutPoint {
+  const filler = { value: sat(1000), script: p2wpkhOfKey(secp.publicKey(bytesOf('a payer'))) };
+  const outputs = [...Array.from({ length: vout }, () => filler), output];
+  const tx = { version: 2, inputs: [input({ txid: bytesOf(label), vout: 0 })], outputs, locktime: 0 };
+  const id = txid(tx);
+  previousTransactions.set(toHex(id), tx);
+  return { txid: id, vout };
 }
 
 /** The witness scripts of a PSBT's outputs, by the output script that commits to them. */
@@ -207,14 +242,23 @@ export class ChannelModel {
   }
 
   /** A funding of this channel, created by a transaction that spends `spends` (else a wallet's output). */
-  newFunding(label: string, valueSat: bigint, addedMsat = 0n, spends?: readonly OutPoint[]): Funding {
+  newFunding(label: string, valueSat: bigint, addedMsat = 0n, from?: Funding): Funding {
     const peerSecret = bytesOf(`${label} funding key`);
     const peerKey = secp.publicKey(peerSecret);
     const script = p2wshOfScript(fundingScript(this.holderFundingKey, peerKey));
-    const inputs = (spends ?? [{ txid: bytesOf(`${label} input`), vout: 1 }]).map((spent) => input(spent));
     const change = { value: sat(50_000), script: p2wpkhOfKey(this.keys.walletPublicKey(7)!) };
+    const addedSat = from === undefined ? valueSat : valueSat - from.valueSat;
+    const own = {
+      value: sat(addedSat + change.value + FUNDING_FEE_SAT),
+      script: p2wpkhOfKey(this.keys.walletPublicKey(5)!),
+    };
+    // A single input needs no proof of its amount.
+    const single = { txid: bytesOf(`${label} input`), vout: 1 };
+    const wallet = from === undefined ? single : walletOutPoint(`${label} input`, own);
+    const inputs = [wallet, ...(from === undefined ? [] : [from.outpoint])].map((spends) => input(spends));
+    const spent = [own, ...(from === undefined ? [] : [this.fundingOutput(from)])];
     const tx = { version: 2, inputs, outputs: [change, { value: sat(valueSat), script }], locktime: 110 };
-    return { tx, outpoint: { txid: txid(tx), vout: 1 }, valueSat, peerSecret, peerKey, addedMsat };
+    return { tx, spent, outpoint: { txid: txid(tx), vout: 1 }, valueSat, peerSecret, peerKey, addedMsat };
   }
 
   /** The split at the opening. */
@@ -441,14 +485,17 @@ export class ChannelModel {
     };
   }
 
-  /** A legacy close: each its balance, the fee from us. */
+  /** A legacy close: each its balance, the fee from the funder. */
   closeTx(balances: Balances, feeSat = 1000n, funding: Funding = this.funding): Transaction {
     const outputs = [
       {
-        value: sat((balances.holderMsat + funding.addedMsat) / 1000n - feeSat),
+        value: sat((balances.holderMsat + funding.addedMsat) / 1000n - (this.isOutbound ? feeSat : 0n)),
         script: p2wpkhOfKey(this.keys.walletPublicKey(3)!),
       },
-      { value: sat(balances.counterpartyMsat / 1000n), script: p2wpkhOfKey(this.counterparty.payment) },
+      {
+        value: sat(balances.counterpartyMsat / 1000n - (this.isOutbound ? 0n : feeSat)),
+        script: p2wpkhOfKey(this.counterparty.payment),
+      },
     ];
     return { version: 2, inputs: [input(funding.outpoint, 0xffff_ffff)], outputs, locktime: 0 };
   }
@@ -463,16 +510,15 @@ export class ChannelModel {
 
   /** A funding that spends `from` and adds to our balance (takes from it, when negative). */
   spliceOf(label: string, addedSat = 100_000n, from: Funding = this.funding): Funding {
-    const wallet = { txid: bytesOf(`${label} wallet input`), vout: 0 };
     const addedMsat = from.addedMsat + addedSat * 1000n;
-    return this.newFunding(label, from.valueSat + addedSat, addedMsat, [wallet, from.outpoint]);
+    return this.newFunding(label, from.valueSat + addedSat, addedMsat, from);
   }
 
   /** The signature of `from`'s keys on the transaction that creates `to`. */
   signSplice(to: Funding, from: Funding = this.funding): MessageOf<'hsmd_sign_splice_tx'> {
     return {
       name: 'hsmd_sign_splice_tx',
-      tx: wireTx(to.tx, [undefined, this.fundingOutput(from)]),
+      tx: wireTx(to.tx, [to.spent[0], this.fundingOutput(from)]),
       remoteFundingKey: from.peerKey,
       inputIndex: 1,
     };

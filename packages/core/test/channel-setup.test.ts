@@ -10,7 +10,7 @@ import { CANDIDATES_MAX } from '../src/channel/record.ts';
 import { ChannelModel, htlc } from './channel-model.ts';
 import { adding, FORMATS, OpenChannel } from './open-channel.ts';
 import { bytesOf, secp, TestSigner } from './test-signer.ts';
-import { anchorspend, fundingInput, htlcTxMingle, withdrawal } from './wallet-model.ts';
+import { fundingInput, withdrawal } from './wallet-model.ts';
 
 type Setup = MessageOf<'hsmd_setup_channel'>;
 
@@ -170,7 +170,13 @@ describe('policy-channel-original-channel-id-reuse', () => {
     'its commitment 0 signed for broadcast': (channel) => void channel.ask(channel.model.signCommitment(0)),
     'a close signed': (channel) =>
       void channel.ask(channel.model.mutualClose(channel.model.closeTx(channel.balances))),
-    'a splice signed': (channel) => void channel.ask(channel.model.signSplice(channel.model.spliceOf('s'))),
+    'a splice signed': (channel) => {
+      channel.ask(channel.model.signRemote(1));
+      const splice = channel.model.spliceOf('s');
+      channel.ask(channel.model.setup(splice));
+      channel.ask(channel.model.validate(0, channel.balances, splice));
+      channel.ask(channel.model.signSplice(splice));
+    },
     'its funding locked': (channel) => channel.lock(channel.model.funding),
     'a rollback proven': (channel) =>
       void channel.ask({
@@ -268,7 +274,7 @@ describe('policy-channel-original-channel-id-reuse', () => {
     second.update(second.balances);
   });
 
-  it.each(['withdrawal', 'anchorspend', 'htlc_tx_mingle', 'before the set-up'] as const)(
+  it.each(['withdrawal', 'before the set-up'] as const)(
     'policy-channel-original-channel-id-reuse: trips, forgotten or not, when the funding was signed: %s',
     (how) => {
       const channel = new OpenChannel();
@@ -276,11 +282,7 @@ describe('policy-channel-original-channel-id-reuse', () => {
       const { inputs, psbt } = fundingInput(signer.keys, model.funding);
       if (how === 'before the set-up') channel.ask(withdrawal(inputs, psbt));
       channel.open();
-      // Messages for other purposes sign the wallet's inputs as well.
-      const other = new OpenChannel({ dbid: 2n }, signer).open();
       if (how === 'withdrawal') channel.ask(withdrawal(inputs, psbt));
-      if (how === 'anchorspend') channel.ask(anchorspend(other.model.ref, inputs, psbt));
-      if (how === 'htlc_tx_mingle') channel.ask(htlcTxMingle(other.model.ref, inputs, psbt));
       const { peerId: id, dbid } = model.ref;
       channel.ask({ name: 'hsmd_forget_channel', id, dbid });
       const again = { ...model.setup(), isOutbound: false, fundingTxid: bytesOf('life 2') };
@@ -291,11 +293,9 @@ describe('policy-channel-original-channel-id-reuse', () => {
   it('policy-channel-original-channel-id-reuse: trips when a close of another channel funded it', () => {
     const signer = new TestSigner();
     const source = new OpenChannel({ dbid: 2n }, signer).open();
-    const target = new OpenChannel({ valueSat: 600_000n }, signer);
-    const tx = {
-      ...source.model.closeTx(source.balances),
-      outputs: [target.model.fundingOutput(), target.model.fundingOutput()],
-    };
+    const target = new OpenChannel({ valueSat: 290_000n, pushMsat: 0n }, signer);
+    const close = source.model.closeTx(source.balances);
+    const tx = { ...close, outputs: [close.outputs[0]!, target.model.fundingOutput()] };
     const funding = { ...target.model.funding, tx, outpoint: { txid: txid(tx), vout: 1 } };
     target.ask(target.model.setup(funding));
     target.ask(target.model.validate(0, target.balances, funding));

@@ -18,10 +18,10 @@ function closeAsCommitment(channel: OpenChannel, tx: Transaction): MessageOf<'hs
 }
 
 /** In the middle of an update, with everything that may come next already built. */
-function inFlight(options = {}) {
+function inFlight(options = {}, htlcs = [htlc('holder', 20_000, 'a'), htlc('counterparty', 20_000, 'b')]) {
   const channel = opened(options);
   const { model } = channel;
-  const balances = adding(channel.balances, htlc('holder', 20_000, 'a'), htlc('counterparty', 20_000, 'b'));
+  const balances = adding(channel.balances, ...htlcs);
   channel.update(balances);
   const next = atFeerate(balances, 1100);
   channel.ask(model.validate(2, next));
@@ -54,7 +54,7 @@ describe.each(KINDS)('policy-revoke-not-closed, %s', (_, options) => {
 
   it('policy-revoke-not-closed: trips on everything that goes on after a mutual close (A10)', () => {
     for (const how of ['close', 'commitment'] as const) {
-      const { channel, model, balances, next, forbidden } = inFlight(options);
+      const { channel, model, balances, next, forbidden } = inFlight(options, []);
       const tx = model.closeTx(channel.balances);
       channel.ask(how === 'close' ? model.mutualClose(tx) : closeAsCommitment(channel, tx));
       for (const [what, request] of forbidden) expect(channel.tagOf(request), what).toBe(tag);
@@ -207,7 +207,7 @@ describe('a splice', () => {
       locktime: 0x2000_0007,
       inputs: tx.inputs.map((one, i) => (i === 0 ? { ...one, sequence: 0x8000_0007 } : one)),
     }));
-    channel.ask(wallet);
+    expect(channel.tagOf(wallet)).toBe('policy-onchain-initial-commitment-countersigned');
   });
 
   it('is signed only at an input that spends the funding', () => {
@@ -234,7 +234,7 @@ describe('a splice', () => {
   it('that was signed may be signed again after a close, and only that one', () => {
     const channel = opened();
     const { model } = channel;
-    const [known, other] = [model.spliceOf('known'), model.spliceOf('other')];
+    const [known, other] = [channel.candidate(model.spliceOf('known')), model.spliceOf('other')];
     const reply = channel.ask(model.signSplice(known));
     channel.ask(model.mutualClose(model.closeTx(channel.balances)));
     expect(channel.ask(model.signSplice(known))).toEqual(reply);

@@ -3,22 +3,19 @@
  * HTLC transactions that take their fee from the wallet.
  */
 import {
-  createPsbt,
-  type OutPoint,
   type Psbt,
   p2shOfScript,
   p2trScript,
   p2wpkhOfKey,
   sat,
-  setPsbtWitnessUtxo,
   type Transaction,
   type TxOutput,
   taprootOutputKey,
 } from '@countersign/bitcoin';
 import type { ChannelRef, KeyView } from '@countersign/core';
 import type { HsmUtxo, MessageOf } from '@countersign/wire';
-import { type Funding, input } from './channel-model.ts';
-import { bytesOf, secp } from './test-signer.ts';
+import { type Funding, input, psbtOf, walletOutPoint } from './channel-model.ts';
+import { bytesOf, secp, TestSigner } from './test-signer.ts';
 
 export const WALLET_FORMS = ['p2wpkh', 'p2sh-p2wpkh', 'p2tr'] as const;
 export type WalletForm = (typeof WALLET_FORMS)[number];
@@ -34,14 +31,17 @@ export function walletUtxo(
   keys: KeyView,
   keyindex: number,
   form: WalletForm = 'p2wpkh',
-  outpoint: OutPoint = { txid: bytesOf(`wallet output ${keyindex} ${form}`), vout: keyindex },
+  amountSat = 200_000n,
 ): HsmUtxo {
+  const amount = sat(amountSat);
+  const scriptPubkey = walletScript(keys, keyindex, form);
+  const output = { value: amount, script: scriptPubkey };
   return {
-    outpoint,
-    amount: sat(200_000n),
+    outpoint: walletOutPoint(`wallet output ${keyindex} ${form}`, output, keyindex % 8),
+    amount,
     keyindex,
     isP2sh: form === 'p2sh-p2wpkh',
-    scriptPubkey: walletScript(keys, keyindex, form),
+    scriptPubkey,
     closeInfo: undefined,
     isInCoinbase: false,
   };
@@ -49,19 +49,16 @@ export function walletUtxo(
 
 export const spentBy = (utxo: HsmUtxo): TxOutput => ({ value: utxo.amount, script: utxo.scriptPubkey });
 
-/** A PSBT of `tx` that says what each input spends. */
-export function psbtOf(tx: Transaction, spent: readonly (TxOutput | undefined)[]): Psbt {
-  let psbt = createPsbt(tx);
-  spent.forEach((output, i) => {
-    if (output !== undefined) psbt = setPsbtWitnessUtxo(psbt, i, output);
-  });
-  return psbt;
-}
+export { psbtOf };
 
-/** A transaction that spends these outputs of ours to a stranger. */
-export function spending(utxos: readonly HsmUtxo[]): Transaction {
+export const STRANGER = p2wpkhOfKey(secp.publicKey(bytesOf('a stranger')));
+
+/** An output of the wallet of test signers. */
+export const OWN = walletScript(new TestSigner().keys, 40, 'p2tr');
+
+/** A transaction that spends these outputs of ours, less a fee, to a stranger or whoever has the script. */
+export function spending(utxos: readonly HsmUtxo[], script = STRANGER): Transaction {
   const total = utxos.reduce((sum, { amount }) => sum + amount, 0n);
-  const script = p2wpkhOfKey(secp.publicKey(bytesOf('a stranger')));
   return {
     version: 2,
     inputs: utxos.map(({ outpoint }) => input(outpoint)),
@@ -80,7 +77,7 @@ export function withdrawal(
 export function anchorspend(
   channel: ChannelRef,
   inputs: readonly HsmUtxo[],
-  psbt: Psbt = psbtOf(spending(inputs), inputs.map(spentBy)),
+  psbt: Psbt = psbtOf(spending(inputs, OWN), inputs.map(spentBy)),
 ): MessageOf<'hsmd_sign_anchorspend'> {
   const { peerId: peerid, dbid: channelDbid } = channel;
   return { name: 'hsmd_sign_anchorspend', peerid, channelDbid, inputs: [...inputs], psbt };
@@ -89,7 +86,7 @@ export function anchorspend(
 export function htlcTxMingle(
   channel: ChannelRef,
   inputs: readonly HsmUtxo[],
-  psbt: Psbt = psbtOf(spending(inputs), inputs.map(spentBy)),
+  psbt: Psbt = psbtOf(spending(inputs, OWN), inputs.map(spentBy)),
 ): MessageOf<'hsmd_sign_htlc_tx_mingle'> {
   return { ...anchorspend(channel, inputs, psbt), name: 'hsmd_sign_htlc_tx_mingle' };
 }
@@ -97,9 +94,9 @@ export function htlcTxMingle(
 /** The wallet input (the first) of a transaction that creates a funding: a P2WPKH output of ours, and its PSBT. */
 export function fundingInput(
   keys: KeyView,
-  { tx }: Funding,
+  { tx, spent }: Funding,
 ): { readonly inputs: HsmUtxo[]; readonly psbt: Psbt } {
   const { txid, vout } = tx.inputs[0]!;
-  const utxo = walletUtxo(keys, 5, 'p2wpkh', { txid, vout });
-  return { inputs: [utxo], psbt: psbtOf(tx, [spentBy(utxo)]) };
+  const utxo = { ...walletUtxo(keys, 5), outpoint: { txid, vout }, amount: spent[0]!.value };
+  return { inputs: [utxo], psbt: psbtOf(tx, spent) };
 }

@@ -29,13 +29,14 @@ import {
 } from '@countersign/bitcoin';
 import type { HsmUtxo, Reply } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
-import { UTXOS_MAX } from '../src/spending/wallet.ts';
+import { UTXOS_MAX } from '../src/spending/inputs.ts';
 import { input } from './channel-model.ts';
 import { OpenChannel } from './open-channel.ts';
 import { bytesOf, ringOf, secp, TestSigner } from './test-signer.ts';
 import {
   anchorspend,
   htlcTxMingle,
+  OWN,
   psbtOf,
   spending,
   spentBy,
@@ -99,7 +100,7 @@ describe.each(each)('sign_%s', (_, request) => {
   it.each(WALLET_FORMS)('signs a %s output of ours over the whole transaction', (form) => {
     const utxo = walletUtxo(keys, 3, form);
     const utxos = [...others, utxo];
-    const before = psbtOf(spending(utxos), utxos.map(spentBy));
+    const before = psbtOf(spending(utxos, OWN), utxos.map(spentBy));
     const after = psbtIn(channel.ask(request([utxo], before)));
     expect(isSigned(before, after, 3, utxo, form)).toBe(true);
     // The others were not named, so they are not signed, though they are ours.
@@ -114,7 +115,7 @@ describe.each(each)('sign_%s', (_, request) => {
   it('signs each input that is named, and ignores outputs that the transaction does not spend', () => {
     const utxos = others;
     const stray = walletUtxo(keys, 99);
-    const before = psbtOf(spending(utxos), utxos.map(spentBy));
+    const before = psbtOf(spending(utxos, OWN), utxos.map(spentBy));
     const after = psbtIn(channel.ask(request([stray, ...utxos.toReversed()], before)));
     utxos.forEach((utxo, i) => {
       expect(isSigned(before, after, i, utxo, WALLET_FORMS[i]!)).toBe(true);
@@ -122,20 +123,20 @@ describe.each(each)('sign_%s', (_, request) => {
   });
 
   it('signs nothing when nothing is named', () => {
-    const before = psbtOf(spending(others), others.map(spentBy));
+    const before = psbtOf(spending(others, OWN), others.map(spentBy));
     expect(psbtIn(channel.ask(request([], before)))).toEqual(before);
   });
 
   it('takes what an input spends from the node where the PSBT does not say it', () => {
     const utxo = walletUtxo(keys, 3);
-    const before = psbtOf(spending([utxo]), [undefined]);
+    const before = psbtOf(spending([utxo], OWN), [undefined]);
     expect(psbtPartialSigs(psbtIn(channel.ask(request([utxo], before))), 0)).toHaveLength(1);
   });
 
   it('refuses a taproot input beside one that the PSBT says nothing of', () => {
     const utxo = walletUtxo(keys, 3, 'p2tr');
     const unknown = walletUtxo(keys, 4);
-    const before = psbtOf(spending([utxo, unknown]), [spentBy(utxo), undefined]);
+    const before = psbtOf(spending([utxo, unknown], OWN), [spentBy(utxo), undefined]);
     expect(channel.tagOf(request([utxo], before))).toBe('policy-generic-error');
   });
 
@@ -144,7 +145,7 @@ describe.each(each)('sign_%s', (_, request) => {
     for (const keyindex of [0x8000_0000, 0xffff_ffff])
       expect(channel.tagOf(request([{ ...utxo, keyindex }]))).toBe('policy-generic-error');
     const many = Array.from({ length: UTXOS_MAX + 1 }, () => utxo);
-    const before = psbtOf(spending([utxo]), [spentBy(utxo)]);
+    const before = psbtOf(spending([utxo], OWN), [spentBy(utxo)]);
     expect(channel.refused(request(many, before))).toMatchObject({
       tag: 'policy-generic-error',
       facts: { inputs: UTXOS_MAX + 1 },
@@ -153,17 +154,17 @@ describe.each(each)('sign_%s', (_, request) => {
 
   it('policy-key-use: trips when the named key does not own the output', () => {
     const utxo = walletUtxo(keys, 3);
-    const psbt = psbtOf(spending([utxo]), [spentBy(utxo)]);
+    const psbt = psbtOf(spending([utxo], OWN), [spentBy(utxo)]);
     expect(channel.refused(request([{ ...utxo, keyindex: 4 }], psbt))).toMatchObject({
       tag: 'policy-key-use',
       facts: { input: 0, key_index: 4 },
     });
     const foreign = { ...utxo, scriptPubkey: p2wpkhOfKey(model.counterparty.payment) };
-    expect(channel.tagOf(request([foreign], psbtOf(spending([foreign]), [spentBy(foreign)])))).toBe(
+    expect(channel.tagOf(request([foreign], psbtOf(spending([foreign], OWN), [spentBy(foreign)])))).toBe(
       'policy-key-use',
     );
     // What the PSBT says counts, not what the node says beside it.
-    expect(channel.tagOf(request([utxo], psbtOf(spending([utxo]), [spentBy(foreign)])))).toBe(
+    expect(channel.tagOf(request([utxo], psbtOf(spending([utxo], OWN), [spentBy(foreign)])))).toBe(
       'policy-key-use',
     );
   });
@@ -175,7 +176,7 @@ describe.each(each)('sign_%s', (_, request) => {
     expect(channel.tagOf(request([funding]))).toBe('policy-key-use');
     // Beside a wallet input, unnamed, it stays unsigned.
     const utxo = walletUtxo(keys, 3);
-    const before = psbtOf(spending([utxo, funding]), [spentBy(utxo), spentBy(funding)]);
+    const before = psbtOf(spending([utxo, funding], OWN), [spentBy(utxo), spentBy(funding)]);
     const after = psbtIn(channel.ask(request([utxo], before)));
     expect(psbtPartialSigs(after, 1)).toEqual([]);
   });
@@ -184,7 +185,7 @@ describe.each(each)('sign_%s', (_, request) => {
     'policy-sighash: trips on type %i for a segwit v0 input (A64)',
     (type) => {
       const utxo = walletUtxo(keys, 3);
-      const psbt = setPsbtSighashType(psbtOf(spending([utxo]), [spentBy(utxo)]), 0, type);
+      const psbt = setPsbtSighashType(psbtOf(spending([utxo], OWN), [spentBy(utxo)]), 0, type);
       expect(channel.refused(request([utxo], psbt))).toMatchObject({
         tag: 'policy-sighash',
         facts: { input: 0, sighash_type: type },
@@ -196,14 +197,14 @@ describe.each(each)('sign_%s', (_, request) => {
     'policy-sighash: trips on type %i for a taproot input',
     (type) => {
       const utxo = walletUtxo(keys, 3, 'p2tr');
-      const psbt = setPsbtSighashType(psbtOf(spending([utxo]), [spentBy(utxo)]), 0, type);
+      const psbt = setPsbtSighashType(psbtOf(spending([utxo], OWN), [spentBy(utxo)]), 0, type);
       expect(channel.tagOf(request([utxo], psbt))).toBe('policy-sighash');
     },
   );
 
   it('policy-sighash: trips on SINGLE with an index beyond the outputs', () => {
     const utxos = [walletUtxo(keys, 3), walletUtxo(keys, 4)];
-    const psbt = setPsbtSighashType(psbtOf(spending(utxos), utxos.map(spentBy)), 1, SIGHASH.SINGLE);
+    const psbt = setPsbtSighashType(psbtOf(spending(utxos, OWN), utxos.map(spentBy)), 1, SIGHASH.SINGLE);
     expect(channel.refused(request(utxos, psbt))).toMatchObject({
       tag: 'policy-sighash',
       facts: { input: 1 },
@@ -213,7 +214,7 @@ describe.each(each)('sign_%s', (_, request) => {
   it('policy-sighash: passes ALL, DEFAULT for taproot, and any type on inputs of others', () => {
     const [first, taproot, foreign] = [walletUtxo(keys, 3), walletUtxo(keys, 4, 'p2tr'), walletUtxo(keys, 5)];
     const utxos = [first, taproot, foreign];
-    const plain = psbtOf(spending(utxos), utxos.map(spentBy));
+    const plain = psbtOf(spending(utxos, OWN), utxos.map(spentBy));
     const typed = [SIGHASH.ALL, SIGHASH.DEFAULT, SIGHASH.NONE].reduce(
       (psbt, type, i) => setPsbtSighashType(psbt, i, type),
       plain,
@@ -243,7 +244,7 @@ describe('to_remote outputs', () => {
     (csv) => {
       const witnessScript = toRemoteAnchoredScript(payment, csv);
       const utxo = closeUtxo(csv, true, p2wshOfScript(witnessScript));
-      const after = psbtIn(channel.ask(withdrawal([utxo], psbtOf(spending([utxo]), [undefined]))));
+      const after = psbtIn(channel.ask(withdrawal([utxo], psbtOf(spending([utxo], OWN), [undefined]))));
       expect(psbtWitnessScript(after, 0)).toEqual(witnessScript);
       const hash = segwitV0Sighash(after.unsignedTx, 0, witnessScript, utxo.amount, SIGHASH.ALL);
       const [{ publicKey, signature }] = psbtPartialSigs(after, 0) as [
@@ -291,7 +292,7 @@ describe('sign_anchorspend', () => {
   const named = { publicKey: model.holderFundingKey, fingerprint: new Uint8Array(4), path: [0] };
   const wallet = walletUtxo(keys, 3);
   const anchor = { txid: bytesOf('a commitment'), vout: 1 };
-  const tx = { ...spending([wallet]), inputs: [input(anchor), input(wallet.outpoint)] };
+  const tx = { ...spending([wallet], OWN), inputs: [input(anchor), input(wallet.outpoint)] };
   const plain = psbtOf(tx, [output, spentBy(wallet)]);
 
   it('signs our anchor where the PSBT names our funding key, with the wallet inputs', () => {

@@ -48,6 +48,16 @@ function isDeclined(expected: Uint8Array, got: Uint8Array): boolean {
   return expected.length === 3 && got.length === 3 && expected[2] === 1 && got[2] === 0;
 }
 
+/** SIGN_TX_REPLY: u16 type, 64 bytes of signature, sighash. A splice asked for too early gets words for a signature. */
+const SIGN_TX_REPLY = 112;
+const PLACEHOLDER = new TextEncoder().encode('Countersign: not signed');
+export const NOT_SIGNED_YET = 'splice-not-signed-yet';
+
+function isPlaceholder(expected: Uint8Array, got: Uint8Array): boolean {
+  if (messageType(expected) !== SIGN_TX_REPLY || messageType(got) !== SIGN_TX_REPLY) return false;
+  return got.length === expected.length && equalBytes(got.subarray(2, 2 + PLACEHOLDER.length), PLACEHOLDER);
+}
+
 function shorten(body: Uint8Array): string {
   const hex = toHex(body.subarray(0, SHOWN_BYTES_MAX));
   return body.length > SHOWN_BYTES_MAX ? `${hex}… (${body.length} bytes)` : hex;
@@ -105,6 +115,13 @@ export function compare(expected: Expectation, answer: Answer): Verdict {
     }
     if (isDeclined(expected.body, answer.body)) {
       return { kind: 'refused', tag: DECLINED, text: `${DECLINED}: may not be paid` };
+    }
+    if (isPlaceholder(expected.body, answer.body)) {
+      return {
+        kind: 'refused',
+        tag: NOT_SIGNED_YET,
+        text: `${NOT_SIGNED_YET}: asked before its commitments`,
+      };
     }
     const at = firstDifference(expected.body, answer.body);
     return {

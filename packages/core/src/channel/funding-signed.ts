@@ -12,17 +12,28 @@ import {
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
-import { signedTransactionRecords } from '../records/spending.ts';
+import { SIGNED_INPUTS_MAX, type SignedInput, signedTransactionRecords } from '../records/spending.ts';
 import { saveChannel } from './lookup.ts';
 
-/** Call it for every transaction of which an input is signed and which may create a funding. */
-export function markFundingSigned(ctx: Context, tx: Transaction): void {
+/** Call it for every transaction of which an input is signed and which may create a funding, with what of it is ours. */
+export function markFundingSigned(ctx: Context, tx: Transaction, ours: readonly SignedInput[] = []): void {
   const id = txid(tx);
   const key = txidToHex(id);
-  if (ctx.draft.get(signedTransactionRecords, key) === null) ctx.draft.put(signedTransactionRecords, key, {});
+  const known = ctx.draft.get(signedTransactionRecords, key);
+  const inputs = withInputs(known?.inputs ?? [], ours);
+  if (known === null || inputs.length !== known.inputs.length)
+    ctx.draft.put(signedTransactionRecords, key, { inputs });
   tx.outputs.forEach((_, vout) => {
     markCandidate(ctx, { txid: id, vout });
   });
+}
+
+/** Every amount an input was signed with stays: an earlier one may have been a lie. */
+function withInputs(known: readonly SignedInput[], ours: readonly SignedInput[]): readonly SignedInput[] {
+  const fresh = ours.filter(
+    (one) => !known.some(({ index, valueSat }) => index === one.index && valueSat === one.valueSat),
+  );
+  return [...known, ...fresh].slice(-SIGNED_INPUTS_MAX);
 }
 
 function markCandidate(ctx: Context, outpoint: OutPoint): void {

@@ -8,6 +8,7 @@ import { inputMatchFunding } from '../ratchet/form-rules.ts';
 import { channelFrozen } from '../ratchet/rules.ts';
 import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
+import { countAnchorChannel } from '../spending/reserve.ts';
 import { keyUse } from '../spending/rules.ts';
 import type { ChannelId, ChannelRecord, ChannelSetup, FundingCandidate } from './record.ts';
 
@@ -125,5 +126,6 @@ export function saveChannel(ctx: Context, id: ChannelId, record: ChannelRecord):
       htlcs_max: HTLC_RECORDS_MAX,
     });
   }
+  countAnchorChannel(ctx.draft, ctx.draft.get(channelRecords, id), record);
   ctx.draft.put(channelRecords, id, record);
 }

@@ -11,9 +11,11 @@ import { limitsFor, type PolicyScope } from '../policy/settings.ts';
 import { EMPTY_NODE, type NodeRecord, nodeRecords } from '../records/approval.ts';
 import { channelRecords, peerKeyRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
+import { isAllowlisted } from '../spending/allowlist.ts';
+import { mutualDestination } from '../spending/claim-rules.ts';
+import { isOurs, isOursAtHint } from '../spending/ownership.ts';
 import { isUntouched } from './fresh.ts';
 import type { ChannelId } from './record.ts';
-import { isAllowlistedScript, isWalletScript } from './shutdown-script.ts';
 
 type SetupRequest = MessageOf<'hsmd_setup_channel'>;
 
@@ -67,15 +69,6 @@ export const fundingMax = softRule({
   documentation: 'The value of a channel stays within the limit, after splices too.',
 });
 
-export const mutualDestination = softRule({
-  tag: 'policy-mutual-destination-allowlisted',
-  law: 5,
-  operations: ['setup', 'mc'],
-  carriesPromise: true,
-  documentation:
-    'The script that a mutual close pays us to, already where it is fixed at the opening, is our wallet’s at the index the node names, or on the allowlist.',
-});
-
 /** A channel that begins, or begins again under a number whose opening failed. */
 export function requireOpening(ctx: Context, ref: ChannelRef, id: ChannelId, request: SetupRequest): void {
   const scope = scopeOf(ref, request);
@@ -107,8 +100,8 @@ function requireDelays(ctx: Context, scope: PolicyScope, request: SetupRequest):
 function requireShutdownScript(ctx: Context, scope: PolicyScope, request: SetupRequest): void {
   const { localShutdownScript: script, localShutdownWalletIndex: index } = request;
   if (script.length === 0) return;
-  if (index !== undefined && isWalletScript(ctx, script, index)) return;
-  if (isAllowlistedScript(ctx, script)) return;
+  if (isOurs(ctx, script) || isOursAtHint(ctx, script, index === undefined ? [] : [index], scope)) return;
+  if (isAllowlisted(ctx, script)) return;
   enforce(ctx, mutualDestination, scope, {
     message: 'the channel would close to a script that is neither of our wallet nor on the allowlist',
     facts: { script: toHex(script), wallet_index: index ?? 'none' },

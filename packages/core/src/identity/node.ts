@@ -22,6 +22,7 @@ import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { EMPTY_PAYMENT, paymentRecords } from '../records/payment.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { noteWalletIndex } from '../spending/ownership.ts';
 import { keyUse } from '../spending/rules.ts';
 
 /** Longest text, invoice or derivation info that is hashed; the wire's own limit for these fields. */
@@ -53,6 +54,7 @@ export function checkPubkey(ctx: Context, request: MessageOf<'hsmd_check_pubkey'
   const ours = ctx.keys.bip32PublicKey(request.index);
   if (ours === null) malformed('wallet key index beyond 2^31', { index: request.index });
   requireSameKey(ours, request.pubkey, request.index);
+  noteWalletIndex(ctx, request.index);
   return { kind: 'reply', reply: { name: 'hsmd_check_pubkey_reply', ok: true } };
 }
 
@@ -63,6 +65,7 @@ export function checkBip86Pubkey(ctx: Context, request: MessageOf<'hsmd_check_bi
     malformed('this secret has no BIP 86 wallet, or the index is beyond 2^31', { index: request.index });
   }
   requireSameKey(ours, request.pubkey, request.index);
+  noteWalletIndex(ctx, request.index);
   return { kind: 'reply', reply: { name: 'hsmd_check_bip86_pubkey_reply', ok: true } };
 }
 

@@ -10,6 +10,7 @@ export {
   leaseDigest,
   lightningMessageDigest,
 } from './digests.ts';
+export { parseExtendedPublicKey } from './extended-key.ts';
 export {
   type HsmSecret,
   type HsmSecretKind,

@@ -28,6 +28,8 @@ import {
   deriveChannelKeys,
   type ForcedChannelSecrets,
 } from './channel-keys.ts';
+import { ExtendedKeyScripts } from './extended-key.ts';
+import { keyScripts, ScriptIndex } from './script-index.ts';
 import { reveal, Secret, withTemporary } from './secret.ts';
 
 /** Overrides of INIT that lightningd sends only with `--developer`. Never for a node with money. */
@@ -84,6 +86,8 @@ export class KeyRing {
   readonly #secrets: RingSecrets;
   readonly #channels: ChannelKeyCache;
   readonly #forced: Secret[];
+  readonly #walletScripts: ScriptIndex;
+  readonly #foreignScripts: ExtendedKeyScripts;
 
   constructor(options: KeyRingOptions) {
     const { secp256k1, seed, force = {}, channelsCachedMax = CHANNELS_CACHED_MAX } = options;
@@ -108,6 +112,8 @@ export class KeyRing {
       bip86Account?.publicNode,
       options.bip32PublicVersion,
     );
+    this.#walletScripts = new ScriptIndex((index) => keyScripts(secp256k1, this.walletPublicKey(index)));
+    this.#foreignScripts = new ExtendedKeyScripts(secp256k1, options.bip32PublicVersion);
     const forced = copyForced(force.channelSecrets ?? {});
     this.#forced = Object.values(forced);
     this.#channels = new ChannelKeyCache(channelsCachedMax, (channel) =>
@@ -150,6 +156,16 @@ export class KeyRing {
   /** The key that owns the wallet's outputs at `index`. */
   walletPublicKey(index: number): Uint8Array {
     return this.hasBip86Wallet ? this.bip86PublicKey(index) : this.bip32PublicKey(index);
+  }
+
+  /** The wallet index whose key owns an output script, at most `indexMax`; null when none does. */
+  walletIndexOf(script: Uint8Array, indexMax: number): number | null {
+    return this.#walletScripts.find(script, indexMax);
+  }
+
+  /** Whether m/0/i or m/1/i of an extended public key (base58) owns the script, i at most `indexMax`. */
+  ownsScript(extendedPublicKey: string, script: Uint8Array, indexMax: number): boolean {
+    return this.#foreignScripts.owns(extendedPublicKey, script, indexMax);
   }
 
   /** Funding key and basepoints that BOLT 2 announces for this channel. */

@@ -18,6 +18,8 @@ export function keyView(ring: KeyRing): KeyView {
     bip86PublicKey: (index) =>
       ring.hasBip86Wallet ? unlessHardened(index, () => ring.bip86PublicKey(index)) : null,
     walletPublicKey: (index) => unlessHardened(index, () => ring.walletPublicKey(index)),
+    walletIndexOf: (script, indexMax) => ring.walletIndexOf(script, indexMax),
+    ownsScript: (xpub, script, indexMax) => ring.ownsScript(xpub, script, indexMax),
     paymentPublicKey: (channel, point) => ring.toRemotePublicKey(channel, point ?? undefined),
   };
 }

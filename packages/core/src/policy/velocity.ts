@@ -18,7 +18,7 @@ export type VelocityName =
 /** Where a velocity lives: the records, and the present. */
 export type VelocityPlace = Pick<Context, 'draft' | 'nowSeconds'>;
 
-const WINDOW_SECONDS: Readonly<Record<VelocityLimit['per'], bigint>> = {
+export const WINDOW_SECONDS: Readonly<Record<VelocityLimit['per'], bigint>> = {
   hour: 3600n,
   day: 86_400n,
   week: 604_800n,

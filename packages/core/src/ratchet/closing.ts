@@ -18,6 +18,7 @@ import {
   clientChannel,
   type OpenChannel,
   requireCandidate,
+  requireChannel,
   requireUnfrozenChannel,
   saveChannel,
 } from '../channel/lookup.ts';
@@ -26,6 +27,8 @@ import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { chargeCommitmentFee, judgeClose } from '../spending/close.ts';
+import { judgeShares, judgeSplice } from '../spending/splice.ts';
 import { fundingSighash, obscureFactorOf, requireCommitmentNumber } from './commitment.ts';
 import { isClosing, signHolderCommitment, singleInput } from './holder.ts';
 import { holderNotRevoked, newCommitmentValid, revokeNotClosed } from './rules.ts';
@@ -38,8 +41,9 @@ export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_com
   if (isCommitmentForm(tx)) {
     const number = requireCommitmentNumber(request.commitNum);
     signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
+    chargeCommitmentFee(ctx, channel, candidate, tx, number);
   } else {
-    signClose(ctx, channel, tx);
+    signClose(ctx, channel, candidate, tx);
   }
   return {
     kind: 'sign-funding',
@@ -54,9 +58,11 @@ export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutu
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const { tx } = request.tx;
   const candidate = requireFunding(channel, singleInput(tx), request.remoteFundingKey);
-  if (isCommitmentForm(tx))
-    signHolderCommitment(ctx, channel, candidate, tx, carriedNumber(ctx, channel, tx), txid(tx));
-  else signClose(ctx, channel, tx);
+  if (isCommitmentForm(tx)) {
+    const number = carriedNumber(ctx, channel, tx);
+    signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
+    chargeCommitmentFee(ctx, channel, candidate, tx, number);
+  } else signClose(ctx, channel, candidate, tx);
   return {
     kind: 'sign-funding',
     channel: channel.ref,
@@ -72,7 +78,14 @@ function carriedNumber(ctx: Context, channel: OpenChannel, tx: Transaction): num
 }
 
 /** From here the channel only ends: fee negotiation may repeat, commitments and revocations may not follow. */
-function signClose(ctx: Context, channel: OpenChannel, tx: Transaction): void {
+function signClose(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  tx: Transaction,
+  inputIndex = 0,
+): void {
+  judgeClose(ctx, channel, candidate, tx, inputIndex);
   if (!channel.record.mutualCloseSigned) {
     saveChannel(ctx, channel.id, { ...channel.record, mutualCloseSigned: true });
   }
@@ -126,20 +139,25 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
     });
   }
   if (!createsFunding(tx)) {
-    signClose(ctx, channel, tx);
+    // A close of one channel alone has one input: with more, the sum of all must hold too.
+    if (tx.inputs.length > 1) judgeShares(ctx, channel, candidate, request);
+    signClose(ctx, requireChannel(ctx, channel.ref), candidate, tx, request.inputIndex);
     return fundingSignature(ctx, channel, candidate, request);
   }
   const id = txid(tx);
   requireCurrentOn(record, id);
-  if (!record.splicesSigned.some((known) => equalBytes(known, id))) {
-    if (isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
-    saveChannel(ctx, channel.id, {
-      ...record,
-      splicesSigned: [...record.splicesSigned, id].slice(-SPLICES_MAX),
-    });
-  }
-  markFundingSigned(ctx, tx);
+  const isKnown = record.splicesSigned.some((known) => equalBytes(known, id));
+  if (!isKnown && isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
+  judgeSplice(ctx, channel, candidate, request);
+  if (!isKnown) noteSplice(ctx, channel, id);
   return fundingSignature(ctx, channel, candidate, request);
+}
+
+/** The record as judging the splice has left it, with the splice among those that are signed. */
+function noteSplice(ctx: Context, { id, ref }: OpenChannel, splice: Uint8Array): void {
+  const { record } = requireChannel(ctx, ref);
+  const splicesSigned = [...record.splicesSigned, splice].slice(-SPLICES_MAX);
+  saveChannel(ctx, id, { ...record, splicesSigned });
 }
 
 /**

@@ -1,221 +1,52 @@
 /**
- * PSBTs: withdrawals, anchor spends and HTLC transactions that take their fee from the wallet. Signs only inputs
- * named as ours, and only with the key that the spent output really belongs to.
+ * sign_withdrawal (7): wallet inputs of a PSBT, whatever it is for: a payment, the funding of channels, our side of a
+ * splice. Signs only inputs named as ours, in a transaction whose satoshis all have a destination.
  */
-import {
-  addPsbtBip32Derivation,
-  addPsbtTapBip32Derivation,
-  anchorScript,
-  equalBytes,
-  hash160,
-  outPointToString,
-  type Psbt,
-  p2pkhScript,
-  p2shOfScript,
-  p2trScript,
-  p2wpkhOfKey,
-  p2wshOfScript,
-  psbtBip32Derivations,
-  psbtSighashType,
-  psbtSpentOutput,
-  SIGHASH,
-  segwitV0Midstate,
-  segwitV0Sighash,
-  setPsbtWitnessScript,
-  setPsbtWitnessUtxo,
-  type TxOutput,
-  taprootKeySighash,
-  taprootMidstate,
-  taprootOutputKey,
-  toRemoteAnchoredScript,
-} from '@countersign/bitcoin';
+import { equalBytes, type Psbt, type Transaction } from '@countersign/bitcoin';
 import type { HsmUtxo, MessageOf } from '@countersign/wire';
-import { markFundingSigned } from '../channel/funding-signed.ts';
-import { requireChannel } from '../channel/lookup.ts';
-import type { ChannelRef, Context } from '../context.ts';
-import { malformed } from '../form.ts';
-import { refuse } from '../refusal.ts';
-import type { PsbtKey, Release } from '../release.ts';
-import { keyUse, sighashRule } from './rules.ts';
+import { channelId } from '../channel/lookup.ts';
+import type { Context } from '../context.ts';
+import { channelRecords } from '../records/channel.ts';
+import type { SignedInput } from '../records/spending.ts';
+import type { Release } from '../release.ts';
+import { claimInputs, type OwnedInput, signInputs } from './inputs.ts';
+import { noteWalletIndex } from './ownership.ts';
+import { judgeSpend } from './spend.ts';
+import { requireProvenAmounts } from './spend-form.ts';
 
-/** Wallet inputs of one request. */
-export const UTXOS_MAX = 1024;
-
-/** An input we own: its key, and what the signature hash needs. */
-interface OwnedInput {
-  readonly index: number;
-  readonly key: PsbtKey;
-  readonly publicKey: Uint8Array;
-  readonly spent: TxOutput;
-  /** BIP 143 script code; null for taproot. */
-  readonly scriptCode: Uint8Array | null;
-}
-
-/** sign_withdrawal (7). */
 export function signWithdrawal(ctx: Context, request: MessageOf<'hsmd_sign_withdrawal'>): Release {
   const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  return release(ctx, psbt, owned, 'hsmd_sign_withdrawal_reply');
+  const release = signInputs(psbt, owned, 'hsmd_sign_withdrawal_reply');
+  if (owned.length === 0) return release;
+  requireKnownAmounts(ctx, psbt, owned);
+  judgeSpend(ctx, psbt, owned.map(signedInput), walletIndices(request.inputs));
+  noteSpentIndices(ctx, owned);
+  return release;
 }
 
-/** sign_htlc_tx_mingle (149): wallet inputs that pay the fee of a second-level transaction. */
-export function signHtlcTxMingle(ctx: Context, request: MessageOf<'hsmd_sign_htlc_tx_mingle'>): Release {
-  requireChannel(ctx, { peerId: request.peerid, dbid: request.channelDbid });
-  const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  return release(ctx, psbt, owned, 'hsmd_sign_htlc_tx_mingle_reply');
-}
+export const signedInput = ({ index, spent }: OwnedInput): SignedInput => ({ index, valueSat: spent.value });
 
-/** sign_anchorspend (147): wallet inputs, and our own anchor wherever the PSBT names our funding key for it. */
-export function signAnchorspend(ctx: Context, request: MessageOf<'hsmd_sign_anchorspend'>): Release {
-  const channel = { peerId: request.peerid, dbid: request.channelDbid };
-  requireChannel(ctx, channel);
-  const { psbt, owned } = claimInputs(ctx, request.psbt, request.inputs);
-  return release(ctx, psbt, [...owned, ...anchorInputs(ctx, channel, psbt)], 'hsmd_sign_anchorspend_reply');
-}
+const walletIndices = (utxos: readonly HsmUtxo[]): readonly number[] =>
+  utxos.filter(({ closeInfo }) => closeInfo === undefined).map(({ keyindex }) => keyindex);
 
-function claimInputs(
-  ctx: Context,
-  psbt: Psbt,
-  utxos: readonly HsmUtxo[],
-): { psbt: Psbt; owned: readonly OwnedInput[] } {
-  if (utxos.length > UTXOS_MAX) malformed('too many inputs', { inputs: utxos.length, inputs_max: UTXOS_MAX });
-  const places = new Map(psbt.unsignedTx.inputs.map((input, i) => [outPointToString(input), i]));
-  const owned: OwnedInput[] = [];
-  let described = psbt;
-  for (const utxo of utxos) {
-    const index = places.get(outPointToString(utxo.outpoint));
-    if (index === undefined) continue;
-    const claimed =
-      utxo.closeInfo === undefined
-        ? claimWallet(ctx, described, index, utxo)
-        : claimToRemote(ctx, described, index, utxo, utxo.closeInfo);
-    described = claimed.psbt;
-    owned.push(claimed.input);
+/** An output at that index was paid to us, so the index is in use. */
+export function noteSpentIndices(ctx: Context, owned: readonly OwnedInput[]): void {
+  for (const { key } of owned) {
+    if (key.kind === 'wallet' || key.kind === 'wallet-taproot') noteWalletIndex(ctx, key.index);
   }
-  return { psbt: described, owned };
 }
 
-/** CLN names the key by its fingerprint and an all-zero path: the node can't know a better one. */
-function origin(publicKey: Uint8Array) {
-  return { fingerprint: hash160(publicKey).subarray(0, 4), path: [0] };
+/** CLN sends no previous transaction of commitments; theirs are on record. */
+export function requireKnownAmounts(ctx: Context, psbt: Psbt, owned: readonly OwnedInput[]): void {
+  requireProvenAmounts(psbt, owned, (input) => isOnRecord(ctx, psbt.unsignedTx, input));
 }
 
-function claimWallet(ctx: Context, psbt: Psbt, index: number, utxo: HsmUtxo) {
-  const publicKey = ctx.keys.walletPublicKey(utxo.keyindex);
-  if (publicKey === null) malformed('wallet key index beyond 2^31', { index: utxo.keyindex });
-  const spent = psbtSpentOutput(psbt, index) ?? { value: utxo.amount, script: utxo.scriptPubkey };
-  const { script } = spent;
-  if (equalBytes(script, p2trScript(taprootOutputKey(ctx.secp, publicKey.subarray(1)).outputKey))) {
-    const described = addPsbtTapBip32Derivation(psbt, index, {
-      xOnlyKey: publicKey.subarray(1),
-      leafHashes: [],
-      ...origin(publicKey),
-    });
-    const key: PsbtKey = { kind: 'wallet-taproot', index: utxo.keyindex };
-    return { psbt: described, input: { index, key, publicKey, spent, scriptCode: null } };
-  }
-  const program = p2wpkhOfKey(publicKey);
-  if (!equalBytes(script, program) && !equalBytes(script, p2shOfScript(program))) {
-    refuse(keyUse, 'the wallet key named for this input does not own the output it spends', {
-      input: index,
-      key_index: utxo.keyindex,
-      outpoint: outPointToString(utxo.outpoint),
-    });
-  }
-  const described = addPsbtBip32Derivation(psbt, index, { publicKey, ...origin(publicKey) });
-  const key: PsbtKey = { kind: 'wallet', index: utxo.keyindex };
-  return {
-    psbt: described,
-    input: { index, key, publicKey, spent, scriptCode: p2pkhScript(hash160(publicKey)) },
-  };
-}
-
-/** Our output of a commitment that the peer published (to_remote). */
-function claimToRemote(
-  ctx: Context,
-  psbt: Psbt,
-  index: number,
-  utxo: HsmUtxo,
-  close: NonNullable<HsmUtxo['closeInfo']>,
-) {
-  const channel: ChannelRef = { peerId: close.peerId, dbid: close.channelId };
-  const commitmentPoint = close.commitmentPoint ?? null;
-  const publicKey = ctx.keys.paymentPublicKey(channel, commitmentPoint);
-  const key: PsbtKey = { kind: 'to-remote', channel, commitmentPoint };
-  let described = addPsbtBip32Derivation(psbt, index, { publicKey, ...origin(publicKey) });
-  if (close.optionAnchors) {
-    const witnessScript = toRemoteAnchoredScript(publicKey, close.csv);
-    const spent: TxOutput = { value: utxo.amount, script: p2wshOfScript(witnessScript) };
-    described = setPsbtWitnessUtxo(setPsbtWitnessScript(described, index, witnessScript), index, spent);
-    return { psbt: described, input: { index, key, publicKey, spent, scriptCode: witnessScript } };
-  }
-  const spent = psbtSpentOutput(psbt, index) ?? { value: utxo.amount, script: utxo.scriptPubkey };
-  if (!equalBytes(spent.script, p2wpkhOfKey(publicKey))) {
-    refuse(keyUse, 'the payment key of this channel does not own the output this input spends', {
-      input: index,
-      outpoint: outPointToString(utxo.outpoint),
-    });
-  }
-  return {
-    psbt: described,
-    input: { index, key, publicKey, spent, scriptCode: p2pkhScript(hash160(publicKey)) },
-  };
-}
-
-/** The inputs whose key origin is our funding key: each must spend our own anchor output, script rebuilt. */
-function anchorInputs(ctx: Context, channel: ChannelRef, psbt: Psbt): readonly OwnedInput[] {
-  const publicKey = ctx.keys.fundingPublicKey(channel);
-  const witnessScript = anchorScript(publicKey);
-  const owned: OwnedInput[] = [];
-  psbt.unsignedTx.inputs.forEach((input, index) => {
-    if (!psbtBip32Derivations(psbt, index).some((origin) => equalBytes(origin.publicKey, publicKey))) return;
-    const spent = psbtSpentOutput(psbt, index);
-    if (spent === undefined || !equalBytes(spent.script, p2wshOfScript(witnessScript))) {
-      refuse(keyUse, 'the funding key signs only its own anchor here', {
-        input: index,
-        outpoint: outPointToString(input),
-      });
-    }
-    owned.push({ index, key: { kind: 'anchor', channel }, publicKey, spent, scriptCode: witnessScript });
-  });
-  return owned;
-}
-
-function requireWholeTransaction(psbt: Psbt, input: OwnedInput): void {
-  const asked = psbtSighashType(psbt, input.index);
-  const isTaproot = input.scriptCode === null;
-  if (asked === undefined || asked === SIGHASH.ALL || (isTaproot && asked === SIGHASH.DEFAULT)) return;
-  refuse(sighashRule, 'the PSBT asks for a signature that does not commit to the whole transaction', {
-    input: input.index,
-    sighash_type: asked,
-  });
-}
-
-function release(
-  ctx: Context,
-  psbt: Psbt,
-  owned: readonly OwnedInput[],
-  reply: Extract<Release, { kind: 'sign-psbt' }>['reply'],
-): Release {
-  const segwit = segwitV0Midstate(psbt.unsignedTx);
-  const needsTaproot = owned.some((input) => input.scriptCode === null);
-  const taproot = needsTaproot ? taprootMidstate(psbt.unsignedTx, allSpent(psbt, owned)) : null;
-  const signatures = owned.map((input) => {
-    requireWholeTransaction(psbt, input);
-    const sighash =
-      input.scriptCode === null
-        ? taprootKeySighash(taproot!, input.index)
-        : segwitV0Sighash(segwit, input.index, input.scriptCode, input.spent.value, SIGHASH.ALL);
-    return { input: input.index, key: input.key, publicKey: input.publicKey, sighash };
-  });
-  if (owned.length > 0) markFundingSigned(ctx, psbt.unsignedTx);
-  return { kind: 'sign-psbt', psbt, signatures, reply };
-}
-
-/** BIP 341 signs what every input spends, so the PSBT must tell it of all of them. */
-function allSpent(psbt: Psbt, owned: readonly OwnedInput[]): readonly TxOutput[] {
-  const known = new Map(owned.map((input) => [input.index, input.spent]));
-  return psbt.unsignedTx.inputs.map((_, index) => {
-    const spent = known.get(index) ?? psbtSpentOutput(psbt, index);
-    return spent ?? malformed('a taproot signature needs to know what every input spends', { input: index });
-  });
+/** An anchor has one amount; our output of a commitment of the peer is on record until the peer revokes it. */
+function isOnRecord(ctx: Context, tx: Transaction, { index, key, spent }: OwnedInput): boolean {
+  if (key.kind === 'anchor') return true;
+  if (key.kind !== 'to-remote') return false;
+  const record = ctx.draft.get(channelRecords, channelId(key.channel));
+  const { txid } = tx.inputs[index]!;
+  const issued = record?.candidates.flatMap((candidate) => candidate.issued) ?? [];
+  return issued.some((one) => equalBytes(one.txid, txid) && one.toHolderSat === spent.value);
 }

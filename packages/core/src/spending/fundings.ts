@@ -1,0 +1,88 @@
+/**
+ * The fundings a transaction spends or creates: found by their outpoints among the channels the signer knows. A funding
+ * that is created must be the channel's own, and our first commitment on it countersigned.
+ */
+import {
+  equalBytes,
+  equalOutPoints,
+  fundingScript,
+  type OutPoint,
+  outPointToString,
+  p2wshOfScript,
+  type Sat,
+  type Transaction,
+  txid,
+} from '@countersign/bitcoin';
+import { scopeOf } from '../channel/live.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type { FundingCandidate } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import type { PolicyScope } from '../policy/settings.ts';
+import { channelRecords, fundingRecords } from '../records/channel.ts';
+import { refuse, refuseForNow } from '../refusal.ts';
+import { largestBalanceSat, smallestBalanceSat } from './balance.ts';
+import { initialCountersigned, outputMatchCommitment, outputScriptpubkey } from './rules.ts';
+
+export interface Funding {
+  readonly channel: OpenChannel;
+  readonly candidate: FundingCandidate;
+  readonly scope: PolicyScope;
+  /** Index of the input that spends it, or of the output that creates it. */
+  readonly index: number;
+  /** Ours of it: the larger view where it is spent, the smaller where it is created. */
+  readonly balanceSat: Sat;
+}
+
+function fundingAt(
+  ctx: Context,
+  outpoint: OutPoint,
+  index: number,
+  balanceOf: typeof largestBalanceSat,
+): Funding | null {
+  const id = ctx.draft.get(fundingRecords, outPointToString(outpoint));
+  const record = id === null ? null : ctx.draft.get(channelRecords, id);
+  if (id === null || record === null || record.setup === null) return null;
+  const candidate = record.candidates.find((one) => equalOutPoints(one.outpoint, outpoint));
+  if (candidate === undefined) return null;
+  const ref = { peerId: record.peerId, dbid: record.dbid };
+  const channel: OpenChannel = { ref, id, record, setup: record.setup };
+  const balanceSat = balanceOf(record.setup, candidate);
+  return { channel, candidate, scope: scopeOf(record), index, balanceSat };
+}
+
+export function fundingsSpent(ctx: Context, tx: Transaction): readonly Funding[] {
+  return tx.inputs.flatMap((input, index) => fundingAt(ctx, input, index, largestBalanceSat) ?? []);
+}
+
+export function fundingsCreated(ctx: Context, tx: Transaction): readonly Funding[] {
+  const id = txid(tx);
+  return tx.outputs.flatMap((_, vout) => fundingAt(ctx, { txid: id, vout }, vout, smallestBalanceSat) ?? []);
+}
+
+/** The output is this channel's funding, and what we would own of it is ours to publish. */
+export function requireFundingOutput(ctx: Context, tx: Transaction, funding: Funding): void {
+  const { channel, candidate, index } = funding;
+  const outpoint = outPointToString(candidate.outpoint);
+  if (candidate.validated.length === 0) {
+    refuseForNow(initialCountersigned, 'our first commitment on this funding is not validated yet', {
+      channel: channel.id,
+      funding: outpoint,
+    });
+  }
+  const ours = ctx.keys.fundingPublicKey(channel.ref);
+  const script = p2wshOfScript(fundingScript(ours, candidate.counterpartyFundingKey));
+  const output = tx.outputs[index]!;
+  if (!equalBytes(output.script, script)) {
+    refuse(outputScriptpubkey, "the funding output does not pay to the channel's 2-of-2", {
+      channel: channel.id,
+      funding: outpoint,
+    });
+  }
+  if (output.value !== candidate.valueSat) {
+    refuse(outputMatchCommitment, "the funding output has another value than the channel's", {
+      channel: channel.id,
+      value_sat: output.value,
+      value_set_up_sat: candidate.valueSat,
+    });
+  }
+}
