@@ -282,30 +282,39 @@ describe('policy-mutual-destination-allowlisted, at the opening', () => {
   const fresh = (of: TestSigner): TestSigner => strict(of.set, of.ring);
 
   it.each(kinds)(
-    'policy-mutual-destination-allowlisted: passes every script of our wallet at its index, %s',
+    'policy-mutual-destination-allowlisted: passes every script of our wallet, whatever index is named, %s',
     (_, of) => {
-      const keys = [of.keys.bip32PublicKey(7), of.keys.bip86PublicKey(7)].filter((key) => key !== null);
-      expect(keys.length).toBe(of.ring.hasBip86Wallet ? 2 : 1);
-      for (const script of keys.flatMap(scriptsOf)) {
-        const { channel, request } = asking(fresh(of), script, 7);
-        channel.ask(request);
+      for (const script of scriptsOf(of.keys.walletPublicKey(7)!)) {
+        for (const index of [7, 6, 0x8000_0007, undefined]) {
+          const { channel, request } = asking(fresh(of), script, index);
+          channel.ask(request);
+        }
       }
     },
   );
   it.each(kinds)(
-    'policy-mutual-destination-allowlisted: trips on the script of another index, or without one, %s',
+    'policy-mutual-destination-allowlisted: trips on a script of a key that the wallet does not sign with, %s',
     (_, of) => {
-      const [script] = scriptsOf(of.keys.walletPublicKey(7)!) as [Uint8Array];
-      for (const index of [6, 8, 0x8000_0007, undefined]) {
-        const { channel, request } = asking(fresh(of), script, index);
+      const unused = of.ring.hasBip86Wallet ? of.keys.bip32PublicKey(7)! : secp.publicKey(bytesOf('no key'));
+      for (const script of scriptsOf(unused)) {
+        const { channel, request } = asking(fresh(of), script, 7);
         expect(channel.refused(request)).toMatchObject({
           tag,
-          facts: { script: toHex(script), wallet_index: index ?? 'none' },
+          facts: { script: toHex(script), wallet_index: 7 },
         });
         expect(channel.signer.state.keys).toEqual([]);
       }
     },
   );
+  it('policy-onchain-wallet-path-predictable: trips on an upfront script far above all indices in use', () => {
+    const signer = strict();
+    for (const index of [1001, 2 ** 31 - 1]) {
+      const [script] = scriptsOf(signer.keys.walletPublicKey(index)!) as [Uint8Array];
+      const { channel, request } = asking(fresh(signer), script, index);
+      expect(channel.tagOf(request)).toBe('policy-onchain-wallet-path-predictable');
+      expect(channel.tagOf({ ...request, localShutdownWalletIndex: 5 })).toBe(tag);
+    }
+  });
   it('policy-mutual-destination-allowlisted: trips on a foreign script, whatever index it names', () => {
     for (const index of [undefined, 0, 7]) {
       const { channel, request } = asking(strict(), foreign, index);
