@@ -140,7 +140,7 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
   }
   if (!createsFunding(tx)) {
     // A close of one channel alone has one input: with more, the sum of all must hold too.
-    if (tx.inputs.length > 1) judgeShares(ctx, channel, candidate, request);
+    if (tx.inputs.length > 1) judgeShares(ctx, candidate, request);
     signClose(ctx, requireChannel(ctx, channel.ref), candidate, tx, request.inputIndex);
     return fundingSignature(ctx, channel, candidate, request);
   }

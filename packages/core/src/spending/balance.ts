@@ -1,58 +1,29 @@
 /**
- * Our balance in a commitment, and in a funding as the sum of its commitments that may reach the chain: the larger
- * view where a transaction spends it, the smaller where one creates it.
+ * Our balance in a funding: the most or the least that any commitment gives us which may reach the chain. Law 2 keeps it
+ * for every commitment, before the fee where we pay it; our next one, not judged yet, does not count.
  */
-import {
-  ANCHOR_SAT,
-  commitmentFeeSat,
-  hasAnchors,
-  type Msat,
-  msat,
-  msatToSatFloor,
-  type Sat,
-  sat,
-} from '@countersign/bitcoin';
-import type { ChannelSetup, CommitmentContent, FundingCandidate } from '../channel/record.ts';
+import { type Msat, msat, msatToSatFloor, type Sat } from '@countersign/bitcoin';
+import type { CommitmentContent, FundingCandidate } from '../channel/record.ts';
 
-/**
- * Before the commitment fee, where we pay it. Where law 2 has not judged a commitment yet, it is what the outputs say:
- * our own, and as the funder what the others leave.
- */
-export function holderMsatOf(
-  candidate: FundingCandidate,
-  setup: ChannelSetup,
-  content: CommitmentContent,
-): Msat {
-  if (content.ledger !== null) return content.ledger.holderMsat;
-  const ours = content.toHolderSat ?? sat(0);
-  if (!setup.isOutbound) return msat(ours * 1000n);
-  const anchors = hasAnchors(setup.format) ? 2n * ANCHOR_SAT : 0n;
-  const fee = commitmentFeeSat(setup.format, content.feeratePerKw, content.htlcs.length);
-  if (content.feeratePerKw > 0) return msat((ours + fee + anchors) * 1000n);
-  // CLN names no fee rate with commitment 0: what the outputs leave is the fee, and all of it ours.
-  const htlcs = content.htlcs.reduce((sum, htlc) => sum + msatToSatFloor(htlc.amountMsat), 0n);
-  const left = candidate.valueSat - (content.toCounterpartySat ?? 0n) - htlcs;
-  return msat((left > 0n ? left : 0n) * 1000n);
-}
-
-function balancesOf(setup: ChannelSetup, candidate: FundingCandidate): readonly bigint[] {
-  return [...candidate.validated, ...candidate.issued].map((content) =>
-    holderMsatOf(candidate, setup, content),
-  );
-}
-
-/** The most that any unrevoked commitment on it gives us, whole satoshis; nothing where there is none. */
-export function largestBalanceSat(setup: ChannelSetup, candidate: FundingCandidate): Sat {
-  return msatToSatFloor(msat(largest(balancesOf(setup, candidate))));
-}
-
-/** The least that any unrevoked commitment on it gives us, whole satoshis; nothing where there is none. */
-export function smallestBalanceSat(setup: ChannelSetup, candidate: FundingCandidate): Sat {
-  return msatToSatFloor(msat(ascending(balancesOf(setup, candidate))[0] ?? 0n));
-}
+/** Null: law 2 has not judged this commitment yet. */
+export const holderMsatOf = ({ ledger }: CommitmentContent): Msat | null => ledger?.holderMsat ?? null;
 
 const ascending = (amounts: readonly bigint[]): readonly bigint[] =>
   amounts.toSorted((a, b) => (a < b ? -1 : 1));
 
 /** Zero where there are none. */
 export const largest = (amounts: readonly bigint[]): bigint => ascending(amounts).at(-1) ?? 0n;
+
+function balancesOf({ validated, issued }: FundingCandidate): readonly bigint[] {
+  return [...validated, ...issued].flatMap((content) => holderMsatOf(content) ?? []);
+}
+
+/** Whole satoshis; nothing where there is no commitment. */
+export function largestBalanceSat(candidate: FundingCandidate): Sat {
+  return msatToSatFloor(msat(largest(balancesOf(candidate))));
+}
+
+/** Whole satoshis; nothing where there is no commitment. */
+export function smallestBalanceSat(candidate: FundingCandidate): Sat {
+  return msatToSatFloor(msat(ascending(balancesOf(candidate))[0] ?? 0n));
+}

@@ -2,7 +2,7 @@
  * Mutual closes, whatever message asks for them: our balance comes back to us to the satoshi, to a destination of ours,
  * less the fee where we pay it. Also the fee of our own commitment when it is published.
  */
-import { equalBytes, type Sat, sat, type Transaction, toHex, txidToHex } from '@countersign/bitcoin';
+import { equalBytes, type Sat, sat, type Transaction, toHex } from '@countersign/bitcoin';
 import { lastIssued, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { CommitmentContent, FundingCandidate } from '../channel/record.ts';
@@ -33,7 +33,7 @@ export function judgeClose(
   const scope = scopeOf(channel.record);
   const current = currentCommitments(channel, candidate);
   requireNoHtlcs(channel, current);
-  const balanceSat = largestOf(channel, candidate, current);
+  const balanceSat = largestOf(channel, current);
   const paidSat = paidToUs(ctx, channel, scope, tx, balanceSat);
   const costSat = balanceSat - paidSat;
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
@@ -67,19 +67,10 @@ function requireNoHtlcs(channel: OpenChannel, current: readonly CommitmentConten
   });
 }
 
-function largestOf(
-  channel: OpenChannel,
-  candidate: FundingCandidate,
-  current: readonly CommitmentContent[],
-): Sat {
-  if (current.length === 0) {
-    refuse(mutualValue, 'no current commitment on this funding says what is ours', {
-      channel: channel.id,
-      funding: txidToHex(candidate.outpoint.txid),
-    });
-  }
-  const msats = current.map((content) => holderMsatOf(candidate, channel.setup, content));
-  return sat(largest(msats) / 1000n);
+function largestOf(channel: OpenChannel, current: readonly CommitmentContent[]): Sat {
+  const msats = current.flatMap((content) => holderMsatOf(content) ?? []);
+  if (msats.length > 0) return sat(largest(msats) / 1000n);
+  refuse(mutualValue, 'no current commitment on this funding says what is ours', { channel: channel.id });
 }
 
 /** What the close pays to destinations of ours; to others only what is the peer's. */

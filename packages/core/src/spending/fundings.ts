@@ -46,7 +46,7 @@ function fundingAt(
   if (candidate === undefined) return null;
   const ref = { peerId: record.peerId, dbid: record.dbid };
   const channel: OpenChannel = { ref, id, record, setup: record.setup };
-  const balanceSat = balanceOf(record.setup, candidate);
+  const balanceSat = balanceOf(candidate);
   return { channel, candidate, scope: scopeOf(record), index, balanceSat };
 }
 

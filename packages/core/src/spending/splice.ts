@@ -29,15 +29,14 @@ export function judgeSplice(
       splice: txidToHex(txid(tx)),
     });
   }
-  judgeShares(ctx, channel, candidate, request);
+  judgeShares(ctx, candidate, request);
 }
 
 /** Law 5 as a sum over everything of ours that the transaction spends. */
 export function judgeShares(
   ctx: Context,
-  { setup }: OpenChannel,
   candidate: FundingCandidate,
   { tx: { psbt }, inputIndex }: MessageOf<'hsmd_sign_splice_tx'>,
 ): void {
-  judgeSpend(ctx, psbt, [{ index: inputIndex, valueSat: largestBalanceSat(setup, candidate) }]);
+  judgeSpend(ctx, psbt, [{ index: inputIndex, valueSat: largestBalanceSat(candidate) }]);
 }
