@@ -145,6 +145,7 @@ describe.each(SIDES)('anchors, outbound %s', (isOutbound) => {
             const request = one.changing(view, (o) => (o.kind === kind ? worth(o, value) : o), psbt);
             expect(one.channel.refused(request)).toMatchObject({
               tag: amount,
+              message: 'an anchor has another amount than 330 sat',
               facts: { output_sat: value, found_sat: value, expected_sat: 330n },
             });
           }

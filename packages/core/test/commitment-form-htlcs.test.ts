@@ -11,9 +11,9 @@ import {
   toHex,
 } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
-import type { Party } from './channel-model.ts';
+import { htlc, type Party } from './channel-model.ts';
 import { FORMS, FormCase, type InPsbt, type OutputPart, p2wsh, stranger, VIEWS } from './form-cases.ts';
-import { KINDS } from './open-channel.ts';
+import { adding, KINDS } from './open-channel.ts';
 
 const unrecognized = 'policy-commitment-no-unrecognized-outputs';
 const revocation = 'policy-commitment-htlc-revocation-pubkey';
@@ -145,6 +145,33 @@ describe.each(KINDS)('the HTLCs of a commitment, %s', (_, options) => {
         return p2wsh(o.value, scripts.received(sha256(preimage), cltvExpiry + 1));
       });
       expect(many.tagOf(request)).toBe(unrecognized);
+    }
+  });
+  it('knows equal HTLCs apart from one too many, and one that is left out from one that differs', () => {
+    const twice = htlc('counterparty', 40_000, 'twice', 700_030);
+    const later = htlc('counterparty', 60_000, 'later', 700_031);
+    const one = many.adding(adding(many.channel.balances, twice, twice, later));
+    for (const view of VIEWS) {
+      const delayed = one.building(view, { delayBlocks: 7 });
+      expect(one.tagOf(delayed)).toBe('policy-commitment-to-self-delay-range');
+      const outputs = one.outputs(view);
+      const first = outputs.findIndex((o) => o.value === 40_000n);
+      expect(one.channel.refused(one.with(view, outputs.toSpliced(first, 1)))).toMatchObject({
+        tag: unrecognized,
+        message: 'an HTLC of the list has no output',
+        facts: { missing_sat: 40_000n },
+      });
+      expect(one.channel.refused(one.with(view, outputs.toSpliced(first, 0, outputs[first]!)))).toMatchObject(
+        {
+          message: 'an HTLC has more outputs than the list has HTLCs',
+          facts: { output: first + 2, output_sat: 40_000n },
+        },
+      );
+      // The smaller of two that are left out is the first, whatever the order of the list.
+      const without = one.changing(view, (o) => (o.htlcIndex >= 1 ? null : o));
+      const request = without as ReturnType<FormCase['honest']>;
+      for (const htlcs of [request.htlcs, request.htlcs.toReversed()])
+        expect(one.channel.refused({ ...request, htlcs }).facts).toMatchObject({ missing_sat: 40_000n });
     }
   });
   it('names the form of another channel type', () => {

@@ -178,7 +178,11 @@ describe.each(KINDS)('the main outputs of a commitment, %s', (_, options) => {
     ] as const) {
       for (const more of [0n, 1n, -40_000n]) {
         const twice = many.changing(view, (o) => (o.kind === kind ? [o, worth(o, o.value + more)] : o));
-        expect(many.tagOf(twice)).toBe(singular[party]);
+        expect(many.channel.refused(twice)).toMatchObject({
+          tag: singular[party],
+          message: `${kind} occurs twice`,
+          facts: { output: expect.any(Number), first_output: expect.any(Number) },
+        });
       }
     }
   });
