@@ -28,7 +28,12 @@ export function chooseGains<G extends Gain>(
   // Exact: rounded down to the satoshi, it is what the output shows.
   const restOf = (chosen: readonly G[]) => seenMsat - leastMsat - sumMsat(chosen);
   const isExact = (restMsat: bigint) => restMsat <= 0n && restMsat > -1000n;
-  const exact = plain.find((chosen) => isExact(restOf(chosen))) ?? search(gains, seenMsat - leastMsat);
+  const targetMsat = seenMsat - leastMsat;
+  const exact =
+    plain.find((chosen) => isExact(restOf(chosen))) ??
+    search(gains, targetMsat) ??
+    // Where dust moved before, the fraction of a satoshi we had is not known: up to one more may show now.
+    search(gains, targetMsat - 999n);
   if (exact !== null) return new Set(exact);
   // Dust moved too: the answer that leaves least to explain, and does not claim more than can be missing.
   const possible = plain.filter((chosen) => -restOf(chosen) <= observed.poolMsat);

@@ -1,0 +1,63 @@
+/** Which of the HTLCs that left came to us: what the random lives of lives-laws.test.ts taught, as plain numbers. */
+import type { MessageOf } from '@countersign/wire';
+import { describe, expect, it } from 'vitest';
+import type { Observed } from '../src/ledger/observe.ts';
+import { chooseGains } from '../src/ledger/subset.ts';
+import { hashOf, htlc, type ModelHtlc } from './channel-model.ts';
+import { deliver, hubChannel } from './forwarder.ts';
+import { bolt11Fields, encodeFields } from './invoices.ts';
+import { adding, removing } from './open-channel.ts';
+
+const observed = (changes: Partial<Observed>): Observed => ({
+  feeratePerKw: 1000,
+  holderSat: 300_000n,
+  counterpartySat: 600_000n,
+  holderBoundSat: 1000n,
+  counterpartyBoundSat: 1000n,
+  poolMsat: 0n,
+  ...changes,
+});
+/** What lightningd asks to sign for an invoice of ours with that hash. */
+const signInvoice = (one: ModelHtlc): MessageOf<'hsmd_sign_invoice'> => ({
+  name: 'hsmd_sign_invoice',
+  u5bytes: encodeFields(1_700_000_000, bolt11Fields({ hash: hashOf(one) })),
+  hrp: new TextEncoder().encode('lnbcrt'),
+});
+
+const gain = (amountMsat: bigint, isLikely = false) => ({ amountMsat, isLikely });
+
+describe('a balance without an output', () => {
+  it('took in no more than stays below the bound, however likely', () => {
+    const small = gain(400_000n, true);
+    const large = gain(7_044_897n, true);
+    const none = observed({ holderSat: null });
+    expect([...chooseGains([large, small], 0n, none)]).toEqual([small]);
+    expect([...chooseGains([gain(600_000n, true)], 500_000n, none)]).toEqual([]);
+    expect([...chooseGains([gain(600_000n)], 0n, none)]).toEqual([]);
+    expect([...chooseGains([], 0n, none)]).toEqual([]);
+  });
+
+  it('policy-commitment-balance-conserved: passes when an invoice of ours fails whose preimage is known', () => {
+    for (const format of ['static_remotekey', 'anchors_zero_fee_htlc'] as const) {
+      const channel = hubChannel({ format, isOutbound: false, pushMsat: 0n });
+      const sold = htlc('counterparty', 7000, 'sold');
+      channel.signer.ask(signInvoice(sold));
+      channel.update(adding(channel.balances, sold));
+      deliver(channel.signer, sold);
+      channel.update(removing(channel.balances, sold, 'failed'));
+      expect(channel.balances.holderMsat).toBe(0n);
+    }
+  });
+});
+
+describe('a balance whose fraction of a satoshi is not known', () => {
+  it('is explained by the subset that is a fraction short', () => {
+    const [came, stayed] = [gain(1_236_099n), gain(427_000n)];
+    // 298,995 sat are shown, 297,758,500 msat were known: 1,236,500 came, or a little less.
+    const shown = observed({ holderSat: 298_995n, poolMsat: 430_000n });
+    expect([...chooseGains([came, stayed], 297_758_500n, shown)]).toEqual([came]);
+    // Where a subset is exact, it goes first.
+    const exact = gain(1_236_600n);
+    expect([...chooseGains([came, exact, stayed], 297_758_500n, shown)]).toEqual([exact]);
+  });
+});
