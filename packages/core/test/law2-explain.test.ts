@@ -133,7 +133,7 @@ describe('what a commitment shows', () => {
 
   it('a rate of 0 means the one that the transaction pays, rounded up', () => {
     const observable = observableOf(VIEW, state);
-    const unstated = { ...observable, content: { ...observable.content, feeratePerKw: 0 } };
+    const unstated = { ...observable, content: { ...observable.content, number: 0, feeratePerKw: 0 } };
     expect(observe(unstated)).toMatchObject({
       feeratePerKw: 1001,
       holderSat: 480_000n,

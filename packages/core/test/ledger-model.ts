@@ -72,6 +72,7 @@ export function observableOf(view: View, state: State): Observable {
     capacitySat: sat(view.capacitySat),
     dustLimitSat: 1000n,
     content: {
+      number: 1,
       feeratePerKw: state.feeratePerKw,
       toHolderSat: outputOf(state.holderMsat, view.isOutbound),
       toCounterpartySat: outputOf(peerMsat, !view.isOutbound),

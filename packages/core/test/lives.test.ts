@@ -58,6 +58,13 @@ class WatchedChannel extends OpenChannel {
 class HonestLife extends WatchedChannel {
   /** What both have agreed on and not committed to everywhere. */
   next: Balances;
+  /** What a side has acknowledged last: updates up to there outlive a reconnection. */
+  acknowledged: Balances;
+  /** Signed for the peer, and validated, last. */
+  signed: Balances;
+  validated: Balances;
+  /** The step that brought each. */
+  readonly ages = new Map<Balances, number>();
   /** Signed for the peer and not revoked by it; validated and not revoked by us. */
   peerPending = false;
   holderPending = false;
@@ -69,6 +76,9 @@ class HonestLife extends WatchedChannel {
   constructor(options: ModelOptions) {
     super(options);
     this.next = this.balances;
+    this.acknowledged = this.balances;
+    this.signed = this.balances;
+    this.validated = this.balances;
   }
 
   #remember(kind: string, requests: readonly Request[]): void {
@@ -115,19 +125,22 @@ class HonestLife extends WatchedChannel {
 
   /** Add, settle, fail, or another feerate. */
   change(): void {
-    const [oldest] = this.next.htlcs;
+    // Only what both sides are irrevocably committed to is removed (BOLT 2).
+    const oldest = this.next.htlcs.find((one) => this.balances.htlcs.includes(one));
     const kind = this.steps % 4;
     if (kind === 0) this.next = { ...this.next, feeratePerKw: 500 + ((this.steps * 37) % 1000) };
     else if (oldest !== undefined && (kind === 1 || this.next.htlcs.length > 4))
       this.next = removing(this.next, oldest, this.steps % 3 === 0 ? 'failed' : 'settled');
     else this.next = adding(this.next, this.newHtlc());
+    this.ages.set(this.next, this.steps);
   }
 
   newHtlc(): ModelHtlc {
     const offeredBy = this.steps % 2 === 0 ? 'holder' : 'counterparty';
     // Dust and large ones, some of them equal.
     const amountSat = this.steps % 5 === 0 ? 300 : 5000 + (this.steps % 3) * 1000;
-    return htlc(offeredBy, amountSat, `htlc ${this.steps % 4}`, 700_000 + (this.steps % 3));
+    // Two in a row may be equal; what was settled is not paid again.
+    return htlc(offeredBy, amountSat, `htlc ${offeredBy} ${this.steps >> 1}`, 700_000 + (this.steps % 3));
   }
 
   startPeer(): void {
@@ -140,12 +153,14 @@ class HonestLife extends WatchedChannel {
       ]),
     );
     this.peerPending = true;
+    this.signed = this.next;
     this.variants += 1;
   }
 
   finishPeer(): void {
     this.#remember('vr', [this.model.validateRevocation(this.counterpartyNumber)]);
     this.counterpartyNumber += 1;
+    this.acknowledge(this.signed);
     this.peerPending = false;
     this.variants = 0;
   }
@@ -157,12 +172,20 @@ class HonestLife extends WatchedChannel {
       this.fundings.map((funding) => this.model.validate(number, this.next, funding)),
     );
     this.holderPending = true;
+    this.validated = this.next;
   }
 
   finishHolder(): void {
     this.#remember('rev', [this.model.revoke(this.holderNumber)]);
     this.holderNumber += 1;
+    this.acknowledge(this.validated);
     this.holderPending = false;
+  }
+
+  /** One side may be behind the other. */
+  acknowledge(balances: Balances): void {
+    const age = (one: Balances) => this.ages.get(one) ?? 0;
+    if (age(balances) >= age(this.acknowledged)) this.acknowledged = balances;
   }
 
   askPoint(): void {
@@ -171,7 +194,7 @@ class HonestLife extends WatchedChannel {
 
   /** BOLT 2: updates that were not acknowledged are forgotten, and other ones take their numbers. */
   reconnect(): void {
-    this.next = this.balances;
+    this.next = this.acknowledged;
     this.change();
     if (this.peerPending && this.variants < 8) this.startPeer();
     if (this.holderPending) this.startHolder();
