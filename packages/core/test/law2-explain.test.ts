@@ -133,12 +133,15 @@ describe('what a commitment shows', () => {
 
   it('a rate of 0 means the one that the transaction pays, rounded up', () => {
     const observable = observableOf(VIEW, state);
-    const unstated = { ...observable, content: { ...observable.content, feeratePerKw: 0 } };
+    const unstated = { ...observable, content: { ...observable.content, number: 0, feeratePerKw: 0 } };
     expect(observe(unstated)).toMatchObject({
       feeratePerKw: 1001,
       holderSat: 480_000n,
       poolMsat: -1n - 998n + 0n,
     });
+    // Only commitment 0 may leave it unsaid.
+    const later = { ...unstated, content: { ...unstated.content, number: 1 } };
+    expect(observe(later)).toMatchObject({ feeratePerKw: 0, holderSat: 478_531n });
     const nothing = { ...unstated, capacitySat: sat(1_000_000n - 1468n - 1n) };
     expect(observe(nothing).feeratePerKw).toBe(0);
   });

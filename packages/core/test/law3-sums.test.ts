@@ -153,12 +153,13 @@ describe('a channel’s part of a payment', () => {
         standingMsat: 6_000_000n,
         creditMaxMsat: 0n,
         ...NO_BASE,
-        outgoing: [timed(out), timed(out)],
+        outgoing: [{ cltvExpiry: 700_000, amountMsat: 10_000_000n }],
         incoming: [{ cltvExpiry: 700_030, amountMsat: 6_000_000n }],
       },
       isOver: false,
       hasIncoming: true,
       settledMsat: 0n,
+      offered: [out, out],
     });
   });
 
@@ -177,7 +178,7 @@ describe('a channel’s part of a payment', () => {
       inMsat: 7_000_000n,
       standingMsat: 0n,
       creditMaxMsat: 7_000_000n,
-      incoming: [],
+      incoming: [timed(back)],
     });
   });
 
@@ -220,23 +221,35 @@ describe('a channel’s part of a payment', () => {
     });
   });
 
-  it('is over when nothing of it stands or is on its way, and both pasts agree', () => {
+  it('nothing is secured without a commitment of ours, which the peer cannot keep back', () => {
+    const theirs = live({ view: 'counterparty', htlcs: [back], fates: [fate('credited')] });
+    expect(part([theirs])).toMatchObject({
+      hasIncoming: true,
+      part: { inMsat: 0n, standingMsat: 0n, incoming: [] },
+    });
+    expect(part([theirs, live({ htlcs: [back] })]).part).toMatchObject({
+      inMsat: 7_000_000n,
+      incoming: [timed(back)],
+    });
+  });
+
+  it('for every expiry the worst commitment counts, though the totals are the same', () => {
+    const early = record('counterparty', 7_000_000n, 'h', 700_010);
+    const late = record('holder', 5_000_000n, 'h', 700_001);
+    const views = [live({ htlcs: [back, out] }), live({ view: 'counterparty', htlcs: [early, late] })];
+    expect(part(views).part).toMatchObject({
+      outMsat: 5_000_000n,
+      inMsat: 7_000_000n,
+      outgoing: [{ cltvExpiry: 700_001, amountMsat: 5_000_000n }],
+      incoming: [{ cltvExpiry: 700_010, amountMsat: 7_000_000n }],
+    });
+  });
+
+  it('is over when nothing of it stands or is on its way', () => {
     const quiet = [live({}), live({ view: 'counterparty' })];
-    const agreed = {
-      settledHolderMsat: 5n,
-      settledCounterpartyMsat: 5n,
-      creditedHolderMsat: 7n,
-      creditedCounterpartyMsat: 7n,
-    };
+    const past = { ...NO_BASE, settledHolderMsat: 5n, creditedCounterpartyMsat: 7n };
     expect(part(quiet).isOver).toBe(true);
-    expect(part(quiet, agreed).isOver).toBe(true);
-    for (const field of [
-      'settledHolderMsat',
-      'settledCounterpartyMsat',
-      'creditedHolderMsat',
-      'creditedCounterpartyMsat',
-    ] as const)
-      expect(part(quiet, { ...agreed, [field]: 9n }).isOver).toBe(false);
+    expect(part(quiet, past).isOver).toBe(true);
     for (const said of [
       { htlcs: [out] },
       { htlcs: [back] },

@@ -28,6 +28,8 @@ export interface View {
 }
 
 export interface State {
+  /** Of the commitment; 1 when it does not matter. */
+  readonly number?: number;
   readonly holderMsat: bigint;
   readonly feeratePerKw: number;
   readonly htlcs: readonly HtlcRecord[];
@@ -72,6 +74,7 @@ export function observableOf(view: View, state: State): Observable {
     capacitySat: sat(view.capacitySat),
     dustLimitSat: 1000n,
     content: {
+      number: state.number ?? 1,
       feeratePerKw: state.feeratePerKw,
       toHolderSat: outputOf(state.holderMsat, view.isOutbound),
       toCounterpartySat: outputOf(peerMsat, !view.isOutbound),
