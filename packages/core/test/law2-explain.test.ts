@@ -139,6 +139,9 @@ describe('what a commitment shows', () => {
       holderSat: 480_000n,
       poolMsat: -1n - 998n + 0n,
     });
+    // Only commitment 0 may leave it unsaid.
+    const later = { ...unstated, content: { ...unstated.content, number: 1 } };
+    expect(observe(later)).toMatchObject({ feeratePerKw: 0, holderSat: 478_531n });
     const nothing = { ...unstated, capacitySat: sat(1_000_000n - 1468n - 1n) };
     expect(observe(nothing).feeratePerKw).toBe(0);
   });

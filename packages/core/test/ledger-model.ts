@@ -28,6 +28,8 @@ export interface View {
 }
 
 export interface State {
+  /** Of the commitment; 1 when it does not matter. */
+  readonly number?: number;
   readonly holderMsat: bigint;
   readonly feeratePerKw: number;
   readonly htlcs: readonly HtlcRecord[];
@@ -72,7 +74,11 @@ export function observableOf(view: View, state: State): Observable {
     capacitySat: sat(view.capacitySat),
     dustLimitSat: 1000n,
     content: {
+<<<<<<< HEAD
       number: 1,
+=======
+      number: state.number ?? 1,
+>>>>>>> lawtests
       feeratePerKw: state.feeratePerKw,
       toHolderSat: outputOf(state.holderMsat, view.isOutbound),
       toCounterpartySat: outputOf(peerMsat, !view.isOutbound),

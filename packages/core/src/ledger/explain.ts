@@ -155,15 +155,21 @@ function fatesOf(left: Departures, gained: ReadonlySet<HtlcRecord>): readonly Fa
   return fates;
 }
 
-/** Small HTLCs of the other view that explain a loss here: trimmed in this one. */
-function hiddenHere(step: Step, known: readonly HtlcRecord[], lossMsat: bigint): readonly HtlcRecord[] {
+/**
+ * Small HTLCs of the other view that explain what was lost here, now or before: offered by us, trimmed in this one, and
+ * still in flight. CLN shows them in our commitment only after the peer's, where they are trimmed, was signed.
+ */
+function hiddenHere(step: Step, known: readonly HtlcRecord[], lostMsat: bigint): readonly HtlcRecord[] {
+  const small = step.elsewhere.filter((htlc) => htlc.offeredBy === 'holder' && mayBeTrimmed(step, htlc));
+  if (lostMsat <= 0n || small.length === 0) return [];
   const bag = new HtlcBag([...known, ...step.visible, ...step.visibleBefore, ...step.before.trimmed]);
   const found: HtlcRecord[] = [];
-  let rest = lossMsat + 999n;
-  for (const htlc of step.elsewhere) {
-    if (htlc.offeredBy !== 'holder' || bag.take(htlc) || !mayBeTrimmed(step, htlc)) continue;
-    if (htlc.amountMsat > rest) continue;
+  let rest = lostMsat + 999n;
+  let roomMsat = step.observed.poolMsat - sumMsat(known);
+  for (const htlc of small) {
+    if (bag.take(htlc) || htlc.amountMsat > rest || htlc.amountMsat > roomMsat) continue;
     rest -= htlc.amountMsat;
+    roomMsat -= htlc.amountMsat;
     found.push(htlc);
   }
   return found;
@@ -192,15 +198,15 @@ export function explain(step: Step): Explanation {
     };
   }
   const trimmed = stillTrimmed(step, left, gained);
-  const found = lossMsat > 0n ? hiddenHere(step, trimmed, lossMsat) : [];
-  const dueMsat = explainedMsat - sumMsat(found);
-  const holderMsat = found.length === 0 ? seenMsat : seenBalanceMsat(observed, dueMsat);
-  const changeMsat = holderMsat - dueMsat;
+  const found = hiddenHere(step, trimmed, lossMsat - before.driftMsat);
+  const foundMsat = sumMsat(found);
+  const holderMsat = seenBalanceMsat(observed, lossMsat > 0n ? explainedMsat - foundMsat : explainedMsat);
+  const driftMsat = before.driftMsat + holderMsat - explainedMsat + foundMsat;
   return {
     ok: true,
     holderMsat,
     // A fraction of a satoshi that `found` has too many is no gain.
-    driftMsat: before.driftMsat + (found.length > 0 && changeMsat > 0n ? 0n : changeMsat),
+    driftMsat: foundMsat > 0n && driftMsat > 0n ? 0n : driftMsat,
     trimmed: [...trimmed, ...found],
     fates: fatesOf(left, gained),
     added,

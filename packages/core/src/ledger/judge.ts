@@ -14,9 +14,7 @@ import type {
   HtlcRecord,
   Ledger,
 } from '../channel/record.ts';
-import { FATES_MAX, HTLCS_MAX } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
 import { type Explanation, explain, ledgerOf, seenBalanceMsat } from './explain.ts';
 import { HtlcBag, htlcKey } from './htlc-set.ts';
@@ -68,24 +66,10 @@ export function judgeLedger(
   requireWhole(channel, proposal, observed, outputsSat(observable));
   requireTrimming(channel, proposal, observed);
   const before = predecessorOf(proposal);
-  if (before !== undefined) {
-    return bounded(judgeSuccessor(ctx, channel, proposal, observed, before, isReleasing));
-  }
+  if (before !== undefined) return judgeSuccessor(ctx, channel, proposal, observed, before, isReleasing);
   return proposal.content.number === 0 && !proposal.candidate.isSplice
     ? judgeInitial(channel, proposal, observed)
     : judgeCarried(channel, proposal, observed);
-}
-
-/** What a record can hold; no honest channel comes near it. */
-function bounded(step: LedgerStep): LedgerStep {
-  const { trimmed, fates } = step.ledger;
-  if (trimmed.length > HTLCS_MAX || fates.length > FATES_MAX) {
-    malformed('too many HTLCs below the trim threshold, or settled at once', {
-      trimmed: trimmed.length,
-      fates: fates.length,
-    });
-  }
-  return step;
 }
 
 const factsOf = (channel: OpenChannel, proposal: Proposal): Facts => ({

@@ -3,7 +3,7 @@
  * nor too late. All by the signer's chain view; without one these rules are silent, and `policy show` says so.
  */
 import { equalBytes, type Facts, fundingScript, outPointToString, p2wshOfScript } from '@countersign/bitcoin';
-import type { OutpointStatus } from '../chain/view.ts';
+import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
@@ -16,7 +16,7 @@ import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
 
 export function requireTime(ctx: Context, channel: OpenChannel, proposal: Proposal, step: LedgerStep): void {
   if (ctx.chain === null) return;
-  requireBuried(ctx, channel, proposal);
+  requireBuried(ctx, ctx.chain, channel, proposal);
   const scope = scopeOf(channel.record);
   const { cltvMarginBlocks, cltvMaxBlocks } = limitsFor(ctx.policy, scope);
   const { heightBlocks } = ctx.chain;
@@ -38,13 +38,13 @@ export function requireTime(ctx: Context, channel: OpenChannel, proposal: Propos
 }
 
 /** What the chain view says of a funding; refuses for good when the buried output is not the channel's. */
-export function fundingStatus(
+function fundingStatus(
   ctx: Context,
+  chain: ChainView,
   channel: OpenChannel,
   candidate: FundingCandidate,
-): OutpointStatus | null {
-  if (ctx.chain === null) return null;
-  const status = ctx.chain.outpoint(candidate.outpoint);
+): OutpointStatus {
+  const status = chain.outpoint(candidate.outpoint);
   if (status.kind === 'unknown') return status;
   if (isOwnFunding(ctx, channel.ref, candidate, status)) return status;
   refuse(fundingOnchain, 'the funding on the chain has another script or value than the channel', {
@@ -68,14 +68,14 @@ export function isOwnFunding(
 }
 
 /** After the first, a commitment needs some funding of the channel buried; a spend by a candidate of its own is none. */
-function requireBuried(ctx: Context, channel: OpenChannel, { content }: Proposal): void {
+function requireBuried(ctx: Context, chain: ChainView, channel: OpenChannel, { content }: Proposal): void {
   const { record } = channel;
   const scope = scopeOf(record);
-  const statuses = record.candidates.map((candidate) => fundingStatus(ctx, channel, candidate));
+  const statuses = record.candidates.map((candidate) => fundingStatus(ctx, chain, channel, candidate));
   if (content.number === 0 || isZeroConf(ctx.policy, scope)) return;
   const { fundingDepthBlocks } = limitsFor(ctx.policy, scope);
-  const isActive = (status: OutpointStatus | null) =>
-    status?.kind === 'confirmed' &&
+  const isActive = (status: OutpointStatus) =>
+    status.kind === 'confirmed' &&
     status.depthBlocks >= fundingDepthBlocks &&
     (status.spent === null || record.candidates.some((c) => equalBytes(c.outpoint.txid, status.spent!.txid)));
   if (statuses.some(isActive)) return;
@@ -83,7 +83,7 @@ function requireBuried(ctx: Context, channel: OpenChannel, { content }: Proposal
     channel: channel.id,
     fundings: record.candidates.map((c) => outPointToString(c.outpoint)).join(','),
     funding_depth_blocks: fundingDepthBlocks,
-    height: ctx.chain?.heightBlocks ?? 0,
+    height: chain.heightBlocks,
   };
   enforce(ctx, spendsActiveUtxo, scope, {
     message: 'no funding of the channel is buried deep enough and unspent',

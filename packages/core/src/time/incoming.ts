@@ -3,6 +3,7 @@
  * unspent. Judged at each step, so that a funding that was buried meanwhile counts.
  */
 import { txidToHex } from '@countersign/bitcoin';
+import type { ChainView } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
 import type { Context } from '../context.ts';
@@ -16,12 +17,13 @@ import { isOwnFunding } from './commitments.ts';
 import { receivedSpendsActiveUtxo } from './rules.ts';
 
 export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
-  if (ctx.chain === null) return;
-  const loose = record.parts.filter((part) => part.standingMsat > 0n && !isBuried(ctx, part));
+  const { chain } = ctx;
+  if (chain === null) return;
+  const loose = record.parts.filter((part) => part.standingMsat > 0n && !isBuried(ctx, chain, part));
   if (loose.length === 0) return;
-  const missing = missingMsat(ctx, record);
+  const missing = missingMsat(ctx, chain, record);
   // As everywhere in law 3 no step creates or increases it, so that an HTLC that counts is not replaced by one that doesn't.
-  if (missing <= missingMsat(ctx, step.before)) return;
+  if (missing <= missingMsat(ctx, chain, step.before)) return;
   enforce(ctx, receivedSpendsActiveUtxo, step.scope, {
     message: 'the incoming HTLC is on a channel whose funding is not buried deep enough and unspent',
     facts: {
@@ -29,31 +31,31 @@ export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: P
       channel: step.channel.id,
       incoming_channel: loose[0]!.channel,
       uncovered_msat: missing,
-      height: ctx.chain.heightBlocks,
+      height: chain.heightBlocks,
     },
     isTemporary: true,
   });
 }
 
 /** What goes out and is not covered by incoming HTLCs on buried fundings. */
-function missingMsat(ctx: Context, record: PaymentRecord): bigint {
+function missingMsat(ctx: Context, chain: ChainView, record: PaymentRecord): bigint {
   const parts = record.parts.map((part) =>
-    part.standingMsat > 0n && !isBuried(ctx, part)
+    part.standingMsat > 0n && !isBuried(ctx, chain, part)
       ? { ...part, inMsat: part.inMsat - part.standingMsat }
       : part,
   );
   return deficitMsat({ ...record, parts }, ctx.nowSeconds);
 }
 
-function isBuried(ctx: Context, { channel }: PaymentPart): boolean {
+function isBuried(ctx: Context, chain: ChainView, { channel }: PaymentPart): boolean {
   const record = ctx.draft.get(channelRecords, channel);
-  if (record === null || ctx.chain === null) return false;
+  if (record === null) return false;
   const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
   const fundings = new Set(record.candidates.map((one) => txidToHex(one.outpoint.txid)));
   return record.candidates
     .filter((candidate) => !isDormant(record, candidate))
     .some((candidate) => {
-      const status = ctx.chain!.outpoint(candidate.outpoint);
+      const status = chain.outpoint(candidate.outpoint);
       if (status.kind === 'unknown' || status.depthBlocks < paymentDepthBlocks) return false;
       if (!isOwnFunding(ctx, record, candidate, status)) return false;
       return status.spent === null || fundings.has(txidToHex(status.spent.txid));
