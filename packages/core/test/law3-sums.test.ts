@@ -153,11 +153,7 @@ describe('a channel’s part of a payment', () => {
         standingMsat: 6_000_000n,
         creditMaxMsat: 0n,
         ...NO_BASE,
-<<<<<<< HEAD
-        outgoing: [{ ...timed(out), amountMsat: 10_000_000n }],
-=======
         outgoing: [{ cltvExpiry: 700_000, amountMsat: 10_000_000n }],
->>>>>>> lawtests
         incoming: [{ cltvExpiry: 700_030, amountMsat: 6_000_000n }],
       },
       isOver: false,
@@ -182,10 +178,6 @@ describe('a channel’s part of a payment', () => {
       inMsat: 7_000_000n,
       standingMsat: 0n,
       creditMaxMsat: 7_000_000n,
-<<<<<<< HEAD
-      // Until the commitment where it stands is revoked, it ends with that.
-=======
->>>>>>> lawtests
       incoming: [timed(back)],
     });
   });
@@ -229,9 +221,6 @@ describe('a channel’s part of a payment', () => {
     });
   });
 
-<<<<<<< HEAD
-  it('is over when nothing of it stands or is on its way, whether both pasts agree or not', () => {
-=======
   it('nothing is secured without a commitment of ours, which the peer cannot keep back', () => {
     const theirs = live({ view: 'counterparty', htlcs: [back], fates: [fate('credited')] });
     expect(part([theirs])).toMatchObject({
@@ -257,22 +246,10 @@ describe('a channel’s part of a payment', () => {
   });
 
   it('is over when nothing of it stands or is on its way', () => {
->>>>>>> lawtests
     const quiet = [live({}), live({ view: 'counterparty' })];
     const past = { ...NO_BASE, settledHolderMsat: 5n, creditedCounterpartyMsat: 7n };
     expect(part(quiet).isOver).toBe(true);
-<<<<<<< HEAD
-    expect(part(quiet, agreed).isOver).toBe(true);
-    for (const field of [
-      'settledHolderMsat',
-      'settledCounterpartyMsat',
-      'creditedHolderMsat',
-      'creditedCounterpartyMsat',
-    ] as const)
-      expect(part(quiet, { ...agreed, [field]: 9n }).isOver).toBe(true);
-=======
     expect(part(quiet, past).isOver).toBe(true);
->>>>>>> lawtests
     for (const said of [
       { htlcs: [out] },
       { htlcs: [back] },

@@ -74,11 +74,7 @@ export function observableOf(view: View, state: State): Observable {
     capacitySat: sat(view.capacitySat),
     dustLimitSat: 1000n,
     content: {
-<<<<<<< HEAD
-      number: 1,
-=======
       number: state.number ?? 1,
->>>>>>> lawtests
       feeratePerKw: state.feeratePerKw,
       toHolderSat: outputOf(state.holderMsat, view.isOutbound),
       toCounterpartySat: outputOf(peerMsat, !view.isOutbound),
