@@ -6,6 +6,7 @@ export * from './bolt3/index.ts';
 export * from './bytes.ts';
 export * from './error.ts';
 export * from './hash.ts';
+export * from './key-scripts.ts';
 export * from './psbt.ts';
 export {
   type Bip32Derivation,

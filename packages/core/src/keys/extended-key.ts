@@ -2,10 +2,10 @@
  * Extended public keys as text (BIP 32 "Serialization format", base58check): what an operator puts on the allowlist for
  * a wallet of his. A text that is none of this network is null, not an exception.
  */
-import { ByteReader, type Secp256k1, sha256 } from '@countersign/bitcoin';
+import { anyKeyScripts, ByteReader, type Secp256k1, sha256 } from '@countersign/bitcoin';
 import { base58check } from '@scure/base';
 import { derivePublicChild, type ExtendedPublicKey } from './bip32.ts';
-import { anyKeyScripts, ScriptIndex } from './script-index.ts';
+import { ScriptIndex } from './script-index.ts';
 
 const SERIALIZED_BYTES = 78;
 /** 78 bytes and a checksum in base58. */

@@ -6,6 +6,7 @@ import {
   CountersignError,
   derivePublicKey,
   hkdfSha256,
+  keyScripts,
   perCommitmentSecret,
   type Secp256k1,
 } from '@countersign/bitcoin';
@@ -29,7 +30,7 @@ import {
   type ForcedChannelSecrets,
 } from './channel-keys.ts';
 import { ExtendedKeyScripts } from './extended-key.ts';
-import { keyScripts, ScriptIndex } from './script-index.ts';
+import { ScriptIndex } from './script-index.ts';
 import { reveal, Secret, withTemporary } from './secret.ts';
 
 /** Overrides of INIT that lightningd sends only with `--developer`. Never for a node with money. */

@@ -3,9 +3,8 @@
  * with the addresses the node hands out and the outputs it spends, never further than its own length at a time.
  */
 
-import { equalBytes } from '@countersign/bitcoin';
+import { equalBytes, keyScripts } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
-import { keyScripts } from '../keys/script-index.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PolicyScope } from '../policy/settings.ts';
 import { EMPTY_NODE, nodeRecords } from '../records/approval.ts';

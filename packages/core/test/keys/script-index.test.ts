@@ -1,10 +1,18 @@
 /** Finding the key that owns a script: the wallet's own, and those of an operator's extended public keys. */
-import { FormError, hash160, p2pkhScript, p2wpkhOfKey, sha256, toHex } from '@countersign/bitcoin';
+import {
+  FormError,
+  hash160,
+  keyScripts,
+  p2pkhScript,
+  p2wpkhOfKey,
+  sha256,
+  toHex,
+} from '@countersign/bitcoin';
 import { base58check } from '@scure/base';
 import { HDKey } from '@scure/bip32';
 import { describe, expect, it } from 'vitest';
 import { ExtendedKeyScripts, parseExtendedPublicKey } from '../../src/keys/extended-key.ts';
-import { keyScripts, ScriptIndex } from '../../src/keys/script-index.ts';
+import { ScriptIndex } from '../../src/keys/script-index.ts';
 import { bytesOf, ringOf, secp } from '../test-signer.ts';
 
 const base58 = base58check(sha256);
