@@ -200,6 +200,9 @@ describe('which HTLCs brought us their value', () => {
     expect(chosen(2000n)).toEqual([b]);
     expect(chosen(null)).toEqual([b]);
     expect(chosen(5n, [])).toEqual([]);
+    // Without output our balance is below the bound (2,784 sat): what would lift it above did not come.
+    const [large, fits] = [gain(2_784_001n, true), gain(784_000n, true)];
+    expect(chosen(null, [large, b, fits])).toEqual([b, fits]);
   });
   it('all, none, or the subset that gives exactly what is shown', () => {
     expect(chosen(7000n)).toEqual([a, b, c]);
@@ -403,6 +406,44 @@ describe('a step explained', () => {
       });
   });
 
+  it('one that is known already, or larger than what was lost, explains no further loss', () => {
+    const small = record('holder', 450_000n, 'small');
+    const larger = record('holder', 900_000n, 'larger');
+    const known = withHtlcs(start, 499_550_000n, small);
+    const step = explained(VIEW, start, known, knowing(), undefined, [small]);
+    if (!step.ok) return expect.fail('refused');
+    const before: Before = { ...step, holderMsat: step.holderMsat as Before['holderMsat'] };
+    const lost = withHtlcs(start, 499_100_000n, small, record('holder', 450_000n, 'unseen'));
+    expect(explained(VIEW, known, lost, knowing(), before, [small, larger])).toMatchObject({
+      ok: true,
+      holderMsat: 499_100_000n,
+      driftMsat: -450_000n,
+      trimmed: [small],
+    });
+  });
+
+  it('what was lost before the other view showed it is no loss any more, while it is in flight', () => {
+    const small = record('holder', 450_000n, 'small');
+    const lost = withHtlcs(start, 499_550_000n, small);
+    const before: Before = {
+      holderMsat: 499_550_000n as Before['holderMsat'],
+      driftMsat: -450_000n,
+      trimmed: [],
+    };
+    expect(explained(VIEW, lost, lost, knowing(), before, [small])).toMatchObject({
+      ok: true,
+      holderMsat: 499_550_000n,
+      driftMsat: 0n,
+      trimmed: [small],
+    });
+    // Gone to the peer it is not in flight.
+    const gone = withHtlcs(start, 499_550_000n);
+    expect(explained(VIEW, lost, gone, knowing(), before, [small])).toMatchObject({
+      driftMsat: -450_000n,
+      trimmed: [],
+    });
+  });
+
   it('a fraction of a satoshi that an HTLC elsewhere has too many is no gain', () => {
     const small = record('holder', 450_999n, 'small');
     const next = withHtlcs(start, 499_549_001n, small);
@@ -479,6 +520,13 @@ describe('fee rates that move HTLCs across the trim line (static_remotekey)', ()
       driftMsat: 0n,
     });
     expect(explained(view, high, gone(497_000_000n, back))).toMatchObject({ ok: true });
+  });
+
+  it('one that came back leaves room for another, as far as it goes', () => {
+    const larger = record('counterparty', 4_000_000n, 'larger');
+    const all: State = { ...high, htlcs: [out, back, larger] };
+    const next: State = { ...high, holderMsat: 500_000_000n, htlcs: [back] };
+    expect(explained(view, all, next)).toMatchObject({ ok: true, trimmed: [back], fates: [], driftMsat: 0n });
   });
 
   it('not in the type whose HTLC transactions pay nothing', () => {

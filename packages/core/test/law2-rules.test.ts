@@ -641,6 +641,15 @@ describe('policy-velocity-transferred', () => {
     const one = htlc('holder', 30_000, 'one');
     pay(channel, one);
     const name = `transfer/${channelIdOf(channel)}`;
+    const tooMuch = htlc('holder', 50_001, 'too much');
+    const other = limited('hour');
+    pay(other, tooMuch);
+    const refusal = trips(
+      other,
+      other.model.signRemote(2, removing(other.balances, tooMuch, 'settled')),
+      RULE,
+    );
+    expect(refusal.message).toContain('in an hour');
     channel.ask(channel.model.signRemote(2, removing(channel.balances, one, 'settled')));
     expect(flowOf(channel.signer, name)).toBe(30_000_000n);
     channel.ask(channel.model.signRemote(2, channel.balances));

@@ -48,8 +48,8 @@ describe('policy-routing-cltv-delta', () => {
           channel: channelIdOf(node.outgoing),
           outgoing_expiry: outgoingExpiry,
           incoming_expiry_min: outgoingExpiry + 6,
-          uncovered_msat: 49_000_000n,
-          uncovered_before_msat: 0n,
+          outgoing_msat: 49_000_000n,
+          covered_msat: 0n,
           cltv_delta_blocks: 6,
         };
         trips(node.outgoing, node.offering(late), DELTA, facts);
@@ -78,11 +78,13 @@ describe('policy-routing-cltv-delta', () => {
     const tooMuchLate = { ...second, amountMsat: second.amountMsat + 1n };
     trips(node.outgoing, node.offering({ ...first, amountMsat: first.amountMsat - 1n }, tooMuchLate), DELTA, {
       outgoing_expiry: 699_994,
-      uncovered_msat: 1n,
+      outgoing_msat: 20_000_001n,
+      covered_msat: 20_000_000n,
     });
     trips(node.outgoing, node.offering(expiring(first, 689_995)), DELTA, {
       outgoing_expiry: 689_995,
-      uncovered_msat: 10_000_000n,
+      outgoing_msat: 30_000_000n,
+      covered_msat: 20_000_000n,
     });
     node.offer(first, second);
   });
@@ -94,7 +96,8 @@ describe('policy-routing-cltv-delta', () => {
     );
     node.offer(expiring(forwardOf(incoming, 0), 699_994, 20_000));
     trips(node.outgoing, node.offering(expiring(forwardOf(incoming, 0), 690_000, 10_000)), DELTA, {
-      uncovered_msat: 10_000_000n,
+      outgoing_msat: 30_000_000n,
+      covered_msat: 20_000_000n,
     });
     node.offer(expiring(forwardOf(incoming, 0), 689_994, 30_000));
   });
