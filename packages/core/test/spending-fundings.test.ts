@@ -343,6 +343,40 @@ describe('a splice', () => {
     channel.ask(fund(channel, funding));
   });
 
+  it('policy-onchain-no-unknown-outputs: trips on the second use of an approved splice-out', () => {
+    const out = { script: STRANGER, valueSat: sat(25_000n) };
+    const channel = spliceable(outbound);
+    const { signer, model } = channel;
+    const splicingOut = (label: string, count: number, from?: Funding) => {
+      const base = model.spliceOf(label, -40_000n, from);
+      const paid = output(STRANGER, 25_000n);
+      const outs = [paid, count === 2 ? paid : own(signer, 7, 25_000n)];
+      const tx = { ...base.tx, outputs: [...outs, base.tx.outputs[1]!] };
+      return channel.candidate({ ...base, tx, outpoint: { txid: txid(tx), vout: 2 } });
+    };
+    approveOutputs(signer, spliceOutId(out), [out]);
+    // Twice in one transaction.
+    expect(channel.tagOf(model.signSplice(splicingOut('two', 2)))).toBe(unknown);
+    const first = splicingOut('first', 1);
+    channel.ask(model.signSplice(first));
+    // Negotiated anew, it spends the same funding: one of the two can confirm.
+    channel.ask(model.signSplice(splicingOut('again', 1)));
+    const onTop = splicingOut('on top', 1, first);
+    expect(channel.tagOf(model.signSplice(onTop, first))).toBe(unknown);
+    signer.nowSeconds += 1;
+    approveOutputs(signer, spliceOutId(out), [out]);
+    channel.ask(model.signSplice(onTop, first));
+  });
+
+  it('policy-onchain-no-unknown-outputs: asks for the output of ours, not for those of the peer', () => {
+    const { channel, funding } = splicing(-40_000n, () => [
+      output(STRANGER, 10_000n),
+      output(p2wpkhOfKey(new TestSigner().keys.bip32PublicKey(5000)!), 60_000n),
+    ]);
+    const { outputs } = pendingOf(channel.signer, channel.model.signSplice(funding), channel);
+    expect(outputs).toMatchObject([{ valueSat: 60_000n }]);
+  });
+
   it('policy-onchain-no-unknown-outputs: passes a splice-out to ourselves or to the allowlist', () => {
     const { channel, funding } = splicing(-40_000n, () => [output(STRANGER, 50_000n)]);
     allow(channel.signer, 'address', 'nonsense');
