@@ -385,10 +385,10 @@ describe('a splice', () => {
     channel.ask(channel.model.signSplice(funding));
   });
 
-  it('policy-onchain-fee-range: trips when our balance shrinks beyond the fee and no output shows where to (A63)', () => {
+  it('policy-commitment-initial-funding-value: trips when our balance shrinks with the splice beyond the fee (A63)', () => {
     const channel = spliceable(outbound);
     const splice = channel.candidate(channel.model.spliceOf('splice', 100_000n));
-    // Law 2 refuses such commitments; were they on record, the sum would not hold.
+    // Law 2 can't know the terms of a splice: its first commitments are measured by the transaction.
     const id = `${toHex(channel.model.ref.peerId)}/1`;
     const record = channel.signer.state.read(channelRecords, id)!.value!;
     const shrunk = (shortSat: bigint) => ({
@@ -406,7 +406,7 @@ describe('a splice', () => {
     });
     put(channel.signer, channelRecords, id, shrunk(3n));
     expect(channel.refused(fund(channel, splice))).toMatchObject({
-      tag: feeRange,
+      tag: 'policy-commitment-initial-funding-value',
       facts: { fee_sat: 1000n, excess_sat: 1n },
     });
     put(channel.signer, channelRecords, id, shrunk(2n));
