@@ -476,7 +476,7 @@ export const LAW_5: readonly CatalogueEntry[] = [
     id: 'A63',
     attack: 'a splice whose new funding gives our share away; a splice without countersigned commitments',
     refusedBy: ['policy-commitment-initial-funding-value', 'policy-onchain-initial-commitment-countersigned'],
-    at: 'the first commitment on the splice; sign_splice_tx',
+    at: 'sign_splice_tx (the signature of the shared input)',
   },
   {
     id: 'A64',

@@ -298,6 +298,7 @@ export class AttackWorld {
   /** The tag an answer was refused by; null for an approval. */
   async #refusalTag(request: Request, reply: Reply, lines: number): Promise<string | null> {
     if (reply.name === 'vls_signer_error') return tagOf(reply.message);
+    if (isPlaceholder(reply)) return this.#loggedTag(request, lines);
     if ('approved' in reply) return reply.approved ? null : this.#loggedTag(request, lines);
     // An anchor spend that is refused comes back as it was.
     if (reply.name !== 'hsmd_sign_anchorspend_reply' || request.name !== 'hsmd_sign_anchorspend') return null;
@@ -376,4 +377,10 @@ function shown(reply: Reply): string {
     if (part instanceof Uint8Array) return toHex(part);
     return typeof part === 'bigint' ? `${part}` : part;
   });
+}
+
+/** What a splice gets in the place of a signature when it is asked for before its commitments: words. */
+function isPlaceholder(reply: Reply): boolean {
+  if (reply.name !== 'hsmd_sign_tx_reply') return false;
+  return new TextDecoder().decode(reply.sig.signature).startsWith('Countersign: not signed');
 }

@@ -4,10 +4,13 @@
  */
 import {
   addPsbtBip32Derivation,
+  buildScript,
   htlcTransactionOutputScript,
   msat,
+  OP,
   PSBT_OUT,
   p2wshOfScript,
+  parseScript,
   psbtSpentOutput,
   sat,
   type Transaction,
@@ -306,6 +309,46 @@ describe('sweeps', () => {
       [30_000n, 20_000n],
     ] as const)
       expect(all.channel.tagOf(of(valueSat, feeSat))).toBe('policy-sweep-fee-range');
+  });
+
+  it('policy-key-use: trips on scripts that only resemble that of a delayed output', () => {
+    const all = running();
+    const request = all.model.sweepDelayed(1, all.balances);
+    const [rev, delayed] = [1, 6].map((at) => parseScript(request.wscript)[at]!.data!) as [
+      Uint8Array,
+      Uint8Array,
+    ];
+    const like = (delay: number | Uint8Array, ...more: number[]) =>
+      buildScript(
+        OP.OP_IF,
+        rev,
+        OP.OP_ELSE,
+        delay,
+        OP.OP_CHECKSEQUENCEVERIFY,
+        OP.OP_DROP,
+        delayed,
+        OP.OP_ENDIF,
+        OP.OP_CHECKSIG,
+        ...more,
+      );
+    for (const wscript of [
+      like(Uint8Array.of(0x90, 0x80)),
+      like(new Uint8Array(5).fill(1)),
+      like(OP.OP_DROP),
+      buildScript(OP.OP_CHECKSEQUENCEVERIFY, OP.OP_DROP, delayed),
+      buildScript(Uint8Array.of(0x90, 0), OP.OP_CHECKSEQUENCEVERIFY, OP.OP_DROP, delayed),
+      buildScript(
+        OP.OP_IF,
+        rev,
+        OP.OP_ELSE,
+        Uint8Array.of(0x90, 0),
+        OP.OP_CHECKSEQUENCEVERIFY,
+        OP.OP_DROP,
+        rev,
+      ),
+    ])
+      expect(all.channel.tagOf({ ...request, wscript })).toBe('policy-key-use');
+    expect(toHex(like(Uint8Array.of(0x90, 0)))).toBe(toHex(request.wscript));
   });
 
   it('policy-key-use: trips on a delayed output that is not ours', () => {

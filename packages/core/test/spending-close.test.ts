@@ -238,3 +238,27 @@ it('two channels closed by one transaction get their balances both', () => {
   });
   closing(1_399_000n, 600_000n).forEach((request, i) => void channels[i]!.ask(request));
 });
+
+describe('a close that nothing on record explains', () => {
+  it('policy-mutual-value-matches-commitment: trips where no commitment was ever made, or none is judged', () => {
+    const channel = new OpenChannel({ isOutbound: true }, hub());
+    channel.ask(channel.model.setup());
+    const [request] = closes(channel, [own(channel.signer, 3, 699_000n), theirs(300_000n)]);
+    expect(channel.refused(request)).toMatchObject({ tag: value });
+    channel.ask(channel.model.signRemote(0));
+    channel.ask(request);
+  });
+
+  it('policy-mutual-destination-allowlisted: passes with a warning where it only warns, the value still judged', () => {
+    const set = { severities: new Map([[destination, 'warn' as const]]) };
+    const channel = hubChannel({}, set);
+    const foreign = (valueSat: bigint) => closes(channel, [output(STRANGER, valueSat), theirs(300_000n)])[0];
+    const short = closes(channel, [output(STRANGER, 600_000n), theirs(399_000n)])[0];
+    expect(channel.tagOf(short)).toBe(value);
+    const decision = channel.signer.decide(
+      foreign(699_000n),
+      channel.signer.clientFor(foreign(699_000n), channel.model.ref),
+    );
+    expect(decision).toMatchObject({ kind: 'approved', warnings: [{ tag: destination }] });
+  });
+});

@@ -343,6 +343,40 @@ describe('a splice', () => {
     channel.ask(fund(channel, funding));
   });
 
+  it('policy-onchain-no-unknown-outputs: trips on the second use of an approved splice-out', () => {
+    const out = { script: STRANGER, valueSat: sat(25_000n) };
+    const channel = spliceable(outbound);
+    const { signer, model } = channel;
+    const splicingOut = (label: string, count: number, from?: Funding) => {
+      const base = model.spliceOf(label, -40_000n, from);
+      const paid = output(STRANGER, 25_000n);
+      const outs = [paid, count === 2 ? paid : own(signer, 7, 25_000n)];
+      const tx = { ...base.tx, outputs: [...outs, base.tx.outputs[1]!] };
+      return channel.candidate({ ...base, tx, outpoint: { txid: txid(tx), vout: 2 } });
+    };
+    approveOutputs(signer, spliceOutId(out), [out]);
+    // Twice in one transaction.
+    expect(channel.tagOf(model.signSplice(splicingOut('two', 2)))).toBe(unknown);
+    const first = splicingOut('first', 1);
+    channel.ask(model.signSplice(first));
+    // Negotiated anew, it spends the same funding: one of the two can confirm.
+    channel.ask(model.signSplice(splicingOut('again', 1)));
+    const onTop = splicingOut('on top', 1, first);
+    expect(channel.tagOf(model.signSplice(onTop, first))).toBe(unknown);
+    signer.nowSeconds += 1;
+    approveOutputs(signer, spliceOutId(out), [out]);
+    channel.ask(model.signSplice(onTop, first));
+  });
+
+  it('policy-onchain-no-unknown-outputs: asks for the output of ours, not for those of the peer', () => {
+    const { channel, funding } = splicing(-40_000n, () => [
+      output(STRANGER, 10_000n),
+      output(p2wpkhOfKey(new TestSigner().keys.bip32PublicKey(5000)!), 60_000n),
+    ]);
+    const { outputs } = pendingOf(channel.signer, channel.model.signSplice(funding), channel);
+    expect(outputs).toMatchObject([{ valueSat: 60_000n }]);
+  });
+
   it('policy-onchain-no-unknown-outputs: passes a splice-out to ourselves or to the allowlist', () => {
     const { channel, funding } = splicing(-40_000n, () => [output(STRANGER, 50_000n)]);
     allow(channel.signer, 'address', 'nonsense');
@@ -351,10 +385,10 @@ describe('a splice', () => {
     channel.ask(channel.model.signSplice(funding));
   });
 
-  it('policy-onchain-fee-range: trips when our balance shrinks beyond the fee and no output shows where to (A63)', () => {
+  it('policy-commitment-initial-funding-value: trips when our balance shrinks with the splice beyond the fee (A63)', () => {
     const channel = spliceable(outbound);
     const splice = channel.candidate(channel.model.spliceOf('splice', 100_000n));
-    // Law 2 refuses such commitments; were they on record, the sum would not hold.
+    // Law 2 can't know the terms of a splice: its first commitments are measured by the transaction.
     const id = `${toHex(channel.model.ref.peerId)}/1`;
     const record = channel.signer.state.read(channelRecords, id)!.value!;
     const shrunk = (shortSat: bigint) => ({
@@ -372,7 +406,7 @@ describe('a splice', () => {
     });
     put(channel.signer, channelRecords, id, shrunk(3n));
     expect(channel.refused(fund(channel, splice))).toMatchObject({
-      tag: feeRange,
+      tag: 'policy-commitment-initial-funding-value',
       facts: { fee_sat: 1000n, excess_sat: 1n },
     });
     put(channel.signer, channelRecords, id, shrunk(2n));

@@ -26,9 +26,9 @@ export const initialFundingValue = rule({
   tag: 'policy-commitment-initial-funding-value',
   law: 2,
   severity: 'hard',
-  operations: ['cc', 'hc'],
+  operations: ['cc', 'hc', 'onchain'],
   documentation:
-    'Commitment 0 gives us what we put into the funding: its value less what was pushed where we opened, what was pushed where the peer did (with dual funding, each side its contribution).',
+    'Commitment 0 gives us what we put into the funding: its value less what was pushed where we opened, what was pushed where the peer did (with dual funding, each side its contribution). A splice is signed only if the first commitments on it give us what the old funding did, and what we put in or took out besides.',
 });
 
 export const firstNoHtlcs = rule({

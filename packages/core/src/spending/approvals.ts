@@ -6,6 +6,8 @@ import {
   ByteWriter,
   concat,
   equalBytes,
+  equalOutPoints,
+  type OutPoint,
   type Sat,
   sha256,
   type Transaction,
@@ -20,6 +22,7 @@ import {
   PENDING_OUTPUTS_MAX,
   type PendingOutput,
 } from '../records/approval.ts';
+import { spliceOutRecords } from '../records/spending.ts';
 import type { PendingRequest } from '../refusal.ts';
 
 /** The id of a splice-out's approval: it binds the script and the amount. */
@@ -36,21 +39,43 @@ function approvalOf(ctx: Context, id: string): OnchainApproval | null {
 const sameOutput = (a: PendingOutput, b: PendingOutput): boolean =>
   a.valueSat === b.valueSat && equalBytes(a.script, b.script);
 
-/** Those of `outputs` that no approval covers; each output of an approval covers one. */
+/**
+ * Those of `outputs` that no approval covers; each output of an approval covers one. `leaves` is the funding that a
+ * splice spends, null for other transactions. What a splice-out uses of its approval is noted in the draft.
+ */
 export function unapprovedOutputs(
   ctx: Context,
   tx: Transaction,
   outputs: readonly PendingOutput[],
-  isSplice: boolean,
+  leaves: OutPoint | null,
 ): readonly PendingOutput[] {
   const covered = [...(approvalOf(ctx, txidToHex(txid(tx)))?.outputs ?? [])];
+  const used = new Set<string>();
   return outputs.filter((output) => {
-    if (isSplice && approvalOf(ctx, spliceOutId(output)) !== null) return false;
+    if (leaves !== null && useSpliceOut(ctx, output, leaves, used)) return false;
     const at = covered.findIndex((one) => sameOutput(one, output));
     if (at < 0) return true;
     covered.splice(at, 1);
     return false;
   });
+}
+
+/**
+ * A splice-out is approved once: for one output, and for transactions that spend the same funding, of which only one can
+ * confirm. Its txid changes with each negotiation, so it can't be bound to that.
+ */
+function useSpliceOut(ctx: Context, output: PendingOutput, leaves: OutPoint, used: Set<string>): boolean {
+  const id = spliceOutId(output);
+  const approval = approvalOf(ctx, id);
+  if (approval === null || used.has(id)) return false;
+  const { approvedAtSeconds } = approval;
+  const before = ctx.draft.get(spliceOutRecords, id);
+  const isUsed = before !== null && before.approvedAtSeconds === approvedAtSeconds;
+  if (isUsed && !equalOutPoints(before.funding, leaves)) return false;
+  used.add(id);
+  const { txid, vout } = leaves;
+  if (!isUsed) ctx.draft.put(spliceOutRecords, id, { funding: { txid, vout }, approvedAtSeconds });
+  return true;
 }
 
 /** Under `auto = "all"` everything is approved, and recorded like what the operator approves. */

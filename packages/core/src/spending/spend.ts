@@ -5,12 +5,13 @@
 import { type Psbt, psbtSpentOutput, sat, toHex, txid, txidToHex } from '@countersign/bitcoin';
 import { markFundingSigned } from '../channel/funding-signed.ts';
 import type { Context } from '../context.ts';
+import { initialFundingValue } from '../ledger/rules.ts';
 import { enforce, severityFor } from '../policy/enforce.ts';
 import type { PolicyScope } from '../policy/settings.ts';
 import { recordFlow, tryFlow } from '../policy/velocity.ts';
 import type { PendingOutput } from '../records/approval.ts';
 import type { SignedInput } from '../records/spending.ts';
-import { refuseUnapproved } from '../refusal.ts';
+import { refuse, refuseUnapproved } from '../refusal.ts';
 import { approveUnasked, pendingSpend, unapprovedOutputs } from './approvals.ts';
 import { bareWeight, chargeFee, countOnce, requireFee, signedWeight } from './fees.ts';
 import { requireFundingOutput } from './fundings.ts';
@@ -87,7 +88,7 @@ function requireApproved(ctx: Context, psbt: Psbt, sums: Sums): bigint {
   const { isAllOurs, unknown, spent, created } = sums;
   const gifts = giftsOf(psbt, sums);
   const needed: readonly PendingOutput[] = [...unknown, ...gifts.map(({ output }) => output)];
-  const missing = unapprovedOutputs(ctx, tx, needed, spent.length > 0);
+  const missing = unapprovedOutputs(ctx, tx, needed, spent[0]?.candidate.outpoint ?? null);
   const coveredSat = totalSat(needed) - totalSat(missing);
   const isOpening = spent.length === 0 && created.length > 0;
   const excessSat = isOpening ? 0n : excessOf(sums, coveredSat);
@@ -109,12 +110,12 @@ function excessOf(sums: Sums, coveredSat: bigint): bigint {
   return shortfallSat(sums) - coveredSat - sums.provenFeeSat - roundingSat;
 }
 
-/** Nothing that could be approved explains it: a balance of ours shrinks with the splice. */
+/** Nothing that could be approved explains it: our balance shrinks from one funding to the next. */
 function refuseExcess(ctx: Context, sums: Sums, excessSat: bigint): void {
-  enforce(ctx, onchainFeeRange, sums.spent[0]?.scope ?? null, {
-    message: 'more leaves us than the fee of the transaction, and no output shows where to',
-    facts: { leaves_us_sat: shortfallSat(sums), fee_sat: sums.provenFeeSat, excess_sat: excessSat },
-  });
+  const message = 'more leaves us than the fee of the transaction, and no output shows where to';
+  const facts = { leaves_us_sat: shortfallSat(sums), fee_sat: sums.provenFeeSat, excess_sat: excessSat };
+  if (sums.created.length > 0) refuse(initialFundingValue, message, facts);
+  enforce(ctx, onchainFeeRange, sums.spent[0]?.scope ?? null, { message, facts });
 }
 
 function refuseUnknown(
