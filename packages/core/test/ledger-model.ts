@@ -86,6 +86,7 @@ export function observableOf(view: View, state: State): Observable {
 export const NO_KNOWLEDGE: Knowledge = {
   maySettle: () => false,
   knows: () => false,
+  backs: () => false,
   mustCredit: () => false,
 };
 

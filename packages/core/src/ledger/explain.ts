@@ -21,6 +21,8 @@ export interface Knowledge {
   readonly maySettle: (paymentHash: Uint8Array) => boolean;
   /** Is the preimage known? Decides between explanations that the balance alone does not. */
   readonly knows: (paymentHash: Uint8Array) => boolean;
+  /** Does an HTLC of this hash cover an outgoing one? Its removal is more likely a fulfilment. */
+  readonly backs: (paymentHash: Uint8Array) => boolean;
   /** Must a removed received HTLC of this hash be credited? */
   readonly mustCredit: (paymentHash: Uint8Array) => boolean;
 }
@@ -114,7 +116,10 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
     .map((htlc) => ({
       htlc,
       amountMsat: htlc.amountMsat,
-      isLikely: (htlc.offeredBy === 'counterparty') === knowledge.knows(htlc.paymentHash),
+      isLikely:
+        htlc.offeredBy === 'counterparty'
+          ? knowledge.knows(htlc.paymentHash) || knowledge.backs(htlc.paymentHash)
+          : !knowledge.knows(htlc.paymentHash),
     }));
   // What could still be in flight may have come back too, if the balance says so: sooner than that one was credited
   // whose preimage nobody knows.

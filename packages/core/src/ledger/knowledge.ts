@@ -23,6 +23,7 @@ export function knowledgeAtValidation(ctx: Context): Knowledge {
   return {
     maySettle: () => true,
     knows: (hash) => payment(ctx, hash)?.preimage != null,
+    backs: (hash) => backs(payment(ctx, hash)),
     mustCredit: () => false,
   };
 }
@@ -38,6 +39,7 @@ export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledg
       return isWarn && (isPermissive || !backsIncoming(record));
     },
     knows: (hash) => payment(ctx, hash)?.preimage != null,
+    backs: (hash) => backs(payment(ctx, hash)),
     mustCredit: (hash) => {
       const record = payment(ctx, hash);
       return record?.preimage != null && record.invoice === null && !hasOutgoing(record);
@@ -49,6 +51,8 @@ export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledg
 function backsIncoming(record: PaymentRecord | null): boolean {
   return record !== null && record.invoice === null && record.parts.some((part) => part.standingMsat > 0n);
 }
+
+const backs = (record: PaymentRecord | null): boolean => record !== null && hasOutgoing(record);
 
 function hasOutgoing(record: PaymentRecord): boolean {
   return record.settledMsat > 0n || record.parts.some((part) => part.outMsat > 0n);

@@ -38,7 +38,7 @@ export function requireLimits(
   }
   const offered = htlcs.filter((htlc) => htlc.offeredBy === 'holder');
   const received = htlcs.length - offered.length;
-  if (Math.max(offered.length, received) > limits.htlcCountMax) {
+  if (Math.max(offered.length, received) > limits.htlcCountMax && step.added.length > 0) {
     enforce(ctx, htlcCountLimit, scope, {
       message: 'too many HTLCs of one side',
       facts: { ...facts, offered: offered.length, received, htlc_count_max: limits.htlcCountMax },

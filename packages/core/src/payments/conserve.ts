@@ -27,10 +27,11 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   const record = grows ? withoutAllowance(ctx, refunded(ctx, step)) : refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);
   const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
+  // What law 3 let go of for good (`mayAbandon`) has no funding and no order to keep.
+  if (deficitMsat(covered, ctx.nowSeconds) > before) return covered;
   if (grows) requireForward(ctx, step, covered);
   requireIncomingBuried(ctx, step, covered);
-  // What law 3 let go of for good (`mayAbandon`) has no order to keep.
-  if (deficitMsat(covered, ctx.nowSeconds) <= before) requireExpiryOrder(ctx, step, covered);
+  requireExpiryOrder(ctx, step, covered);
   return covered;
 }
 
@@ -145,6 +146,15 @@ function requireForward(ctx: Context, step: PaymentStep, record: PaymentRecord):
   const facts = factsOf(step, record);
   enforceIf(ctx, step, true, merchantNoSends, 'this node offers no HTLCs', facts);
   if (covered === 0n || record.approval !== null) return;
+  const limited = step.withinLimits(record);
+  if (deficitMsat(limited, ctx.nowSeconds) > deficitMsat(step.before, ctx.nowSeconds)) {
+    const within = factsOf(step, limited);
+    refuse(
+      routingBalance,
+      'what comes in beyond the in-flight limit of its channel covers nothing new',
+      within,
+    );
+  }
   enforceIf(ctx, step, true, noRouting, 'this node forwards nothing', facts);
   const earned = covered - out;
   enforceIf(

@@ -47,7 +47,15 @@ export interface PaymentStep {
   readonly offered: readonly TimedAmount[];
   /** The same with only the last variant of each number, on every channel: what the peers can have acknowledged. */
   readonly afterAcknowledged: () => PaymentRecord;
+  /** A record of the hash with only what other channels may cover a new offer with: within their in-flight limits. */
+  readonly withinLimits: (record: PaymentRecord) => PaymentRecord;
 }
+
+/**
+ * What stands is cover whatever stands beside it: a stranger can push a channel over its limit at any time, and what that
+ * would displace is under way. The limit binds what is newly offered.
+ */
+const UNLIMITED_MSAT = 2n ** 63n;
 
 export function judgePayments(
   ctx: Context,
@@ -57,7 +65,7 @@ export function judgePayments(
 ): void {
   const scope = scopeOf(channel.record);
   const limits = limitsFor(ctx.policy, scope);
-  const receivedMaxMsat = limits.htlcInflightMaxSat * 1000n;
+  const receivedMaxMsat = UNLIMITED_MSAT;
   const liveBefore = liveCommitments(channel.record);
   const live = liveCommitments(after);
   const folded = foldedAmounts(folds);
@@ -77,7 +85,15 @@ export function judgePayments(
     const updated = { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) };
     const acknowledgedHere = () => partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part;
     const afterAcknowledged = () =>
-      withAcknowledged(ctx, hash, withPart(before, acknowledgedHere()), channel.id);
+      withOthers(ctx, hash, withPart(before, acknowledgedHere()), channel.id, (other) => ({
+        live: acknowledged(liveCommitments(other)),
+        receivedMaxMsat,
+      }));
+    const withinLimits = (record: PaymentRecord) =>
+      withOthers(ctx, hash, record, channel.id, (other) => ({
+        live: liveCommitments(other),
+        receivedMaxMsat: limitsFor(ctx.policy, scopeOf(other)).htlcInflightMaxSat * 1000n,
+      }));
     const step: PaymentStep = {
       channel,
       scope,
@@ -88,6 +104,7 @@ export function judgePayments(
       hasIncoming,
       offered,
       afterAcknowledged,
+      withinLimits,
     };
     const judged = settleSums(requireConserved(ctx, step));
     requireStorable(judged);
@@ -133,13 +150,22 @@ function touchedHashes(
   return touched;
 }
 
-/** The record with the parts of the other channels than `own` as their acknowledged commitments have them. */
-function withAcknowledged(ctx: Context, hash: string, record: PaymentRecord, own: string): PaymentRecord {
+/** The record with the parts of the other channels than `own` as `view` lets their commitments be seen. */
+function withOthers(
+  ctx: Context,
+  hash: string,
+  record: PaymentRecord,
+  own: string,
+  view: (other: ChannelRecord) => {
+    readonly live: readonly LiveCommitment[];
+    readonly receivedMaxMsat: bigint;
+  },
+): PaymentRecord {
   const parts = record.parts.map((part) => {
     const other = part.channel === own ? null : ctx.draft.get(channelRecords, part.channel);
     if (other === null) return part;
-    const receivedMaxMsat = limitsFor(ctx.policy, scopeOf(other)).htlcInflightMaxSat * 1000n;
-    return partOf(part.channel, hash, part, acknowledged(liveCommitments(other)), receivedMaxMsat).part;
+    const { live, receivedMaxMsat } = view(other);
+    return partOf(part.channel, hash, part, live, receivedMaxMsat).part;
   });
   return { ...record, parts };
 }

@@ -33,6 +33,7 @@ import { worstFates } from '../payments/fold.ts';
 import { judgePayments } from '../payments/judge.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { requireOwnFunding } from '../time/commitments.ts';
 import {
   fundingSighash,
   type JudgedCommitment,
@@ -337,6 +338,7 @@ export function signHolderCommitment(
       validated: validated === undefined ? 'none' : txidToHex(validated.txid),
     });
   }
+  requireOwnFunding(ctx, channel, candidate);
   const holderSigned = Math.min(record.holderSigned ?? number, number);
   if (holderSigned === record.holderSigned && validated.ledger !== null) return;
   const judged = validated.ledger === null ? judgedForBroadcast(ctx, channel, candidate, validated) : record;

@@ -37,6 +37,11 @@ export function requireTime(ctx: Context, channel: OpenChannel, proposal: Propos
   });
 }
 
+/** For a commitment of ours that is to be published: its funding, if the view has it, is the channel's. */
+export function requireOwnFunding(ctx: Context, channel: OpenChannel, candidate: FundingCandidate): void {
+  if (ctx.chain !== null) fundingStatus(ctx, ctx.chain, channel, candidate);
+}
+
 /** What the chain view says of a funding; refuses for good when the buried output is not the channel's. */
 function fundingStatus(
   ctx: Context,
