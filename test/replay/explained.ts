@@ -65,8 +65,10 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
   'synthetic/legacy-types-l2': [
     {
       tag: 'policy-key-use',
-      messages: [2, 4, 5],
-      because: `2: the announcement names funding keys that are not those of this channel; 4, 5: ${OWN_POINT}`,
+      messages: [2, 3, 4, 5],
+      because:
+        '2: the announcement names funding keys that are not those of this channel; ' +
+        `3: the delayed output is another node's; 4, 5: ${OWN_POINT}`,
     },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },
     { tag: 'policy-client-permission', messages: [41], because: FATAL_IN_CLN },

@@ -574,3 +574,23 @@ it('an output of ours in the peer’s commitment has its amount on record', () =
   expect(channel.tagOf(request(spent.value - 1n))).toBe('policy-onchain-input-amounts-proven');
   channel.ask(request(spent.value));
 });
+
+it('policy-htlc-revocation-pubkey: trips on an output script that is no script of an HTLC transaction at all', () => {
+  const { channel, model, balances } = running();
+  for (const request of model.signLocalHtlcs(1, balances)) {
+    const { keys } = model.build('holder', 1, balances);
+    const expected = htlcTransactionOutputScript(keys, model.delayBlocks.holder);
+    for (const witnessScript of [
+      // Longer, with another opcode in a place of its own, or only with another ending.
+      buildScript(OP.OP_1, OP.OP_1, OP.OP_DROP, OP.OP_DROP, OP.OP_1),
+      Uint8Array.from([...expected, OP.OP_1]),
+      Uint8Array.from([...expected.subarray(0, -1), OP.OP_CHECKMULTISIG]),
+    ]) {
+      const script = p2wshOfScript(witnessScript);
+      const moved = retx(request, (tx) => ({ outputs: tx.outputs.map((one) => ({ ...one, script })) }));
+      const entry = { type: PSBT_OUT.WITNESS_SCRIPT, keyData: new Uint8Array(0), value: witnessScript };
+      const told = { ...moved, tx: { ...moved.tx, psbt: { ...moved.tx.psbt, outputs: [[entry]] } } };
+      expect(channel.tagOf(told)).toBe('policy-htlc-revocation-pubkey');
+    }
+  }
+});

@@ -93,10 +93,7 @@ function requireApproved(ctx: Context, psbt: Psbt, sums: Sums): bigint {
   const isOpening = spent.length === 0 && created.length > 0;
   const excessSat = isOpening ? 0n : excessOf(sums, coveredSat);
   if (isAllOurs ? missing.length === 0 : excessSat <= 0n) return coveredSat;
-  if (missing.length === 0) {
-    refuseExcess(ctx, sums, excessSat);
-    return coveredSat;
-  }
+  if (missing.length === 0) refuseExcess(sums, excessSat);
   if (approveUnasked(ctx, tx, needed)) return totalSat(needed);
   const foreign = missing.filter((one) => unknown.includes(one));
   if (foreign.length > 0) refuseUnknown(psbt, sums, needed, foreign, excessSat);
@@ -110,12 +107,20 @@ function excessOf(sums: Sums, coveredSat: bigint): bigint {
   return shortfallSat(sums) - coveredSat - sums.provenFeeSat - roundingSat;
 }
 
-/** Nothing that could be approved explains it: our balance shrinks from one funding to the next. */
-function refuseExcess(ctx: Context, sums: Sums, excessSat: bigint): void {
-  const message = 'more leaves us than the fee of the transaction, and no output shows where to';
-  const facts = { leaves_us_sat: shortfallSat(sums), fee_sat: sums.provenFeeSat, excess_sat: excessSat };
-  if (sums.created.length > 0) refuse(initialFundingValue, message, facts);
-  enforce(ctx, onchainFeeRange, sums.spent[0]?.scope ?? null, { message, facts });
+/**
+ * No output explains it, so it went where no output shows it: our balance shrinks from one funding to the next. (Where
+ * no funding is created, all that leaves us is in outputs or in the fee.)
+ */
+function refuseExcess(sums: Sums, excessSat: bigint): never {
+  refuse(
+    initialFundingValue,
+    'our balance shrinks with the splice, by more than what we took out and its fee',
+    {
+      leaves_us_sat: shortfallSat(sums),
+      fee_sat: sums.provenFeeSat,
+      excess_sat: excessSat,
+    },
+  );
 }
 
 function refuseUnknown(
