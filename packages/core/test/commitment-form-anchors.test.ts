@@ -80,7 +80,11 @@ describe.each(SIDES)('anchors, outbound %s', (isOutbound) => {
         const anchor = p2wsh(ANCHOR_SAT, anchorScript(key));
         for (const psbt of ['witness scripts', 'nothing'] as const) {
           const request = one.changing(view, (o, i) => (i === 0 ? [anchor, o] : o), psbt);
-          expect(one.channel.refused(request)).toMatchObject({ tag, facts: { output_sat: 330n } });
+          expect(one.channel.refused(request)).toMatchObject({
+            tag,
+            message: `${anchorOf(side, view)} has neither a main output nor an HTLC beside it`,
+            facts: { output_sat: 330n },
+          });
         }
       }
     });

@@ -185,8 +185,9 @@ describe('the diagnosis', () => {
 
   it('never approves: what it finds no fault with stays refused', () => {
     for (const view of VIEWS) {
-      expect(diagnoseOutputs(claimOf(view))).toMatchObject({
-        rule: { tag: 'policy-commitment-no-unrecognized-outputs' },
+      expect(diagnoseOutputs(claimOf(view))).toEqual({
+        rule: findRule('policy-commitment-no-unrecognized-outputs'),
+        message: 'the outputs are not those of this commitment',
         facts: {},
       });
     }

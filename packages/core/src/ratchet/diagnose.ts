@@ -43,6 +43,11 @@ interface Placed extends Fault {
 }
 
 const MAIN_KINDS: readonly MainOutputKind[] = ['to_local', 'to_remote', 'local_anchor', 'remote_anchor'];
+/** Whose anchor, and the main output of the same side. */
+const ANCHORS = [
+  ['broadcaster', 'local_anchor', 'to_local'],
+  ['countersignatory', 'remote_anchor', 'to_remote'],
+] as const;
 const isAnchor = (kind: MainOutputKind): boolean => kind === 'local_anchor' || kind === 'remote_anchor';
 
 /** The rule of an output that occurs once for each side. */
@@ -82,7 +87,7 @@ class Comparison {
       if (kind !== undefined) this.#main(kind, output, i);
       else this.#htlc(listed.get(nameOf(output)), i);
     }
-    this.missingHtlcs = [...listed.values()].flat().sort(compareOutputs);
+    this.missingHtlcs = [...listed.values()].flat();
   }
 
   #kinds(): ReadonlyMap<string, MainOutputKind> {
@@ -156,11 +161,7 @@ function firstMissing({ claim, scripts, places, missingHtlcs, unknown }: Compari
     standIns.set(value, (standIns.get(value) ?? 0) + 1);
   }
   const missing: { readonly output: TxOutput; readonly rule: Rule; readonly message: string }[] = [];
-  for (const party of ['broadcaster', 'countersignatory'] as const) {
-    const [kind, main] =
-      party === 'broadcaster'
-        ? (['local_anchor', 'to_local'] as const)
-        : (['remote_anchor', 'to_remote'] as const);
+  for (const [party, kind, main] of ANCHORS) {
     if (scripts.anchors === null || places.has(kind)) continue;
     if (!places.has(main) && claim.htlcs.length === 0) continue;
     missing.push({
@@ -187,10 +188,7 @@ function firstMissing({ claim, scripts, places, missingHtlcs, unknown }: Compari
 /** An anchor whose side has no main output, in a commitment without HTLCs. */
 function unexpectedAnchor({ claim, places }: Comparison): Placed | null {
   if (claim.htlcs.length > 0) return null;
-  for (const [kind, main] of [
-    ['local_anchor', 'to_local'],
-    ['remote_anchor', 'to_remote'],
-  ] as const) {
+  for (const [, kind, main] of ANCHORS) {
     const output = places.get(kind);
     if (output === undefined || places.has(main)) continue;
     const message = `${kind} has neither a main output nor an HTLC beside it`;
@@ -212,12 +210,12 @@ function firstMisplaced({ claim, places }: Comparison): Placed | null {
 }
 
 /**
- * The fault that comes first. Every output is recognized or explained before their order is judged, and an anchor
+ * The fault that comes first; what is missing has its place before the output that stands there. Every output is recognized or explained before their order is judged, and an anchor
  * too many is only what tells of another fault. Never null: what was refused stays refused.
  */
 export function diagnoseOutputs(claim: CommitmentClaim): Fault {
   const comparison = new Comparison(claim);
-  const placed = [...comparison.faults, firstUnknown(comparison), firstMissing(comparison)]
+  const placed = [firstMissing(comparison), ...comparison.faults, firstUnknown(comparison)]
     .filter((one) => one !== null)
     .sort((a, b) => a.output - b.output);
   const first = placed[0] ?? unexpectedAnchor(comparison) ?? firstMisplaced(comparison);
