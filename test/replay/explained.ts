@@ -43,10 +43,11 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
   'dualfund-splice/l1': [
     {
       tag: 'splice-not-signed-yet',
-      messages: [132, 180],
+      messages: [180],
       because:
         'channeld asks for the signature on the shared input before the new funding is set up and its commitments exist: ' +
-        'with it the peer could keep our balance hostage. It asks again (137, 140; 185, 186) and gets it',
+        'with it the peer could keep our balance hostage. It asks again (185, 186) and gets it. (132 asks too early as well, ' +
+        'but that splice also needs a signature of our wallet, which comes last)',
     },
     {
       tag: 'policy-commitment-holder-not-revoked',

@@ -1,7 +1,9 @@
 /** Scenarios about closing: together, alone with HTLCs pending, with an anchor that pays the fee, and against a cheater. */
+
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AdminClient } from '@countersign/cli';
 import type { Bitcoind } from '../bitcoind.ts';
 import {
   channelWith,
@@ -27,6 +29,16 @@ async function funded(world: World, holds: boolean): Promise<[Lightningd, Lightn
   return [l1, l2, funding_txid];
 }
 
+async function allow(node: Lightningd, address: string): Promise<void> {
+  if (node.settings.hsmd.kind === 'stock') return;
+  const client = await AdminClient.open(join(node.state_directory, 'admin.sock'));
+  try {
+    await client.ask({ op: 'allowlist-add', kind: null, text: address });
+  } finally {
+    client.close();
+  }
+}
+
 const mutual: Scenario = {
   name: 'close-mutual',
   about:
@@ -40,6 +52,8 @@ const mutual: Scenario = {
       [l1, l2, { destination: foreign }],
       [l1, l2, { feerange: ['1000perkb', '5000perkb'] }],
     ];
+    // As an operator who closes to somebody else's address: it is put on the allowlist before.
+    await allow(l1, foreign);
     for (const [i, [closer, peer, params]] of closings.entries()) {
       if (i > 0) await openChannel(l1, l2, { amount_sat: 400_000, push_sat: 150_000 });
       await pay(l1, l2, 30_000_000);

@@ -5,7 +5,7 @@ import { find, type JsonValue, listAt, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
 import { sweepToTheEnd, walletSat } from '../onchain.ts';
 import { pay } from '../payments.ts';
-import { LostError } from '../rpc.ts';
+import { LostError, RpcError } from '../rpc.ts';
 import type { Scenario } from '../scenario.ts';
 import { until } from '../wait.ts';
 import type { World } from '../world.ts';
@@ -146,6 +146,23 @@ async function locked(world: World, l1: Lightningd, l2: Lightningd, scid_before:
   }
 }
 
+/**
+ * A splice-out has no input of the wallet's, so the first signature that lightningd asks for is a placeholder under
+ * Countersign, and lightningd keeps it in the copy that it publishes itself. The peer has the real one and publishes.
+ */
+async function spliced(
+  splicer: Lightningd,
+  method: 'splicein' | 'spliceout',
+  params: { [name: string]: JsonValue },
+): Promise<void> {
+  try {
+    await splicer.call(method, params);
+  } catch (error) {
+    const isOwnCopy = error instanceof RpcError && error.message.includes('Error broadcasting splice');
+    if (method === 'splicein' || splicer.settings.hsmd.kind === 'stock' || !isOwnCopy) throw error;
+  }
+}
+
 /** One splice with payments while it is pending and after it is locked. */
 async function spliceOnce(
   world: World,
@@ -157,7 +174,7 @@ async function spliceOnce(
   await peer.waitForHeight();
   const channel = await channelWith(splicer, peer);
   const before = await balance_msat(splicer, peer);
-  await splicer.call(method, {
+  await spliced(splicer, method, {
     channel: textAt(channel, 'channel_id'),
     amount: String(amount_sat),
     ...(method === 'spliceout' ? { force_feerate: true } : {}),
