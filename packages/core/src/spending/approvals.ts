@@ -6,6 +6,8 @@ import {
   ByteWriter,
   concat,
   equalBytes,
+  type OutPoint,
+  outPointToString,
   type Sat,
   sha256,
   type Transaction,
@@ -14,6 +16,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
+import { indexApproval } from '../payments/approval-index.ts';
 import {
   type OnchainApproval,
   onchainApprovalRecords,
@@ -36,21 +39,55 @@ function approvalOf(ctx: Context, id: string): OnchainApproval | null {
 const sameOutput = (a: PendingOutput, b: PendingOutput): boolean =>
   a.valueSat === b.valueSat && equalBytes(a.script, b.script);
 
-/** Those of `outputs` that no approval covers; each output of an approval covers one. */
+/**
+ * Those of `outputs` that no approval covers; each output of an approval covers one. `spent`: the fundings that a splice
+ * spends. What covers an output of a splice is in use from then on.
+ */
 export function unapprovedOutputs(
   ctx: Context,
   tx: Transaction,
   outputs: readonly PendingOutput[],
-  isSplice: boolean,
+  spent: readonly OutPoint[],
 ): readonly PendingOutput[] {
   const covered = [...(approvalOf(ctx, txidToHex(txid(tx)))?.outputs ?? [])];
+  const taken = new Set<string>();
   return outputs.filter((output) => {
-    if (isSplice && approvalOf(ctx, spliceOutId(output)) !== null) return false;
+    if (spent.length > 0 && takeSpliceOut(ctx, output, spent, taken)) return false;
     const at = covered.findIndex((one) => sameOutput(one, output));
     if (at < 0) return true;
     covered.splice(at, 1);
     return false;
   });
+}
+
+/**
+ * A splice-out is approved once. Its approval in use has the funding in its id: another round of the splice spends the same
+ * one, so only one of them can confirm.
+ */
+function takeSpliceOut(
+  ctx: Context,
+  output: PendingOutput,
+  spent: readonly OutPoint[],
+  taken: Set<string>,
+): boolean {
+  const id = spliceOutId(output);
+  // The id is short enough to be forged for another output.
+  const covers = (one: string) =>
+    !taken.has(one) &&
+    approvalOf(ctx, one)?.outputs.some((approved) => sameOutput(approved, output)) === true;
+  const idsInUse = spent.map((outpoint) => `${id}@${outPointToString(outpoint)}`);
+  const inUse = idsInUse.find(covers);
+  if (inUse !== undefined) {
+    taken.add(inUse);
+    return true;
+  }
+  const [first] = idsInUse;
+  if (first === undefined || taken.has(first) || !covers(id)) return false;
+  ctx.draft.put(onchainApprovalRecords, first, approvalOf(ctx, id));
+  ctx.draft.put(onchainApprovalRecords, id, null);
+  indexApproval(ctx, { kind: 'onchain', id: first });
+  taken.add(first);
+  return true;
 }
 
 /** Under `auto = "all"` everything is approved, and recorded like what the operator approves. */

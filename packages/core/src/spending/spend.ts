@@ -87,7 +87,8 @@ function requireApproved(ctx: Context, psbt: Psbt, sums: Sums): bigint {
   const { isAllOurs, unknown, spent, created } = sums;
   const gifts = giftsOf(psbt, sums);
   const needed: readonly PendingOutput[] = [...unknown, ...gifts.map(({ output }) => output)];
-  const missing = unapprovedOutputs(ctx, tx, needed, spent.length > 0);
+  const fundings = spent.map(({ candidate }) => candidate.outpoint);
+  const missing = unapprovedOutputs(ctx, tx, needed, fundings);
   const coveredSat = totalSat(needed) - totalSat(missing);
   const isOpening = spent.length === 0 && created.length > 0;
   const excessSat = isOpening ? 0n : excessOf(sums, coveredSat);
