@@ -133,14 +133,16 @@ describe('policy-onchain-funding-non-malleable', () => {
   const tag = 'policy-onchain-funding-non-malleable';
 
   /** Beside our own input, one of another that spends this. */
-  function beside(spentScript: Uint8Array, redeemScript?: Uint8Array) {
+  function beside(spentScript: Uint8Array, redeemScript?: Uint8Array, isProven = true) {
     const channel = new OpenChannel(outbound, hub());
     const { tx, spent } = channel.model.funding;
     const wallet = walletOutPoint('joint', spent[0]!);
-    const joint = { ...tx, inputs: [wallet, { txid: bytesOf('other'), vout: 0 }].map((one) => input(one)) };
+    const theirs = { value: sat(1000n), script: spentScript };
+    const other = isProven ? walletOutPoint('other', theirs) : { txid: bytesOf('other'), vout: 0 };
+    const joint = { ...tx, inputs: [wallet, other].map((one) => input(one)) };
     const funding = fundedBy(channel, joint);
     openedOn(channel, funding);
-    let psbt = psbtOf(joint, [spent[0], { value: sat(1000n), script: spentScript }]);
+    let psbt = psbtOf(joint, [spent[0], theirs]);
     if (redeemScript !== undefined) psbt = setPsbtInputField(psbt, 1, PSBT_IN.REDEEM_SCRIPT, redeemScript);
     const { inputs } = fundingInput(channel.signer.keys, funding);
     return { channel, request: withdrawal(inputs, psbt) };
@@ -155,6 +157,8 @@ describe('policy-onchain-funding-non-malleable', () => {
       beside(p2shOfScript(program), legacy),
       beside(p2shOfScript(legacy), legacy),
       beside(p2shOfScript(program), STRANGER),
+      // Only said to be one: the peer could change the txid of what we sign.
+      beside(program, undefined, false),
     ])
       expect(channel.refused(request)).toMatchObject({ tag, facts: { input: 1 } });
     const channel = new OpenChannel(outbound, hub());
