@@ -39,7 +39,7 @@ describe.each(KINDS)('a splice, %s', (_, options) => {
     const channel = opened(options);
     const splice = channel.model.spliceOf('splice');
     const tag = 'policy-onchain-initial-commitment-countersigned';
-    expect(channel.refused(channel.model.signSplice(splice))).toMatchObject({ tag, temporary: true });
+    expect(channel.refused(channel.model.signSpliceAlone(splice))).toMatchObject({ tag, temporary: true });
     channel.candidate(splice);
     const reply = channel.ask(channel.model.signSplice(splice));
     expect(channel.ask(channel.model.signSplice(splice))).toEqual(reply);
@@ -209,7 +209,7 @@ describe('policy-candidate-exclusive', () => {
   it('policy-candidate-exclusive: passes any number of splices that came to nothing', () => {
     const channel = opened().update(new OpenChannel().balances);
     for (let i = 0; i < SPLICES_MAX + 2; i++)
-      channel.refused(channel.model.signSplice(channel.model.spliceOf(`s${i}`)));
+      channel.refused(channel.model.signSpliceAlone(channel.model.spliceOf(`s${i}`)));
     channel.update(channel.balances);
   });
 });
@@ -225,7 +225,7 @@ describe('a candidate that may confirm by our own signature', () => {
     channel.ask(channel.model.validate(1, channel.balances, splice));
     channel.ask(channel.model.signSplice(splice));
     for (let i = 0; i < SPLICES_MAX; i++)
-      channel.refused(channel.model.signSplice(channel.model.spliceOf(`s${i}`)));
+      channel.refused(channel.model.signSpliceAlone(channel.model.spliceOf(`s${i}`)));
     channel.ask(channel.model.validate(2, channel.balances));
     expect(channel.refused(channel.model.revoke(1))).toMatchObject({ tag, temporary: true });
     channel.ask(channel.model.validate(2, channel.balances, splice));

@@ -524,6 +524,11 @@ export class ChannelModel {
     };
   }
 
+  /** The same, and nothing proves that its other input is ours: as a splice-out, which has none. */
+  signSpliceAlone(to: Funding, from: Funding = this.funding): MessageOf<'hsmd_sign_splice_tx'> {
+    return { ...this.signSplice(to, from), tx: wireTx(to.tx, [undefined, this.fundingOutput(from)]) };
+  }
+
   lock(funding: Funding): MessageOf<'hsmd_lock_outpoint'> {
     const { txid: fundingTxid, vout: fundingTxout } = funding.outpoint;
     return { name: 'hsmd_lock_outpoint', fundingTxid, fundingTxout };

@@ -460,6 +460,19 @@ describe('HTLC transactions with wallet inputs', () => {
     expect(channel.tagOf(paired(1))).toBe(unknown);
   });
 
+  it('policy-onchain-fee-velocity: trips where no HTLC is claimed, or one worth less than the fee', () => {
+    const { channel, signer, model, htlcOutput, mingle } = broadcast();
+    signer.set = { limits: { feeVelocity: { amountSat: 10n, per: 'day' } as const } };
+    const coins = [walletUtxo(signer.keys, 6, 'p2wpkh', 100_000n)];
+    const alone = { version: 2, inputs: [input(coins[0]!.outpoint)], locktime: 0 };
+    const burning = psbtOf({ ...alone, outputs: [own(signer, 4, 60_000n)] }, coins.map(spentBy));
+    const tag = 'policy-onchain-fee-velocity';
+    expect(channel.tagOf(htlcTxMingle(model.ref, coins, burning))).toBe(tag);
+    const left = 100_000n - htlcOutput.value;
+    expect(channel.tagOf(mingle([htlcOutput, own(signer, 4, left - 1n)]))).toBe(tag);
+    channel.ask(mingle([htlcOutput, own(signer, 4, left)]));
+  });
+
   it('policy-onchain-fee-range: trips on a fee above the rate', () => {
     const { channel, signer, htlcOutput, mingle } = broadcast();
     signer.set = { limits: { onchainFeerateMaxPerKw: 10_000 } };
@@ -517,14 +530,30 @@ describe('anchor spends', () => {
     const set = { limits: { feeVelocity: { amountSat: 1000n, per: 'day' } as const } };
     const calm = hubChannel({}, set);
     expect(calm.tagOf(bump(calm, [own(calm.signer, 4, 99_000n)]))).toBe('policy-onchain-fee-velocity');
-    const urgent = hubChannel({}, set);
-    const record = urgent.signer.state.read(channelRecords, `${toHex(urgent.model.ref.peerId)}/1`)!.value!;
-    // A commitment that the signer does not know may hold HTLCs.
-    put(urgent.signer, channelRecords, `${toHex(urgent.model.ref.peerId)}/1`, {
+    // An anchor of a commitment that the signer does not know: anybody can make such outputs.
+    const record = calm.signer.state.read(channelRecords, `${toHex(calm.model.ref.peerId)}/1`)!.value!;
+    put(calm.signer, channelRecords, `${toHex(calm.model.ref.peerId)}/1`, {
       ...record,
       candidates: record.candidates.map((one) => ({ ...one, validated: [], issued: [] })),
     });
-    urgent.ask(bump(urgent, [own(urgent.signer, 4, 99_000n)]));
+    expect(calm.tagOf(bump(calm, [own(calm.signer, 4, 99_000n)]))).toBe('policy-onchain-fee-velocity');
+    // No more than the HTLCs of the commitment are worth.
+    const urgent = hubChannel({}, set);
+    const id = `${toHex(urgent.model.ref.peerId)}/1`;
+    const known = urgent.signer.state.read(channelRecords, id)!.value!;
+    const { offeredBy, amountMsat, cltvExpiry, preimage } = htlc('counterparty', 2000, 'at stake');
+    const pending = { offeredBy, amountMsat: msat(amountMsat), cltvExpiry, paymentHash: preimage };
+    put(urgent.signer, channelRecords, id, {
+      ...known,
+      candidates: known.candidates.map((one) => ({
+        ...one,
+        validated: one.validated.map((content) => ({ ...content, htlcs: [pending] })),
+      })),
+    });
+    expect(urgent.tagOf(bump(urgent, [own(urgent.signer, 4, 97_999n + 330n)]))).toBe(
+      'policy-onchain-fee-velocity',
+    );
+    urgent.ask(bump(urgent, [own(urgent.signer, 4, 98_000n + 330n)]));
   });
 
   it('policy-key-use: trips on an anchor of another amount', () => {

@@ -9,6 +9,7 @@ import {
   p2wpkhOfKey,
   sat,
   setPsbtInputField,
+  setPsbtWitnessUtxo,
   type Transaction,
   toHex,
   txid,
@@ -16,6 +17,7 @@ import {
 } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
 import { channelRecords } from '../src/records/channel.ts';
+import { signedTransactionRecords } from '../src/records/spending.ts';
 import { spliceOutId } from '../src/spending/approvals.ts';
 import { type Funding, input, type ModelOptions, psbtOf, walletOutPoint } from './channel-model.ts';
 import { KINDS, OpenChannel } from './open-channel.ts';
@@ -70,21 +72,46 @@ describe('policy-onchain-initial-commitment-countersigned', () => {
     const channel = hubChannel(outbound);
     const splice = channel.model.spliceOf('splice');
     const wallet = fund(channel, splice);
+    const tooEarly = { tag: countersigned, temporary: true };
     // CLN asks now already, before setup_channel.
-    expect(channel.refused(channel.model.signSplice(splice))).toMatchObject({
-      tag: countersigned,
-      temporary: true,
-    });
+    expect(channel.refused(channel.model.signSpliceAlone(splice))).toMatchObject(tooEarly);
     channel.ask(channel.model.signRemote(1));
     channel.ask(channel.model.setup(splice));
-    expect(channel.refused(channel.model.signSplice(splice))).toMatchObject({
-      tag: countersigned,
-      temporary: true,
-    });
     expect(channel.tagOf(wallet)).toBe(countersigned);
     channel.ask(channel.model.validate(0, channel.balances, splice));
     channel.ask(channel.model.signSplice(splice));
     channel.ask(wallet);
+  });
+
+  it('signs the shared input before, where a signature of our wallet must follow that will be judged', () => {
+    const channel = hubChannel(outbound);
+    const splice = channel.model.spliceOf('splice');
+    const wallet = fund(channel, splice);
+    const before = channel.signer.state.snapshot();
+    const early = channel.ask(channel.model.signSplice(splice));
+    expect(channel.signer.state.snapshot()).toBe(before);
+    // Not before a commitment of ours on the new funding: until then the early signature is worth nothing.
+    channel.ask(channel.model.signRemote(1));
+    channel.ask(channel.model.setup(splice));
+    expect(channel.tagOf(wallet)).toBe(countersigned);
+    channel.ask(channel.model.validate(0, channel.balances, splice));
+    expect(channel.ask(channel.model.signSplice(splice))).toEqual(early);
+    channel.ask(wallet);
+  });
+
+  it('is not fooled about whose the other input is, nor by one that is signed already', () => {
+    const channel = hubChannel(outbound);
+    const splice = channel.model.spliceOf('splice');
+    const honest = channel.model.signSplice(splice);
+    const tooEarly = { tag: countersigned, temporary: true };
+    // Said to be ours, and no previous transaction proves it.
+    const [own] = splice.spent;
+    const claimed = setPsbtWitnessUtxo(channel.model.signSpliceAlone(splice).tx.psbt, 0, own!);
+    expect(channel.refused({ ...honest, tx: { ...honest.tx, psbt: claimed } })).toMatchObject(tooEarly);
+    // Signed under this txid: nothing of ours is missing any more.
+    const id = txidToHex(txid(splice.tx));
+    put(channel.signer, signedTransactionRecords, id, { inputs: [{ index: 0, valueSat: own!.value }] });
+    expect(channel.refused(honest)).toMatchObject(tooEarly);
   });
 });
 
@@ -133,14 +160,16 @@ describe('policy-onchain-funding-non-malleable', () => {
   const tag = 'policy-onchain-funding-non-malleable';
 
   /** Beside our own input, one of another that spends this. */
-  function beside(spentScript: Uint8Array, redeemScript?: Uint8Array) {
+  function beside(spentScript: Uint8Array, redeemScript?: Uint8Array, isProven = true) {
     const channel = new OpenChannel(outbound, hub());
     const { tx, spent } = channel.model.funding;
     const wallet = walletOutPoint('joint', spent[0]!);
-    const joint = { ...tx, inputs: [wallet, { txid: bytesOf('other'), vout: 0 }].map((one) => input(one)) };
+    const theirs = { value: sat(1000n), script: spentScript };
+    const other = isProven ? walletOutPoint('other', theirs) : { txid: bytesOf('other'), vout: 0 };
+    const joint = { ...tx, inputs: [wallet, other].map((one) => input(one)) };
     const funding = fundedBy(channel, joint);
     openedOn(channel, funding);
-    let psbt = psbtOf(joint, [spent[0], { value: sat(1000n), script: spentScript }]);
+    let psbt = psbtOf(joint, [spent[0], theirs]);
     if (redeemScript !== undefined) psbt = setPsbtInputField(psbt, 1, PSBT_IN.REDEEM_SCRIPT, redeemScript);
     const { inputs } = fundingInput(channel.signer.keys, funding);
     return { channel, request: withdrawal(inputs, psbt) };
@@ -155,6 +184,8 @@ describe('policy-onchain-funding-non-malleable', () => {
       beside(p2shOfScript(program), legacy),
       beside(p2shOfScript(legacy), legacy),
       beside(p2shOfScript(program), STRANGER),
+      // Only said to be one: the peer could change the txid of what we sign.
+      beside(program, undefined, false),
     ])
       expect(channel.refused(request)).toMatchObject({ tag, facts: { input: 1 } });
     const channel = new OpenChannel(outbound, hub());

@@ -25,7 +25,7 @@ const policy: Policy = policyOf(regtest, 'hub', {
 
 const EXPECTED: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
   'dualfund-splice/l1': {
-    'policy-onchain-initial-commitment-countersigned': [132, 180],
+    'policy-onchain-initial-commitment-countersigned': [180],
     // A revoked commitment, published by a fault of lightningd.
     'policy-commitment-holder-not-revoked': [209],
   },

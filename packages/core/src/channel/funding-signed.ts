@@ -11,6 +11,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
+import { malformed } from '../form.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import { SIGNED_INPUTS_MAX, type SignedInput, signedTransactionRecords } from '../records/spending.ts';
 import { saveChannel } from './lookup.ts';
@@ -21,19 +22,29 @@ export function markFundingSigned(ctx: Context, tx: Transaction, ours: readonly 
   const key = txidToHex(id);
   const known = ctx.draft.get(signedTransactionRecords, key);
   const inputs = withInputs(known?.inputs ?? [], ours);
-  if (known === null || inputs.length !== known.inputs.length)
+  if (known === null || inputs.some((one) => !known.inputs.some((before) => isSame(before, one))))
     ctx.draft.put(signedTransactionRecords, key, { inputs });
   tx.outputs.forEach((_, vout) => {
     markCandidate(ctx, { txid: id, vout });
   });
 }
 
-/** Every amount an input was signed with stays: an earlier one may have been a lie. */
+const isSame = (a: SignedInput, b: SignedInput): boolean => a.index === b.index && a.valueSat === b.valueSat;
+
+/** Of each input the largest amount it was signed with: another may have been a lie. None is ever left out. */
 function withInputs(known: readonly SignedInput[], ours: readonly SignedInput[]): readonly SignedInput[] {
-  const fresh = ours.filter(
-    (one) => !known.some(({ index, valueSat }) => index === one.index && valueSat === one.valueSat),
-  );
-  return [...known, ...fresh].slice(-SIGNED_INPUTS_MAX);
+  const largest = new Map<number, SignedInput>();
+  for (const one of [...known, ...ours]) {
+    const before = largest.get(one.index);
+    if (before === undefined || one.valueSat > before.valueSat) largest.set(one.index, one);
+  }
+  if (largest.size > SIGNED_INPUTS_MAX) {
+    malformed('too many inputs of ours in one transaction', {
+      inputs: largest.size,
+      inputs_max: SIGNED_INPUTS_MAX,
+    });
+  }
+  return [...largest.values()];
 }
 
 function markCandidate(ctx: Context, outpoint: OutPoint): void {

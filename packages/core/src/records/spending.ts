@@ -55,22 +55,6 @@ export const countedFeeRecords: RecordKind<readonly CountedFee[]> = {
   migrations: {},
 };
 
-/** What an approved splice-out was signed for. */
-export interface SpliceOut {
-  /** The funding it leaves: transactions that spend the same one exclude each other. */
-  readonly funding: OutPoint;
-  /** Of the approval; a later one may be used anew. */
-  readonly approvedAtSeconds: number;
-}
-
-/** Id: that of the approval, `out:` and 16 hex digits. */
-export const spliceOutRecords: RecordKind<SpliceOut> = {
-  name: 'splice-out',
-  schemaVersion: 1,
-  codec: struct({ funding: outpoint, approvedAtSeconds: exactNumber }),
-  migrations: {},
-};
-
 /** An output of our wallet, created by a transaction of ours and not spent by another since. */
 export interface WalletOutput {
   readonly outpoint: OutPoint;

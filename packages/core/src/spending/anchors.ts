@@ -52,13 +52,14 @@ export function signAnchorspend(ctx: Context, request: MessageOf<'hsmd_sign_anch
     (sum, { htlcs }) => sum + commitmentWeight(channel.setup.format, htlcs.length),
     0,
   );
-  // Without HTLCs nothing is lost while the commitment waits; with them, or unknown, a deadline may be near.
-  const isUrgent = anchors.length > commitments.length || commitments.some(({ htlcs }) => htlcs.length > 0);
+  // Without HTLCs nothing is lost while the commitment waits; an anchor of no known commitment is anybody's output.
+  const htlcs = commitments.flatMap((one) => one.htlcs);
+  const stakeMsat = htlcs.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
   judgeBump(ctx, channel, claimed.psbt, owned, {
     paired: [],
     parentWeight,
     spends: anchors.length > 0 ? anchors.map(({ index }) => tx.inputs[index]!) : null,
-    isUrgent,
+    stakeSat: stakeMsat / 1000n,
   });
   return release;
 }
@@ -76,7 +77,7 @@ export function signHtlcTxMingle(ctx: Context, request: MessageOf<'hsmd_sign_htl
     paired,
     parentWeight: 0,
     spends: paired.length > 0 ? paired.map((index) => tx.inputs[index]!) : null,
-    isUrgent: true,
+    stakeSat: paired.reduce((sum, index) => sum + tx.outputs[index]!.value, 0n),
   });
   return release;
 }
@@ -149,7 +150,8 @@ interface Bump {
   readonly parentWeight: number;
   /** The outputs whose spending the fee counts for; null: the wallet's own. */
   readonly spends: readonly OutPoint[] | null;
-  readonly isUrgent: boolean;
+  /** What may be lost if it does not confirm in time. A higher fee defends nothing; nodes do not pay it. */
+  readonly stakeSat: bigint;
 }
 
 function judgeBump(
@@ -181,7 +183,7 @@ function judgeBump(
   const weight = signedWeight(tx, spent) + bump.parentWeight;
   requireFee(ctx, onchainFeeRange, scope, { feeSat, weight, weightMin: null });
   const spends = bump.spends ?? owned.map(({ index }) => tx.inputs[index]!);
-  chargeFee(ctx, scope, spends, feeSat, bump.isUrgent ? 'defensive' : 'free');
+  chargeFee(ctx, scope, spends, feeSat, feeSat <= bump.stakeSat ? 'defensive' : 'free');
   noteSpentIndices(ctx, owned);
   noteWalletOutputs(ctx, tx, own);
   markFundingSigned(ctx, tx, owned.map(signedInput));

@@ -6,8 +6,8 @@ import {
   ByteWriter,
   concat,
   equalBytes,
-  equalOutPoints,
   type OutPoint,
+  outPointToString,
   type Sat,
   sha256,
   type Transaction,
@@ -16,13 +16,13 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
+import { indexApproval } from '../payments/approval-index.ts';
 import {
   type OnchainApproval,
   onchainApprovalRecords,
   PENDING_OUTPUTS_MAX,
   type PendingOutput,
 } from '../records/approval.ts';
-import { spliceOutRecords } from '../records/spending.ts';
 import type { PendingRequest } from '../refusal.ts';
 
 /** The id of a splice-out's approval: it binds the script and the amount. */
@@ -40,19 +40,19 @@ const sameOutput = (a: PendingOutput, b: PendingOutput): boolean =>
   a.valueSat === b.valueSat && equalBytes(a.script, b.script);
 
 /**
- * Those of `outputs` that no approval covers; each output of an approval covers one. `leaves` is the funding that a
- * splice spends, null for other transactions. What a splice-out uses of its approval is noted in the draft.
+ * Those of `outputs` that no approval covers; each output of an approval covers one. `spent`: the fundings that a splice
+ * spends. What covers an output of a splice is in use from then on.
  */
 export function unapprovedOutputs(
   ctx: Context,
   tx: Transaction,
   outputs: readonly PendingOutput[],
-  leaves: OutPoint | null,
+  spent: readonly OutPoint[],
 ): readonly PendingOutput[] {
   const covered = [...(approvalOf(ctx, txidToHex(txid(tx)))?.outputs ?? [])];
-  const used = new Set<string>();
+  const taken = new Set<string>();
   return outputs.filter((output) => {
-    if (leaves !== null && useSpliceOut(ctx, output, leaves, used)) return false;
+    if (spent.length > 0 && takeSpliceOut(ctx, output, spent, taken)) return false;
     const at = covered.findIndex((one) => sameOutput(one, output));
     if (at < 0) return true;
     covered.splice(at, 1);
@@ -61,20 +61,32 @@ export function unapprovedOutputs(
 }
 
 /**
- * A splice-out is approved once: for one output, and for transactions that spend the same funding, of which only one can
- * confirm. Its txid changes with each negotiation, so it can't be bound to that.
+ * A splice-out is approved once. Its approval in use has the funding in its id: another round of the splice spends the same
+ * one, so only one of them can confirm.
  */
-function useSpliceOut(ctx: Context, output: PendingOutput, leaves: OutPoint, used: Set<string>): boolean {
+function takeSpliceOut(
+  ctx: Context,
+  output: PendingOutput,
+  spent: readonly OutPoint[],
+  taken: Set<string>,
+): boolean {
   const id = spliceOutId(output);
-  const approval = approvalOf(ctx, id);
-  if (approval === null || used.has(id)) return false;
-  const { approvedAtSeconds } = approval;
-  const before = ctx.draft.get(spliceOutRecords, id);
-  const isUsed = before !== null && before.approvedAtSeconds === approvedAtSeconds;
-  if (isUsed && !equalOutPoints(before.funding, leaves)) return false;
-  used.add(id);
-  const { txid, vout } = leaves;
-  if (!isUsed) ctx.draft.put(spliceOutRecords, id, { funding: { txid, vout }, approvedAtSeconds });
+  // The id is short enough to be forged for another output.
+  const covers = (one: string) =>
+    !taken.has(one) &&
+    approvalOf(ctx, one)?.outputs.some((approved) => sameOutput(approved, output)) === true;
+  const idsInUse = spent.map((outpoint) => `${id}@${outPointToString(outpoint)}`);
+  const inUse = idsInUse.find(covers);
+  if (inUse !== undefined) {
+    taken.add(inUse);
+    return true;
+  }
+  const [first] = idsInUse;
+  if (first === undefined || taken.has(first) || !covers(id)) return false;
+  ctx.draft.put(onchainApprovalRecords, first, approvalOf(ctx, id));
+  ctx.draft.put(onchainApprovalRecords, id, null);
+  indexApproval(ctx, { kind: 'onchain', id: first });
+  taken.add(first);
   return true;
 }
 

@@ -11,6 +11,7 @@ import {
   psbtNonWitnessUtxo,
   psbtRedeemScript,
   psbtSpentOutput,
+  type TxOutput,
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { enforce } from '../policy/enforce.ts';
@@ -81,10 +82,13 @@ export function requireProvenAmounts(
   }
 }
 
-/** Inputs of others included: a scriptSig that its owner can change would change the txid. */
-export function requireWitnessInputs(psbt: Psbt): void {
+/**
+ * Inputs of others included: a scriptSig that its owner can change would change the txid. What they spend is proven by the
+ * previous transaction, or needs no proof (`isProven`): a version 0 signature does not commit to it.
+ */
+export function requireWitnessInputs(psbt: Psbt, isProven: (index: number) => boolean): void {
   psbt.unsignedTx.inputs.forEach((input, index) => {
-    const spent = psbtSpentOutput(psbt, index);
+    const spent = isProven(index) ? psbtSpentOutput(psbt, index) : previousOutput(psbt, index);
     if (spent !== undefined && isWitnessProgram(spent.script)) return;
     const redeem = psbtRedeemScript(psbt, index);
     const isWrapped =
@@ -103,3 +107,6 @@ export function requireWitnessInputs(psbt: Psbt): void {
     );
   });
 }
+
+const previousOutput = (psbt: Psbt, index: number): TxOutput | undefined =>
+  psbtNonWitnessUtxo(psbt, index)?.outputs[psbt.unsignedTx.inputs[index]!.vout];

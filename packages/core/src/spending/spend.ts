@@ -20,19 +20,35 @@ import { fundingVelocity, noChannelPush, noFundInbound, noUnknownOutputs, onchai
 import { requireSaneLocks, requireWitnessInputs } from './spend-form.ts';
 import { type Sums, shortfallSat, sumsOf, wasSigned } from './sums.ts';
 
-/** sign_withdrawal and sign_splice: `named` are the inputs to be signed, each with what of it is ours. */
+/** What the caller knows of the inputs. */
+interface SpendFacts {
+  /** Wallet indices the node names. */
+  readonly hints?: readonly number[];
+  /** Every signature asked for is BIP 341's: with a lie about any input it is worth nothing. */
+  readonly provesAll?: boolean;
+  /** Inputs of which it is on record, or does not matter, what they spend. */
+  readonly proven?: readonly number[];
+}
+
+/**
+ * sign_withdrawal and sign_splice: `named` are the inputs to be signed, each with what of it is ours. With `provesAll` the
+ * signatures commit to what every input spends.
+ */
 export function judgeSpend(
   ctx: Context,
   psbt: Psbt,
   named: readonly SignedInput[],
-  hints: readonly number[] = [],
+  { hints = [], provesAll = false, proven = [] }: SpendFacts = {},
 ): void {
   const tx = psbt.unsignedTx;
   if (wasSigned(ctx, tx, named)) return;
   requireSaneLocks(ctx, psbt, named);
   const sums = sumsOf(ctx, psbt, named, hints);
   const scope = [...sums.created, ...sums.spent][0]?.scope ?? null;
-  if (sums.created.length > 0) requireWitnessInputs(psbt);
+  if (sums.created.length > 0) {
+    const isSpent = (index: number) => sums.spent.some((one) => one.index === index);
+    requireWitnessInputs(psbt, (index) => provesAll || proven.includes(index) || isSpent(index));
+  }
   for (const funding of sums.created) requireFundingOutput(ctx, tx, funding);
   requireOurBalance(ctx, sums);
   const approvedSat = requireApproved(ctx, psbt, sums);
@@ -88,7 +104,8 @@ function requireApproved(ctx: Context, psbt: Psbt, sums: Sums): bigint {
   const { isAllOurs, unknown, spent, created } = sums;
   const gifts = giftsOf(psbt, sums);
   const needed: readonly PendingOutput[] = [...unknown, ...gifts.map(({ output }) => output)];
-  const missing = unapprovedOutputs(ctx, tx, needed, spent[0]?.candidate.outpoint ?? null);
+  const fundings = spent.map(({ candidate }) => candidate.outpoint);
+  const missing = unapprovedOutputs(ctx, tx, needed, fundings);
   const coveredSat = totalSat(needed) - totalSat(missing);
   const isOpening = spent.length === 0 && created.length > 0;
   const excessSat = isOpening ? 0n : excessOf(sums, coveredSat);

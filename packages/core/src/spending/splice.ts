@@ -5,7 +5,6 @@
  */
 import { equalBytes, type Psbt, psbtNonWitnessUtxo, txid, txidToHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
-import { markFundingSigned } from '../channel/funding-signed.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
@@ -17,21 +16,21 @@ import { isOurs } from './ownership.ts';
 import { initialCountersigned } from './rules.ts';
 import { judgeSpend } from './spend.ts';
 
-/** sign_splice_tx (29), for a transaction that creates a new funding. */
+/**
+ * sign_splice_tx (29), for a transaction that creates a new funding. `early`: the signature is worth nothing before our
+ * wallet signs the same transaction, so nothing is judged and nothing needs to be remembered yet.
+ */
 export function judgeSplice(
   ctx: Context,
   channel: OpenChannel,
   candidate: FundingCandidate,
   request: MessageOf<'hsmd_sign_splice_tx'>,
-): void {
+): 'early' | 'judged' {
   const { tx, psbt } = request.tx;
   const created = fundingsCreated(ctx, tx).filter((one) => one.channel.id === channel.id);
   const isCountersigned = created.some((one) => one.candidate.validated.length > 0);
   // CLN's splice_initiator_user_finalized asks before setup_channel names the new funding.
-  if (!isCountersigned && waitsForOurWallet(ctx, psbt, request.inputIndex)) {
-    markFundingSigned(ctx, tx, [{ index: request.inputIndex, valueSat: largestBalanceSat(candidate) }]);
-    return;
-  }
+  if (!isCountersigned && waitsForOurWallet(ctx, psbt, request.inputIndex)) return 'early';
   if (created.length === 0) {
     refuseForNow(initialCountersigned, 'no output of this splice is set up as a funding of the channel yet', {
       channel: channel.id,
@@ -39,6 +38,7 @@ export function judgeSplice(
     });
   }
   judgeShares(ctx, candidate, request);
+  return 'judged';
 }
 
 /**

@@ -19,7 +19,12 @@ export function signWithdrawal(ctx: Context, request: MessageOf<'hsmd_sign_withd
   const release = signInputs(psbt, owned, 'hsmd_sign_withdrawal_reply');
   if (owned.length === 0) return release;
   requireKnownAmounts(ctx, psbt, owned);
-  judgeSpend(ctx, psbt, owned.map(signedInput), walletIndices(request.inputs));
+  judgeSpend(ctx, psbt, owned.map(signedInput), {
+    hints: walletIndices(request.inputs),
+    provesAll: owned.every(({ scriptCode }) => scriptCode === null),
+    // A version 0 signature for a script that the output does not have is worth nothing.
+    proven: owned.filter(({ scriptCode }) => scriptCode !== null).map(({ index }) => index),
+  });
   noteSpentIndices(ctx, owned);
   return release;
 }

@@ -1,0 +1,73 @@
+/**
+ * Splices that an attacker would make of what was approved once, and fundings that do not exclude each other.
+ */
+import { sat, type Transaction, txid } from '@countersign/bitcoin';
+import { describe, expect, it } from 'vitest';
+import { onchainApprovalRecords } from '../src/records/approval.ts';
+import { spliceOutId } from '../src/spending/approvals.ts';
+import type { Funding } from './channel-model.ts';
+import type { OpenChannel } from './open-channel.ts';
+import { approveOutputs, hubChannel, output, pendingOf } from './spending-model.ts';
+import { STRANGER } from './wallet-model.ts';
+
+const unknown = 'policy-onchain-no-unknown-outputs';
+const out = { script: STRANGER, valueSat: sat(50_000n) };
+const id = spliceOutId(out);
+
+/** A splice from `from` that pays these outputs beside the new funding. */
+function splicing(
+  channel: OpenChannel,
+  label: string,
+  addedSat: bigint,
+  outputs: Transaction['outputs'],
+  from: Funding = channel.model.funding,
+): Funding {
+  const base = channel.model.spliceOf(label, addedSat, from);
+  const tx = { ...base.tx, outputs: [...outputs, base.tx.outputs[1]!] };
+  return channel.candidate({ ...base, tx, outpoint: { txid: txid(tx), vout: outputs.length } });
+}
+
+function spliceable(): OpenChannel {
+  const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+  return channel.update(channel.balances);
+}
+
+describe('the approval of a splice-out', () => {
+  it('policy-onchain-no-unknown-outputs: passes every round of one splice, trips on the next splice', () => {
+    const channel = spliceable();
+    const { model, signer } = channel;
+    const first = splicing(channel, 'first', -40_000n, [output(STRANGER, 50_000n)]);
+    approveOutputs(signer, id, [out]);
+    channel.ask(model.signSplice(first));
+    channel.ask(model.signSplice(first));
+    const rbf = splicing(channel, 'rbf', -41_000n, [output(STRANGER, 50_000n)]);
+    channel.ask(model.signSplice(rbf));
+    channel.update(channel.balances);
+    channel.lock(rbf);
+    const second = splicing(channel, 'second', -40_000n, [output(STRANGER, 50_000n)], rbf);
+    const request = model.signSplice(second, rbf);
+    expect(channel.tagOf(request)).toBe(unknown);
+    // The operator is asked again, and may approve it again.
+    expect(pendingOf(signer, request, channel)).toMatchObject({ kind: 'splice-out', id });
+    approveOutputs(signer, id, [out]);
+    channel.ask(request);
+  });
+
+  it('policy-onchain-no-unknown-outputs: trips on a second output like the approved one', () => {
+    const channel = spliceable();
+    const half = { script: STRANGER, valueSat: sat(25_000n) };
+    const twice = [output(STRANGER, 25_000n), output(STRANGER, 25_000n)];
+    const splice = splicing(channel, 'twice', -40_000n, twice);
+    approveOutputs(channel.signer, spliceOutId(half), [half]);
+    expect(channel.tagOf(channel.model.signSplice(splice))).toBe(unknown);
+    // A refusal takes nothing of it.
+    expect(channel.signer.state.read(onchainApprovalRecords, spliceOutId(half))?.value).not.toBeNull();
+  });
+
+  it('policy-onchain-no-unknown-outputs: trips on an approval whose id was forged for another output', () => {
+    const channel = spliceable();
+    const splice = splicing(channel, 'forged', -40_000n, [output(STRANGER, 50_000n)]);
+    approveOutputs(channel.signer, id, [{ ...out, valueSat: 1000n }]);
+    expect(channel.tagOf(channel.model.signSplice(splice))).toBe(unknown);
+  });
+});
