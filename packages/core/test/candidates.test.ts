@@ -235,7 +235,7 @@ describe('a candidate that may confirm by our own signature', () => {
   it("is live when the wallet funds it, though the peer's next commitment was signed before its set-up", () => {
     const channel = opened();
     channel.signRemote();
-    const rbf = channel.model.newFunding('rbf', 1_000_000n);
+    const rbf = channel.model.spliceOf('rbf');
     channel.ask(channel.model.setup(rbf));
     channel.ask(channel.model.validate(0, channel.balances, rbf));
     const { inputs, psbt } = fundingInput(channel.signer.keys, rbf);

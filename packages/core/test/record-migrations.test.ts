@@ -3,9 +3,10 @@
  * with two HTLCs in both views, the next of each side signed and not revoked. Test keys.
  */
 import { readFileSync } from 'node:fs';
-import { fromHex } from '@countersign/bitcoin';
+import { fromHex, sat } from '@countersign/bitcoin';
 import { channelRecords, decodeRecord, encodeRecord } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
+import { signedTransactionRecords } from '../src/records/spending.ts';
 import { htlc } from './channel-model.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
 
@@ -58,4 +59,13 @@ describe('a channel record of schema version 1', () => {
     channel.ask(channel.model.signRemote(3, after));
     channel.ask(channel.model.validateRevocation(2));
   });
+});
+
+it('a signed transaction of schema version 2 says nothing of what it spends', () => {
+  const inputs = [{ index: 3, valueSat: sat(1000n) }];
+  const present = encodeRecord(signedTransactionRecords, { inputs, spends: [] });
+  // Version 2 ended before the number of outpoints.
+  const former = present.slice(0, -4);
+  former[0] = 2;
+  expect(decodeRecord(signedTransactionRecords, former)).toEqual({ inputs, spends: [] });
 });

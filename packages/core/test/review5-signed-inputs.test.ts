@@ -35,7 +35,7 @@ it('policy-onchain-fee-range: trips on the second of our inputs, though a thousa
     index: 2,
     valueSat: sat(BigInt(i + 1)),
   }));
-  put(signer, signedTransactionRecords, id, { inputs: lies });
+  put(signer, signedTransactionRecords, id, { inputs: lies, spends: [] });
   channel.ask(first);
   expect(channel.tagOf(second)).toBe('policy-onchain-fee-range');
 });
@@ -43,6 +43,6 @@ it('policy-onchain-fee-range: trips on the second of our inputs, though a thousa
 it('policy-generic-error: trips on more inputs of ours in one transaction than can be kept', () => {
   const { signer, channel, first, id } = halved();
   const others = Array.from({ length: SIGNED_INPUTS_MAX }, (_, i) => ({ index: 9 + i, valueSat: sat(1n) }));
-  put(signer, signedTransactionRecords, id, { inputs: others });
+  put(signer, signedTransactionRecords, id, { inputs: others, spends: [] });
   expect(channel.tagOf(first)).toBe('policy-generic-error');
 });

@@ -1,14 +1,15 @@
 /**
  * Splices that an attacker would make of what was approved once, and fundings that do not exclude each other.
  */
-import { sat, type Transaction, txid } from '@countersign/bitcoin';
+import { sat, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
 import { onchainApprovalRecords } from '../src/records/approval.ts';
+import { signedTransactionRecords } from '../src/records/spending.ts';
 import { spliceOutId } from '../src/spending/approvals.ts';
 import type { Funding } from './channel-model.ts';
 import type { OpenChannel } from './open-channel.ts';
-import { approveOutputs, hubChannel, output, pendingOf } from './spending-model.ts';
-import { STRANGER } from './wallet-model.ts';
+import { approveOutputs, hubChannel, output, pendingOf, put } from './spending-model.ts';
+import { fundingInput, STRANGER, withdrawal } from './wallet-model.ts';
 
 const unknown = 'policy-onchain-no-unknown-outputs';
 const out = { script: STRANGER, valueSat: sat(50_000n) };
@@ -69,5 +70,63 @@ describe('the approval of a splice-out', () => {
     const splice = splicing(channel, 'forged', -40_000n, [output(STRANGER, 50_000n)]);
     approveOutputs(channel.signer, id, [{ ...out, valueSat: 1000n }]);
     expect(channel.tagOf(channel.model.signSplice(splice))).toBe(unknown);
+  });
+});
+
+describe('policy-candidate-exclusive', () => {
+  const tag = 'policy-candidate-exclusive';
+
+  function fund(channel: OpenChannel, funding: Funding) {
+    const { inputs, psbt } = fundingInput(channel.signer.keys, funding);
+    return withdrawal(inputs, psbt);
+  }
+
+  /** Another round of the opening, which spends what `like` spends. */
+  function round(funding: Funding, locktime: number): Funding {
+    const tx = { ...funding.tx, locktime };
+    return { ...funding, tx, outpoint: { ...funding.outpoint, txid: txid(tx) } };
+  }
+
+  it('policy-candidate-exclusive: trips on two rounds of an opening that could both confirm (A18)', () => {
+    const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+    const { funding } = channel.model;
+    const second = channel.candidate(channel.model.newFunding('second', 1_000_000n));
+    channel.ask(fund(channel, funding));
+    expect(channel.tagOf(fund(channel, second))).toBe(tag);
+  });
+
+  it('policy-candidate-exclusive: passes rounds with a common input, and rounds signed before that was kept', () => {
+    const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+    const { funding } = channel.model;
+    const rbf = channel.candidate(round(funding, 111));
+    channel.ask(fund(channel, funding));
+    channel.ask(fund(channel, rbf));
+    const second = channel.candidate(channel.model.newFunding('second', 1_000_000n));
+    expect(channel.tagOf(fund(channel, second))).toBe(tag);
+    for (const one of [funding, rbf])
+      put(channel.signer, signedTransactionRecords, txidToHex(one.outpoint.txid), { inputs: [], spends: [] });
+    channel.ask(fund(channel, second));
+  });
+
+  it('policy-candidate-exclusive: trips on a round that the channel does not live on', () => {
+    const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+    const { funding } = channel.model;
+    const rbf = channel.candidate(round(funding, 111));
+    channel.ask(fund(channel, rbf));
+    channel.ask(channel.model.lock(rbf));
+    expect(channel.tagOf(fund(channel, funding))).toBe(tag);
+  });
+
+  it('policy-candidate-exclusive: trips on a splice that spends no funding of its channel', () => {
+    const channel = spliceable();
+    const late = channel.candidate(channel.model.newFunding('late', 1_000_000n));
+    expect(channel.tagOf(fund(channel, late))).toBe(tag);
+  });
+
+  it('policy-candidate-exclusive: trips on two fundings of a channel in one transaction', () => {
+    const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+    const { funding } = channel.model;
+    const beside = { ...funding, outpoint: { ...funding.outpoint, vout: 0 } };
+    expect(channel.tagOf(channel.model.setup(beside))).toBe(tag);
   });
 });

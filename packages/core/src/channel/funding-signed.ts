@@ -13,7 +13,12 @@ import {
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
-import { SIGNED_INPUTS_MAX, type SignedInput, signedTransactionRecords } from '../records/spending.ts';
+import {
+  FUNDING_INPUTS_MAX,
+  SIGNED_INPUTS_MAX,
+  type SignedInput,
+  signedTransactionRecords,
+} from '../records/spending.ts';
 import { saveChannel } from './lookup.ts';
 
 /** Call it for every transaction of which an input is signed and which may create a funding, with what of it is ours. */
@@ -22,11 +27,24 @@ export function markFundingSigned(ctx: Context, tx: Transaction, ours: readonly 
   const key = txidToHex(id);
   const known = ctx.draft.get(signedTransactionRecords, key);
   const inputs = withInputs(known?.inputs ?? [], ours);
-  if (known === null || inputs.some((one) => !known.inputs.some((before) => isSame(before, one))))
-    ctx.draft.put(signedTransactionRecords, key, { inputs });
+  const spends = createsFunding(ctx, id, tx) ? spentBy(tx) : (known?.spends ?? []);
+  const isNew =
+    known === null ||
+    spends.length !== known.spends.length ||
+    inputs.some((one) => !known.inputs.some((before) => isSame(before, one)));
+  if (isNew) ctx.draft.put(signedTransactionRecords, key, { inputs, spends });
   tx.outputs.forEach((_, vout) => {
     markCandidate(ctx, { txid: id, vout });
   });
+}
+
+const createsFunding = (ctx: Context, id: Uint8Array, { outputs }: Transaction): boolean =>
+  outputs.some((_, vout) => ctx.draft.get(fundingRecords, outPointToString({ txid: id, vout })) !== null);
+
+function spentBy({ inputs }: Transaction): readonly OutPoint[] {
+  if (inputs.length > FUNDING_INPUTS_MAX)
+    malformed('too many inputs of a funding', { inputs: inputs.length });
+  return inputs.map(({ txid, vout }) => ({ txid, vout }));
 }
 
 const isSame = (a: SignedInput, b: SignedInput): boolean => a.index === b.index && a.valueSat === b.valueSat;

@@ -147,6 +147,11 @@ function laterSetup(
       value_known_sat: same.valueSat,
     });
   }
+  if (record.candidates.some((one) => equalBytes(one.outpoint.txid, candidate.outpoint.txid))) {
+    refuse(candidateExclusive, 'one transaction would create two fundings of the channel', {
+      outpoint: outPointToString(candidate.outpoint),
+    });
+  }
   const kept = withRoom(record);
   if (kept.length >= CANDIDATES_MAX) {
     refuse(candidateExclusive, 'too many candidate fundings of one channel', {

@@ -81,5 +81,5 @@ export const candidateExclusive = rule({
   severity: 'hard',
   operations: ['setup', 'onchain'],
   documentation:
-    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. All of them count as live until one is locked: that two of them exclude each other on the chain is not proven yet. CLN may lock another round of an opening than the mined one: until number 0 is revoked, the first commitment beyond it names the funding, and then no other can.',
+    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. Two of them never both confirm: no transaction creates two, a splice that we sign spends a funding of its channel, and a round of an opening has an input of every other one that we signed. All of them count as live until one is locked. CLN may lock another round of an opening than the mined one: until number 0 is revoked, the first commitment beyond it names the funding, and then no other can.',
 });

@@ -2,13 +2,15 @@
  * What law 5 remembers: the transactions that carry a signature of ours and what we put in, the fees it has counted,
  * the wallet outputs it knows of, and how many channels need a fee reserve.
  */
-import type { OutPoint, Sat } from '@countersign/bitcoin';
-import { type Codec, list, struct, u32 } from '@countersign/wire';
+import { ByteReader, type OutPoint, type Sat } from '@countersign/bitcoin';
+import { list, struct, u32 } from '@countersign/wire';
 import { exactNumber, outpoint, satoshis } from './codecs.ts';
 import type { RecordKind } from './kind.ts';
 
 /** Inputs of ours in one transaction. */
 export const SIGNED_INPUTS_MAX = 1024;
+/** Inputs of a transaction that creates a funding, as many as the usual size has room for. */
+export const FUNDING_INPUTS_MAX = 4096;
 /** Outpoints whose fee is remembered in one bucket; the oldest goes, and its fee would be counted again. */
 export const COUNTED_FEES_MAX = 512;
 /** Wallet outputs the signer keeps in mind: the largest. */
@@ -22,11 +24,11 @@ export interface SignedInput {
 
 export interface SignedTransaction {
   readonly inputs: readonly SignedInput[];
+  /** All that it spends, if it created a funding that was known then; else empty. */
+  readonly spends: readonly OutPoint[];
 }
 
-const signedTransaction: Codec<SignedTransaction> = struct({
-  inputs: list(struct({ index: u32, valueSat: satoshis }), SIGNED_INPUTS_MAX),
-});
+const signedInputs = list(struct({ index: u32, valueSat: satoshis }), SIGNED_INPUTS_MAX);
 
 /**
  * Id: the txid in display hex. A channel whose funding is among them is in use, whichever the node told the signer of
@@ -34,10 +36,13 @@ const signedTransaction: Codec<SignedTransaction> = struct({
  */
 export const signedTransactionRecords: RecordKind<SignedTransaction> = {
   name: 'signed-transaction',
-  schemaVersion: 2,
-  codec: signedTransaction,
-  // Version 1 said all by being there.
-  migrations: { 1: () => ({ inputs: [] }) },
+  schemaVersion: 3,
+  codec: struct({ inputs: signedInputs, spends: list(outpoint, FUNDING_INPUTS_MAX) }),
+  migrations: {
+    // Version 1 said all by being there.
+    1: () => ({ inputs: [], spends: [] }),
+    2: (bytes) => ({ inputs: signedInputs.read(new ByteReader(bytes)), spends: [] }),
+  },
 };
 
 /** What a velocity has counted for spending one output. */

@@ -12,13 +12,17 @@ import {
   type Sat,
   type Transaction,
   txid,
+  txidToHex,
 } from '@countersign/bitcoin';
 import { scopeOf } from '../channel/live.ts';
+import { isDormant } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import type { PolicyScope } from '../policy/settings.ts';
+import { candidateExclusive } from '../ratchet/rules.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
+import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import { largestBalanceSat, smallestBalanceSat } from './balance.ts';
 import { initialCountersigned, outputMatchCommitment, outputScriptpubkey } from './rules.ts';
@@ -83,6 +87,35 @@ export function requireFundingOutput(ctx: Context, tx: Transaction, funding: Fun
       channel: channel.id,
       value_sat: output.value,
       value_set_up_sat: candidate.valueSat,
+    });
+  }
+}
+
+/**
+ * Two fundings of one channel must never both confirm: our commitments on one of them are revoked while the channel lives on
+ * the other. A splice spends a funding of its channel; a round of an opening, what every other round spends that we signed.
+ */
+export function requireExclusive(
+  ctx: Context,
+  tx: Transaction,
+  { channel: { id, record }, candidate }: Funding,
+  spent: readonly Funding[],
+): void {
+  const facts = { channel: id, funding: outPointToString(candidate.outpoint) };
+  if (isDormant(record, candidate))
+    refuse(candidateExclusive, 'the channel lives on another funding than this one', facts);
+  const spendsOwn = spent.some((one) => one.channel.id === id && !isDormant(record, one.candidate));
+  if (spendsOwn) return;
+  if (candidate.isSplice) refuse(candidateExclusive, 'this splice spends no funding of its channel', facts);
+  for (const other of record.candidates) {
+    if (!other.fundingSigned || equalBytes(other.outpoint.txid, candidate.outpoint.txid)) continue;
+    // Signed before the signer kept what is spent, or before it knew of the channel.
+    const spends = ctx.draft.get(signedTransactionRecords, txidToHex(other.outpoint.txid))?.spends ?? [];
+    if (spends.length === 0 || spends.some((one) => tx.inputs.some((input) => equalOutPoints(one, input))))
+      continue;
+    refuse(candidateExclusive, 'this round of the opening and one that we signed could both confirm', {
+      ...facts,
+      funding_signed: outPointToString(other.outpoint),
     });
   }
 }

@@ -58,7 +58,11 @@ export function isOursAtHint(
   return true;
 }
 
-function ownsAt(ctx: Context, script: Uint8Array, index: number): boolean {
+const ownsAt = (ctx: Context, script: Uint8Array, index: number): boolean =>
+  walletScriptsAt(ctx, index).some((own) => equalBytes(own, script));
+
+/** None where BIP 32 has no key. */
+export function walletScriptsAt(ctx: Context, index: number): readonly Uint8Array[] {
   const key = ctx.keys.walletPublicKey(index);
-  return key !== null && keyScripts(ctx.secp, key).some((own) => equalBytes(own, script));
+  return key === null ? [] : keyScripts(ctx.secp, key);
 }

@@ -14,7 +14,7 @@ import type { SignedInput } from '../records/spending.ts';
 import { refuse, refuseUnapproved } from '../refusal.ts';
 import { approveUnasked, pendingSpend, unapprovedOutputs } from './approvals.ts';
 import { bareWeight, chargeFee, countOnce, requireFee, signedWeight } from './fees.ts';
-import { requireFundingOutput } from './fundings.ts';
+import { requireExclusive, requireFundingOutput } from './fundings.ts';
 import { noteWalletOutputs, requireReserve } from './reserve.ts';
 import { fundingVelocity, noChannelPush, noFundInbound, noUnknownOutputs, onchainFeeRange } from './rules.ts';
 import { requireSaneLocks, requireWitnessInputs } from './spend-form.ts';
@@ -49,7 +49,10 @@ export function judgeSpend(
     const isSpent = (index: number) => sums.spent.some((one) => one.index === index);
     requireWitnessInputs(psbt, (index) => provesAll || proven.includes(index) || isSpent(index));
   }
-  for (const funding of sums.created) requireFundingOutput(ctx, tx, funding);
+  for (const funding of sums.created) {
+    requireFundingOutput(ctx, tx, funding);
+    requireExclusive(ctx, tx, funding, sums.spent);
+  }
   requireOurBalance(ctx, sums);
   const approvedSat = requireApproved(ctx, psbt, sums);
   const feeSat = shortfallSat(sums) - approvedSat;

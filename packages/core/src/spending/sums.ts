@@ -10,6 +10,7 @@ import {
   psbtOutputTapBip32Derivations,
   psbtSpentOutput,
   type Transaction,
+  toHex,
   txid,
   txidToHex,
 } from '@countersign/bitcoin';
@@ -20,7 +21,7 @@ import type { PendingOutput } from '../records/approval.ts';
 import { type SignedInput, signedTransactionRecords } from '../records/spending.ts';
 import { isAllowlisted } from './allowlist.ts';
 import { type Funding, fundingsCreated, fundingsSpent } from './fundings.ts';
-import { isOurs, isOursAtHint } from './ownership.ts';
+import { isOurs, isOursAtHint, walletIndexLimit, walletScriptsAt } from './ownership.ts';
 import { sharedAllowlist } from './rules.ts';
 
 export interface Sums {
@@ -127,10 +128,11 @@ function outputsOf(
   const own: number[] = [];
   const scope = [...spent, ...created][0]?.scope ?? null;
   const team = [...spent, ...created].find((one) => isTeamPeer(ctx.policy, one.scope));
+  const far = farScripts(ctx, hints);
   psbt.unsignedTx.outputs.forEach(({ script, value }, index) => {
     if (value === 0n || created.some((one) => one.index === index)) return;
     const output = { script, valueSat: value };
-    if (isOurs(ctx, script) || isOursAtHint(ctx, script, [...indicesAt(psbt, index), ...hints], scope)) {
+    if (isOurs(ctx, script) || isOursAtHint(ctx, script, farHints(ctx, psbt, index, far), scope)) {
       known.push(output);
       own.push(index);
     } else if (isAllowlisted(ctx, script)) {
@@ -146,6 +148,31 @@ function refuseShared(ctx: Context, team: Funding, output: number): void {
     message: 'in a transaction with a team peer an allowlisted output may be the peer’s',
     facts: { channel: team.channel.id, output },
   });
+}
+
+/** Distinct indices beyond the window that are looked at; within it no hint is needed. */
+const FAR_HINTS_MAX = 16;
+
+/** The scripts at the wallet indices that the request names beyond the window: derived once, however many outputs there are. */
+function farScripts(ctx: Context, hints: readonly number[]): ReadonlyMap<string, number> {
+  const far = [...new Set(hints)].filter((hint) => hint > walletIndexLimit(ctx)).slice(0, FAR_HINTS_MAX);
+  return new Map(
+    far.flatMap((index) =>
+      walletScriptsAt(ctx, index).map((script): [string, number] => [toHex(script), index]),
+    ),
+  );
+}
+
+/** One index of the output's own key paths, and one that the request names. */
+function farHints(
+  ctx: Context,
+  psbt: Psbt,
+  output: number,
+  far: ReadonlyMap<string, number>,
+): readonly number[] {
+  const own = indicesAt(psbt, output).filter((hint) => hint > walletIndexLimit(ctx));
+  const named = far.get(toHex(psbt.unsignedTx.outputs[output]!.script));
+  return [...own.slice(0, 1), ...(named === undefined ? [] : [named])];
 }
 
 /** The last steps of the key paths that the PSBT names for an output. */
