@@ -106,13 +106,13 @@ function htlcFields({ broadcaster, params }: Surroundings): readonly Field[] {
 
 const factOf = (value: unknown): Fact => (value instanceof Uint8Array ? toHex(value) : (value as Fact));
 
-/** The first field, in the order of the script, in which they differ; null where no field does. */
-function firstDifference(found: ReadScript, expected: ReadScript, fields: readonly Field[]): Fault | null {
+/** The first field, in the order of the script, in which they differ. */
+function firstDifference(found: ReadScript, expected: ReadScript, fields: readonly Field[]): Fault {
   for (const [name, rule, called] of fields) {
     const [a, b] = [found, expected].map((script) => factOf(script[name as keyof ReadScript]));
     if (a !== b) return fault(rule, called, { field: name, found: a!, expected: b! });
   }
-  return null;
+  return foreign('an output that the commitment has already');
 }
 
 function claimedAnchor(fundingKey: Uint8Array, value: bigint, params: CommitmentScriptParams): Fault {
@@ -127,25 +127,25 @@ function claimedAnchor(fundingKey: Uint8Array, value: bigint, params: Commitment
   });
 }
 
-/** Same direction, amount, hash and, where the script carries it, expiry. */
-function sameHtlc(found: ReadScript, value: bigint, claimed: ClaimedHtlc): boolean {
-  const expected = readWitnessScript(claimed.witnessScript);
-  if (claimed.value !== value || expected?.kind !== found.kind) return false;
-  if (found.kind === 'offered_htlc' && expected.kind === 'offered_htlc')
-    return equalBytes(found.hash, expected.hash);
-  return (
-    found.kind === 'received_htlc' &&
-    expected.kind === 'received_htlc' &&
-    found.cltvExpiry === expected.cltvExpiry &&
-    equalBytes(found.hash, expected.hash)
-  );
-}
+type ReadHtlc = Extract<ReadScript, { hash: Uint8Array }>;
 
-function claimedHtlc(found: ReadScript, value: bigint, around: Surroundings): Fault {
-  const twin = around.missingHtlcs.find((claimed) => sameHtlc(found, value, claimed));
-  const expected = twin === undefined ? null : readWitnessScript(twin.witnessScript);
-  const difference = expected === null ? null : firstDifference(found, expected, htlcFields(around));
-  return difference ?? foreign('an HTLC that is not in the list');
+/** In received HTLCs only; the others' expiry is in their transaction. */
+const expiryOf = (script: ReadHtlc): number | null =>
+  script.kind === 'received_htlc' ? script.cltvExpiry : null;
+
+/** With the HTLC of the list that has the same direction, amount, hash and expiry: some key or form must differ. */
+function claimedHtlc(found: ReadHtlc, value: bigint, around: Surroundings): Fault {
+  for (const claimed of around.missingHtlcs) {
+    const expected = readWitnessScript(claimed.witnessScript) as ReadHtlc;
+    if (
+      claimed.value === value &&
+      expected.kind === found.kind &&
+      equalBytes(expected.hash, found.hash) &&
+      expiryOf(expected) === expiryOf(found)
+    )
+      return firstDifference(found, expected, htlcFields(around));
+  }
+  return foreign('an HTLC that is not in the list');
 }
 
 function claimedMain(found: ReadScript, kind: 'to_local' | 'to_remote', around: Surroundings): Fault {
@@ -155,8 +155,7 @@ function claimedMain(found: ReadScript, kind: 'to_local' | 'to_remote', around: 
   if (!missingMain.has(kind)) return foreign(`one more output in the form of ${kind}`);
   const own = kind === 'to_local' ? scripts.toLocal : scripts.toRemote;
   const fields = kind === 'to_local' ? TO_LOCAL_FIELDS : TO_REMOTE_FIELDS;
-  const difference = firstDifference(found, readWitnessScript(own.witnessScript!)!, fields);
-  return difference ?? foreign(`another script than that of ${kind}`);
+  return firstDifference(found, readWitnessScript(own.witnessScript!)!, fields);
 }
 
 /** By its witness script, which the PSBT carries and which the output commits to. */
@@ -215,11 +214,11 @@ function inOtherLock(script: Uint8Array, { params, missingMain }: Surroundings):
   return null;
 }
 
-/** Whether that main output may be due: with anchors, and no HTLC that would bring them, its anchor tells. */
-function mayBeDue(kind: 'to_local' | 'to_remote', { params, htlcs, missingMain }: Surroundings): boolean {
+/** Whether that main output may be due: where there are anchors, its own is there too. */
+function mayBeDue(kind: 'to_local' | 'to_remote', { params, missingMain }: Surroundings): boolean {
   if (!missingMain.has(kind)) return false;
   const anchor = kind === 'to_local' ? 'local_anchor' : 'remote_anchor';
-  return !hasAnchors(params.format) || htlcs.length > 0 || !missingMain.has(anchor);
+  return !hasAnchors(params.format) || !missingMain.has(anchor);
 }
 
 /**
