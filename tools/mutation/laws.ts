@@ -10,15 +10,18 @@ export interface MutatedLaw {
 }
 
 const RATCHET_TESTS = ['commitment-form*', 'ratchet*', 'candidates', 'frozen', 'channel-lifecycle'];
-const LAW_TESTS = ['law*-rules', 'review-*', 'preimage*'];
+const LAW_TESTS = ['law*', 'review-*', 'preimage*'];
 
 export const MUTATED_LAWS: readonly MutatedLaw[] = [
   { folder: 'ratchet', tests: RATCHET_TESTS },
-  { folder: 'ledger', tests: [...LAW_TESTS, ...RATCHET_TESTS] },
-  { folder: 'payments', tests: [...LAW_TESTS, 'approvals', 'preapproval', 'bolt*', 'administration'] },
+  { folder: 'ledger', tests: [...LAW_TESTS, 'record-migrations'] },
+  {
+    folder: 'payments',
+    tests: [...LAW_TESTS, 'approvals', 'preapproval', 'bolt*', 'invoices', 'administration', 'identity'],
+  },
   { folder: 'time', tests: LAW_TESTS },
   {
     folder: 'spending',
-    tests: ['sweeps', 'wallet', 'opening', 'onchain*', 'mutual*', 'review-*', 'ratchet-closing'],
+    tests: ['spending-*', 'sweeps', 'wallet', 'opening', 'review5-*', 'ratchet-closing', 'allowlist-entry'],
   },
 ];

@@ -110,7 +110,10 @@ describe('policy-onchain-initial-commitment-countersigned', () => {
     expect(channel.refused({ ...honest, tx: { ...honest.tx, psbt: claimed } })).toMatchObject(tooEarly);
     // Signed under this txid: nothing of ours is missing any more.
     const id = txidToHex(txid(splice.tx));
-    put(channel.signer, signedTransactionRecords, id, { inputs: [{ index: 0, valueSat: own!.value }] });
+    put(channel.signer, signedTransactionRecords, id, {
+      inputs: [{ index: 0, valueSat: own!.value }],
+      spends: [],
+    });
     expect(channel.refused(honest)).toMatchObject(tooEarly);
   });
 });

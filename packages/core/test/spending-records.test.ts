@@ -20,10 +20,10 @@ const day = { amountSat: 1_000_000n, per: 'day' } as const;
 
 describe('signed transactions', () => {
   it('of schema version 1 said all by being there', () => {
-    expect(decodeRecord(signedTransactionRecords, fromHex('01'))).toEqual({ inputs: [] });
-    const record = { inputs: [{ index: 3, valueSat: sat(5n) }] };
+    expect(decodeRecord(signedTransactionRecords, fromHex('01'))).toEqual({ inputs: [], spends: [] });
+    const record = { inputs: [{ index: 3, valueSat: sat(5n) }], spends: [] };
     const bytes = encodeRecord(signedTransactionRecords, record);
-    expect(bytes[0]).toBe(2);
+    expect(bytes[0]).toBe(3);
     expect(decodeRecord(signedTransactionRecords, bytes)).toEqual(record);
   });
 
@@ -50,7 +50,7 @@ describe('signed transactions', () => {
     ]);
     expect(signer.refused(claiming(9_000_000n)).tag).toBe('policy-onchain-fee-range');
     const full = Array.from({ length: SIGNED_INPUTS_MAX }, (_, i) => ({ index: i + 2, valueSat: sat(1n) }));
-    put(signer, signedTransactionRecords, txid, { inputs: full });
+    put(signer, signedTransactionRecords, txid, { inputs: full, spends: [] });
     expect(signer.refused(claiming(99_400n)).tag).toBe('policy-generic-error');
     expect(signer.state.read(signedTransactionRecords, txid)!.value!.inputs).toHaveLength(SIGNED_INPUTS_MAX);
   });
