@@ -192,8 +192,8 @@ export const LAW_2: readonly CatalogueEntry[] = [
   {
     id: 'A22',
     attack: 'a received HTLC whose preimage we gave away is removed without credit',
-    refusedBy: ['policy-commitment-balance-conserved', 'policy-routing-balanced'],
-    at: 'validate_commitment_tx, sign_remote_commitment_tx; of a forward at revoke_commitment_tx',
+    refusedBy: ['policy-commitment-balance-conserved'],
+    at: 'revoke_commitment_tx, sign_remote_commitment_tx',
   },
   {
     id: 'A23',

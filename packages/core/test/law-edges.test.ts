@@ -220,7 +220,7 @@ describe('what is known of a hash', () => {
     ['that nothing stands for it', { parts: [part] }, true, false, false],
   ] as const)('%s', (_, fields, maySettle, knows, mustCredit) => {
     const { ctx, open } = contextOf(fields);
-    const knowledge = knowledgeAtRelease(ctx, open);
+    const knowledge = knowledgeAtRelease(ctx, open, 'holder', []);
     expect(
       [knowledge.maySettle, knowledge.knows, knowledge.mustCredit].map((asks) => asks(paymentHash)),
     ).toEqual([maySettle, knows, mustCredit]);
@@ -235,10 +235,10 @@ describe('what is known of a hash', () => {
   it('without a record of the node nothing is delivered yet', () => {
     const { open } = contextOf({});
     const ctx = { draft: new Draft(new MemoryState()), policy: hubSigner().policy } as unknown as Context;
-    expect(knowledgeAtRelease(ctx, open).maySettle(paymentHash)).toBe(true);
+    expect(knowledgeAtRelease(ctx, open, 'holder', []).maySettle(paymentHash)).toBe(true);
     const severities = new Map([['policy-commitment-payment-settled-preimage', 'error' as const]]);
     const strict = { ...ctx, policy: hubSigner({ severities }).policy };
-    expect(knowledgeAtRelease(strict, open).maySettle(paymentHash)).toBe(false);
+    expect(knowledgeAtRelease(strict, open, 'holder', []).maySettle(paymentHash)).toBe(false);
   });
 });
 

@@ -14,7 +14,7 @@ import { type Before, explained, observableOf, record, type State, VIEW, type Vi
 const knowing = (...known: readonly HtlcRecord[]): Knowledge => {
   const hashes = new Set(known.map(({ paymentHash }) => hashHex(paymentHash)));
   const knows = (hash: Uint8Array) => hashes.has(hashHex(hash));
-  return { maySettle: knows, knows, backs: () => false, mustCredit: () => false };
+  return { maySettle: knows, knows, backs: () => false, owedMsat: () => 0n, mustCredit: () => false };
 };
 const start: State = { holderMsat: 500_000_000n, feeratePerKw: 1000, htlcs: [] };
 const withHtlcs = (state: State, holderMsat: bigint, ...htlcs: readonly HtlcRecord[]): State => ({

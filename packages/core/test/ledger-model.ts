@@ -87,6 +87,7 @@ export const NO_KNOWLEDGE: Knowledge = {
   maySettle: () => false,
   knows: () => false,
   backs: () => false,
+  owedMsat: () => 0n,
   mustCredit: () => false,
 };
 

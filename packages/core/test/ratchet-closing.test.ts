@@ -203,7 +203,7 @@ describe('a splice', () => {
     }));
     expect(channel.tagOf(disguised)).toBe('policy-commitment-holder-not-revoked');
     // The mark on the wallet's input makes no commitment of it.
-    const wallet = retx(model.signSplice(splice), (tx) => ({
+    const wallet = retx(model.signSpliceAlone(splice), (tx) => ({
       locktime: 0x2000_0007,
       inputs: tx.inputs.map((one, i) => (i === 0 ? { ...one, sequence: 0x8000_0007 } : one)),
     }));

@@ -12,7 +12,7 @@ import {
 import { FATES_MAX, type Fate, HTLCS_MAX, type HtlcRecord, type Ledger } from '../channel/record.ts';
 import { malformed } from '../form.ts';
 import { isStorableMsat } from '../records/codecs.ts';
-import { compareHtlcs, HtlcBag, sumMsat } from './htlc-set.ts';
+import { compareHtlcs, HtlcBag, hashHex, sumMsat } from './htlc-set.ts';
 import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
 import { chooseGains, type Gain } from './subset.ts';
 
@@ -23,6 +23,8 @@ export interface Knowledge {
   readonly knows: (paymentHash: Uint8Array) => boolean;
   /** Does an HTLC of this hash cover an outgoing one? Its removal is more likely a fulfilment. */
   readonly backs: (paymentHash: Uint8Array) => boolean;
+  /** What the other view has credited of this hash and this one has not: so much of what leaves must be credited here too. */
+  readonly owedMsat: (paymentHash: Uint8Array) => bigint;
   /** Must a removed received HTLC of this hash be credited? */
   readonly mustCredit: (paymentHash: Uint8Array) => boolean;
 }
@@ -83,6 +85,18 @@ interface Departures {
   readonly trimmed: readonly HtlcRecord[];
 }
 
+/** Says of one HTLC after the other whether it is part of what is owed. */
+function owedIn(knowledge: Knowledge): (htlc: HtlcRecord) => boolean {
+  const rest = new Map<string, bigint>();
+  return ({ paymentHash, amountMsat }) => {
+    const hash = hashHex(paymentHash);
+    const owed = rest.get(hash) ?? knowledge.owedMsat(paymentHash);
+    if (owed < amountMsat) return false;
+    rest.set(hash, owed - amountMsat);
+    return true;
+  };
+}
+
 function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonly HtlcRecord[]): Departures {
   const { knowledge, observed } = step;
   const elsewhere = new HtlcBag(hidden.length === 0 ? [] : step.elsewhere);
@@ -106,8 +120,9 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
     ...order(gone).filter((htlc) => !(feesTrim && stays(htlc))),
   ];
   const unproven = left.filter((h) => h.offeredBy === 'holder' && !knowledge.maySettle(h.paymentHash));
+  const isOwed = owedIn(knowledge);
   const mustCredit = left.filter(
-    (h) => h.offeredBy === 'counterparty' && knowledge.mustCredit(h.paymentHash),
+    (h) => h.offeredBy === 'counterparty' && (knowledge.mustCredit(h.paymentHash) || isOwed(h)),
   );
   const certain = [...unproven, ...mustCredit];
   const isCertain = new Set(certain);

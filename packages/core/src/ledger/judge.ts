@@ -251,7 +251,9 @@ function judgeSuccessor(
     format: channel.setup.format,
     broadcaster: proposal.view,
     elsewhere: htlcsOfOtherView(channel.record, proposal),
-    knowledge: isReleasing ? knowledgeAtRelease(ctx, channel) : knowledgeAtValidation(ctx),
+    knowledge: isReleasing
+      ? knowledgeAtRelease(ctx, channel, proposal.view, before.fates)
+      : knowledgeAtValidation(ctx),
   });
   if (!explained.ok) return refuseUnexplained(channel, proposal, observed, explained);
   const { holderMsat, driftMsat, trimmed, fates, added } = explained;

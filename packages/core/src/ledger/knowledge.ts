@@ -2,6 +2,7 @@
  * What the payment records know about hashes, as law 2 asks for it. When a commitment is only validated a preimage may
  * still arrive (lightningd writes it to its database before it revokes); when something is released, it must be here.
  */
+import { equalBytes, larger } from '@countersign/bitcoin';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { Fate } from '../channel/record.ts';
@@ -10,7 +11,7 @@ import { preimageSeverity } from '../policy/preimages.ts';
 import { nodeRecords } from '../records/approval.ts';
 import { type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import type { Knowledge } from './explain.ts';
-import { hashHex } from './htlc-set.ts';
+import { hashHex, sumMsat } from './htlc-set.ts';
 import { settledPreimage } from './rules.ts';
 
 /** Id of the one record about the node as a whole. */
@@ -24,11 +25,18 @@ export function knowledgeAtValidation(ctx: Context): Knowledge {
     maySettle: () => true,
     knows: (hash) => payment(ctx, hash)?.preimage != null,
     backs: (hash) => backs(payment(ctx, hash)),
+    owedMsat: () => 0n,
     mustCredit: () => false,
   };
 }
 
-export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledge {
+/** `before`: the fates that the commitment before brought along, of the same view. */
+export function knowledgeAtRelease(
+  ctx: Context,
+  channel: OpenChannel,
+  view: 'holder' | 'counterparty',
+  before: readonly Fate[],
+): Knowledge {
   const delivers = ctx.draft.get(nodeRecords, NODE_ID)?.deliversPreimages ?? false;
   const isWarn = preimageSeverity(ctx.policy, delivers, scopeOf(channel.record)) !== 'error';
   const isPermissive = ctx.policy.preset === 'permissive';
@@ -40,6 +48,7 @@ export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledg
     },
     knows: (hash) => payment(ctx, hash)?.preimage != null,
     backs: (hash) => backs(payment(ctx, hash)),
+    owedMsat: (hash) => owedMsat(payment(ctx, hash), channel.id, view, creditedIn(before, hash)),
     mustCredit: (hash) => {
       const record = payment(ctx, hash);
       return record?.preimage != null && record.invoice === null && !hasOutgoing(record);
@@ -50,6 +59,25 @@ export function knowledgeAtRelease(ctx: Context, channel: OpenChannel): Knowledg
 /** An incoming HTLC pays for it: without the preimage it could not be claimed. */
 function backsIncoming(record: PaymentRecord | null): boolean {
   return record !== null && record.invoice === null && record.parts.some((part) => part.standingMsat > 0n);
+}
+
+const creditedIn = (fates: readonly Fate[], hash: Uint8Array): bigint =>
+  sumMsat(fates.filter(({ how, paymentHash }) => how === 'credited' && equalBytes(paymentHash, hash)));
+
+/**
+ * Once one view has credited an HTLC the peer has its preimage: what is credited there is ours in the other view too,
+ * or we would be left with the commitment that lacks it.
+ */
+function owedMsat(
+  record: PaymentRecord | null,
+  channel: string,
+  view: 'holder' | 'counterparty',
+  sinceMsat: bigint,
+): bigint {
+  const part = record?.parts.find((one) => one.channel === channel);
+  if (part === undefined) return 0n;
+  const past = view === 'holder' ? part.creditedHolderMsat : part.creditedCounterpartyMsat;
+  return larger(part.creditMaxMsat - past - sinceMsat, 0n);
 }
 
 const backs = (record: PaymentRecord | null): boolean => record !== null && hasOutgoing(record);

@@ -1,0 +1,47 @@
+/** What one view has credited is ours in the other view too (attack A22, for an invoice of ours). */
+import { describe, expect, it } from 'vitest';
+import { htlc } from './channel-model.ts';
+import { hubChannel, recordOf, trips } from './forwarder.ts';
+import { adding, removing } from './open-channel.ts';
+
+const conserved = 'policy-commitment-balance-conserved';
+const first = htlc('counterparty', 20_000, 'paid twice');
+const second = { ...first, cltvExpiry: first.cltvExpiry + 1, amountMsat: 30_000_000n };
+
+describe('an HTLC that one view has credited', () => {
+  it("in the peer's commitment, must be credited in ours", () => {
+    const channel = hubChannel({});
+    channel.update(adding(channel.balances, first));
+    channel.ask(channel.model.signRemote(2, removing(channel.balances, first, 'settled')));
+    channel.ask(channel.model.validate(2, removing(channel.balances, first, 'failed')));
+    trips(channel, channel.model.revoke(1), conserved, { must_credit_msat: 20_000_000n });
+    channel.ask(channel.model.validate(2, removing(channel.balances, first, 'settled')));
+    channel.ask(channel.model.revoke(1));
+  });
+
+  it("in ours, must be credited in the peer's", () => {
+    const channel = hubChannel({});
+    channel.update(adding(channel.balances, first));
+    channel.ask(channel.model.validate(2, removing(channel.balances, first, 'settled')));
+    channel.ask(channel.model.revoke(1));
+    trips(channel, channel.model.signRemote(2, removing(channel.balances, first, 'failed')), conserved);
+    channel.ask(channel.model.signRemote(2, removing(channel.balances, first, 'settled')));
+  });
+
+  it('owes no more than it credited: another part of the payment may fail', () => {
+    const channel = hubChannel({});
+    channel.update(adding(channel.balances, first, second));
+    const after = removing(removing(channel.balances, first, 'settled'), second, 'failed');
+    channel.update(after);
+    expect(recordOf(channel).holderNextRevoke).toBe(2);
+  });
+
+  it('owes nothing once it is credited in both, whatever of the hash comes and goes later', () => {
+    const channel = hubChannel({});
+    channel.update(adding(channel.balances, first));
+    channel.update(removing(channel.balances, first, 'settled'));
+    channel.update(adding(channel.balances, second));
+    channel.update(removing(channel.balances, second, 'failed'));
+    expect(recordOf(channel).holderNextRevoke).toBe(4);
+  });
+});
