@@ -1,9 +1,10 @@
 /**
  * Splices that an attacker would make of what was approved once, and fundings that do not exclude each other.
  */
-import { sat, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
+import { sat, type Transaction, toHex, txid, txidToHex } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
 import { onchainApprovalRecords } from '../src/records/approval.ts';
+import { channelRecords } from '../src/records/channel.ts';
 import { signedTransactionRecords } from '../src/records/spending.ts';
 import { spliceOutId } from '../src/spending/approvals.ts';
 import type { Funding } from './channel-model.ts';
@@ -129,4 +130,15 @@ describe('policy-candidate-exclusive', () => {
     const beside = { ...funding, outpoint: { ...funding.outpoint, vout: 0 } };
     expect(channel.tagOf(channel.model.setup(beside))).toBe(tag);
   });
+});
+
+it('policy-channel-frozen: trips on the funding of a channel that is frozen, by either', () => {
+  for (const why of ['frozen', 'stopped'] as const) {
+    const channel = hubChannel({ isOutbound: true, pushMsat: 0n });
+    const { inputs, psbt } = fundingInput(channel.signer.keys, channel.model.funding);
+    const id = `${toHex(channel.model.ref.peerId)}/1`;
+    const record = channel.signer.state.read(channelRecords, id)!.value!;
+    put(channel.signer, channelRecords, id, { ...record, [why]: true });
+    expect(channel.tagOf(withdrawal(inputs, psbt))).toBe('policy-channel-frozen');
+  }
 });

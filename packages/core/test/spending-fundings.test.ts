@@ -259,10 +259,14 @@ describe('policy-onchain-no-fund-inbound', () => {
     expect(channel.tagOf(fund(channel))).toBe(tag);
   });
 
-  it('policy-onchain-no-fund-inbound: passes when it credits us what we put in', () => {
+  it('policy-onchain-no-fund-inbound: passes when it credits us, and what is left to the peer is approved', () => {
     const channel = inbound(1_000_000_000n - 20_000_000n);
-    channel.signer.set = { limits: { onchainFeerateMaxPerKw: 100_000 } };
-    channel.ask(fund(channel));
+    const request = fund(channel);
+    expect(channel.tagOf(request)).toBe('policy-onchain-no-channel-push');
+    const { id, outputs } = pendingOf(channel.signer, request);
+    expect(outputs).toMatchObject([{ valueSat: 20_000n }]);
+    approveOutputs(channel.signer, id, outputs);
+    channel.ask(request);
   });
 });
 
@@ -297,10 +301,33 @@ describe('dual funding', () => {
     },
   );
 
-  it('policy-onchain-fee-range: trips when our change is short by more than any fee', () => {
-    const { channel, request } = dual(90_000n, true);
-    channel.signer.set = { limits: { onchainFeerateMaxPerKw: 50_000 } };
-    expect(channel.refused(request)).toMatchObject({ tag: feeRange, facts: { fee_sat: 91_000n } });
+  it('policy-onchain-no-unknown-outputs: trips when our change is short by more than the fee, until that is approved', () => {
+    // The whole fee is 2,000 sat, and a satoshi of rounding.
+    const { channel: paysAll, request: all } = dual(1001n, true);
+    paysAll.ask(all);
+    const { channel, request } = dual(1002n, true);
+    expect(channel.tagOf(request)).toBe(unknown);
+    const pending = pendingOf(channel.signer, request);
+    const shared = request.psbt.unsignedTx.outputs[1]!.script;
+    expect(pending).toMatchObject({ kind: 'onchain', outputs: [{}, { script: shared, valueSat: 1n }] });
+    approveOutputs(channel.signer, pending.id, pending.outputs);
+    channel.ask(request);
+  });
+
+  it('policy-onchain-no-channel-push: trips on a push to a peer that puts in less, a foreign input or not', () => {
+    const signer = hub();
+    const channel = new OpenChannel({ isOutbound: true, pushMsat: 200_000_000n }, signer);
+    const theirs = walletUtxo(new TestSigner(ringOf('another node')).keys, 1, 'p2wpkh', 600n);
+    const mine = walletUtxo(signer.keys, 3, 'p2wpkh', 1_001_000n);
+    const inputs = [theirs, mine].map(({ outpoint }) => input(outpoint));
+    const tx = { version: 2, inputs, outputs: [channel.model.fundingOutput()], locktime: 110 };
+    const funding = fundedBy(channel, tx, 0);
+    openedOn(channel, funding);
+    const request = withdrawal([mine], psbtOf(tx, [theirs, mine].map(spentBy)));
+    expect(channel.tagOf(request)).toBe('policy-onchain-no-channel-push');
+    const { id, outputs } = pendingOf(signer, request);
+    approveOutputs(signer, id, outputs);
+    channel.ask(request);
   });
 });
 

@@ -20,7 +20,7 @@ import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import type { PolicyScope } from '../policy/settings.ts';
-import { candidateExclusive } from '../ratchet/rules.ts';
+import { candidateExclusive, channelFrozen } from '../ratchet/rules.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
@@ -67,6 +67,9 @@ export function fundingsCreated(ctx: Context, tx: Transaction): readonly Funding
 export function requireFundingOutput(ctx: Context, tx: Transaction, funding: Funding): void {
   const { channel, candidate, index } = funding;
   const outpoint = outPointToString(candidate.outpoint);
+  if (channel.record.frozen || channel.record.stopped) {
+    refuse(channelFrozen, 'a frozen channel gets no funding', { channel: channel.id, funding: outpoint });
+  }
   if (candidate.validated.length === 0) {
     refuseForNow(initialCountersigned, 'our first commitment on this funding is not validated yet', {
       channel: channel.id,

@@ -120,7 +120,7 @@ export const noChannelPush = softRule({
   law: 5,
   operations: ['onchain'],
   documentation:
-    'What a channel that we fund alone gives to the peer from the start must be approved, with the transaction that funds it.',
+    'What a channel gives to the peer from the start, beyond what the peer puts in, must be approved, with the transaction that funds it.',
 });
 
 export const noUnknownOutputs = rule({

@@ -83,12 +83,22 @@ interface Gift {
   readonly scope: PolicyScope;
 }
 
-/** What a channel that we fund alone gives to the peer from the start: approved like an output of its own. */
-function giftsOf(psbt: Psbt, { isAllOurs, created }: Sums): readonly Gift[] {
-  if (!isAllOurs) return [];
-  return created.flatMap(({ channel, candidate, balanceSat, index, scope }) => {
+/**
+ * What a channel that we fund gives to the peer from the start: approved like an output of its own. Of one that both sides fund,
+ * what the peer gets beyond its own inputs: pushed, or the price of the liquidity it sells.
+ */
+function giftsOf(psbt: Psbt, sums: Sums): readonly Gift[] {
+  const { isAllOurs, created, spent } = sums;
+  const [shared] = created;
+  if (!isAllOurs) {
+    const excessSat = excessOf(sums, 0n);
+    if (spent.length > 0 || shared === undefined || excessSat <= 0n) return [];
+    const { script } = psbt.unsignedTx.outputs[shared.index]!;
+    return [{ output: { script, valueSat: sat(excessSat) }, scope: shared.scope }];
+  }
+  return created.flatMap(({ candidate, balanceSat, index, scope }) => {
     const valueSat = candidate.valueSat - balanceSat;
-    if (!channel.setup.isOutbound || valueSat <= 0n) return [];
+    if (valueSat <= 0n) return [];
     const { script } = psbt.unsignedTx.outputs[index]!;
     return [{ output: { script, valueSat: sat(valueSat) }, scope }];
   });
@@ -99,19 +109,17 @@ const totalSat = (outputs: readonly PendingOutput[]): bigint =>
 
 /**
  * What leaves us for destinations of others, and is approved. Where all inputs are ours everything needs an approval.
- * With inputs of others their outputs are free as long as no more leaves us than the fee of the whole transaction; in a
- * dual-funded opening, where the peer may have sold us liquidity, no more than any fee may be.
+ * With inputs of others their outputs are free as long as no more leaves us than the fee of the whole transaction.
  */
 function requireApproved(ctx: Context, psbt: Psbt, sums: Sums): bigint {
   const tx = psbt.unsignedTx;
-  const { isAllOurs, unknown, spent, created } = sums;
+  const { isAllOurs, unknown, spent } = sums;
   const gifts = giftsOf(psbt, sums);
   const needed: readonly PendingOutput[] = [...unknown, ...gifts.map(({ output }) => output)];
   const fundings = spent.map(({ candidate }) => candidate.outpoint);
   const missing = unapprovedOutputs(ctx, tx, needed, fundings);
   const coveredSat = totalSat(needed) - totalSat(missing);
-  const isOpening = spent.length === 0 && created.length > 0;
-  const excessSat = isOpening ? 0n : excessOf(sums, coveredSat);
+  const excessSat = excessOf(sums, coveredSat);
   if (isAllOurs ? missing.length === 0 : excessSat <= 0n) return coveredSat;
   if (missing.length === 0) refuseExcess(sums, excessSat);
   if (approveUnasked(ctx, tx, needed)) return totalSat(needed);
