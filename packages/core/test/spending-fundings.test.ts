@@ -27,7 +27,6 @@ import { fundingInput, STRANGER, spentBy, walletUtxo, withdrawal } from './walle
 
 const countersigned = 'policy-onchain-initial-commitment-countersigned';
 const unknown = 'policy-onchain-no-unknown-outputs';
-const feeRange = 'policy-onchain-fee-range';
 const outbound: ModelOptions = { isOutbound: true, pushMsat: 0n };
 
 function fund(channel: OpenChannel, funding: Funding = channel.model.funding) {
