@@ -373,7 +373,23 @@ describe('lock_outpoint', () => {
     channel.update(channel.balances);
   });
 
-  it('of the old funding ends the splice', () => {
+  it('of the old funding again does not end a splice that we signed (A17)', () => {
+    const channel = opened();
+    channel.lock(channel.model.funding);
+    channel.update(channel.balances);
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    channel.ask(channel.model.signSplice(splice));
+    channel.ask(channel.model.lock(channel.model.funding));
+    channel.ask(channel.model.validate(2, channel.balances));
+    expect(channel.refused(channel.model.revoke(1))).toMatchObject({
+      tag: 'policy-revoke-new-commitment-valid',
+      temporary: true,
+    });
+    channel.ask(channel.model.validate(2, channel.balances, splice));
+    channel.ask(channel.model.revoke(1));
+  });
+
+  it('of the old funding ends a splice that was never signed', () => {
     const channel = opened();
     const splice = channel.candidate(channel.model.spliceOf('splice'));
     channel.lock(channel.model.funding);

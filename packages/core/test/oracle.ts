@@ -197,7 +197,12 @@ export class Oracle {
   /** A signature of the funding key on a transaction that is no commitment of the peer. */
   #spend(tx: MessageOf<'hsmd_sign_commitment_tx'>['tx']['tx'], inputIndex: number): void {
     if (!isCommitmentForm(tx, inputIndex)) {
-      this.signedTransactions.add(toHex(txid(tx)));
+      // Before there is a commitment of ours on it, a splice is signed only while our wallet's signature is missing.
+      const id = toHex(txid(tx));
+      const known = [...this.fundings].some(
+        ([key, { validated }]) => reversed(id) === key.split(':')[0] && validated.size > 0,
+      );
+      if (known || tx.inputs.length === 1) this.signedTransactions.add(id);
       // A splice creates a funding of this channel, now or later; everything else ends it.
       if (tx.inputs.length === 1 && inputIndex === 0) this.isClosed = true;
       return;

@@ -38,14 +38,21 @@ function requireMovable(record: ChannelRecord, candidate: FundingCandidate): voi
   });
 }
 
-/** The record with `candidate` locked. The other rounds of the opening stay until the first update is final. */
+/**
+ * The record with `candidate` locked. The other rounds of the opening stay until the first update is final. The funding in
+ * use, locked once more, ends no splice that we signed: that may still confirm, and CLN never asks for this.
+ */
 export function withLock(record: ChannelRecord, candidate: FundingCandidate): ChannelRecord {
   if (isDormant(record, candidate)) requireMovable(record, candidate);
   const isOpening =
     !candidate.isSplice && record.holderNextRevoke === 0 && otherInUse(record, candidate) === undefined;
-  const candidates = isOpening ? record.candidates.filter((one) => !one.isSplice) : [candidate];
-  const isDone = isLocked(record, candidate) && candidates.length === record.candidates.length;
-  return isDone ? record : { ...record, locked: candidate.outpoint, candidates, splicesSigned: [] };
+  const isAgain = isLocked(record, candidate);
+  const stays = (one: FundingCandidate) =>
+    (isAgain && one.isSplice && one.fundingSigned) || (isOpening ? !one.isSplice : one === candidate);
+  const candidates = record.candidates.filter(stays);
+  if (isAgain && candidates.length === record.candidates.length) return record;
+  const splicesSigned = isAgain ? record.splicesSigned : [];
+  return { ...record, locked: candidate.outpoint, candidates, splicesSigned };
 }
 
 /** A commitment beyond number 0 on a dormant round shows which one was mined. */
