@@ -402,7 +402,8 @@ export class HonestNode {
   /** Dust and larger amounts, around the lines where HTLCs are trimmed, with odd millisatoshis. */
   #amountMsat(dice: Dice): bigint {
     const isDust = dice.chance(15);
-    const amountSat = isDust ? 100 + dice.roll(1400) : 1500 + dice.roll(30_000);
+    // No two payments are worth the same: which of two equal ones was trimmed and which failed, nothing shows.
+    const amountSat = (isDust ? 100 + dice.roll(1400) : 1500 + dice.roll(30_000)) + (this.#labels % 89);
     return BigInt(amountSat) * 1000n + BigInt(dice.roll(3) === 0 ? dice.roll(1000) : 0);
   }
 
@@ -468,12 +469,14 @@ export class HonestNode {
     channel.propose('counterparty', { kind: 'remove', htlc: one.htlc, how: one.how });
   }
 
-  /** Nobody shows a preimage before all parts have arrived, or takes a part after that. */
+  /** Nobody shows a preimage before all parts have arrived and those that failed on the way are gone. */
   #isComplete(htlc: ModelHtlc): boolean {
     const isSame = (one: Outgoing | Incoming) => one.htlc.preimage === htlc.preimage;
     return (
       this.outgoings.filter(isSame).every(({ state }) => state !== 'offered' && state !== 'forgotten') &&
-      this.incomings.filter(isSame).every(({ outgoing, decided }) => outgoing !== null || decided !== null)
+      this.incomings
+        .filter(isSame)
+        .every(({ outgoing, decided }) => outgoing !== null && decided !== 'failed')
     );
   }
 
