@@ -8,6 +8,7 @@ import { attacks, type Scenario } from './attack.ts';
 import { LAW_2 } from './catalogue.ts';
 import { AttackChannel, htlcOf, type OpenOptions } from './channel.ts';
 import { FORM_SCENARIOS } from './form.ts';
+import { ownInvoice } from './invoice.ts';
 import { forwardOver, paying } from './payments.ts';
 import { type AttackWorld, HUB } from './world.ts';
 
@@ -111,6 +112,19 @@ const htlcs: readonly Scenario[] = [
       await outgoing.weOffer(offered);
       await outgoing.peerSettles(offered);
       await creditedThenDropped(incoming, received, [CONSERVED]);
+    },
+  },
+  {
+    id: 'A22',
+    variant: 'of an invoice of ours, credited in the peer’s commitment and dropped in ours',
+    async run(world) {
+      const channel = await opened(world);
+      const sold = channel.htlc('counterparty', 80_000, 'sold');
+      const terms = { preimage: sold.preimage, amountMsat: sold.amountMsat };
+      await world.ask({ name: 'hsmd_sign_invoice', ...ownInvoice(terms) });
+      await channel.peerOffers(sold);
+      await world.learn([sold]);
+      await creditedThenDropped(channel, sold, [CONSERVED]);
     },
   },
   {
