@@ -476,7 +476,8 @@ export const LAW_5: readonly CatalogueEntry[] = [
     id: 'A63',
     attack: 'a splice whose new funding gives our share away; a splice without countersigned commitments',
     refusedBy: ['policy-commitment-initial-funding-value', 'policy-onchain-initial-commitment-countersigned'],
-    at: 'sign_splice_tx (the signature of the shared input)',
+    at: 'sign_splice_tx (the signature of the shared input), sign_withdrawal of the coins that go in',
+    note: 'While a coin of the wallet still has to be signed, the shared input may be: CLN asks for it early.',
   },
   {
     id: 'A64',

@@ -2,27 +2,19 @@
  * One channel of the attacked node: opened as CLN opens it, and moved on step by step in the order of BOLT 2, by an
  * honest node and an honest peer. A scenario leaves the honest path wherever it wants to.
  */
-import {
-  fundingScript,
-  type OutPoint,
-  p2wshOfScript,
-  sat,
-  type Transaction,
-  txid,
-} from '@countersign/bitcoin';
-import type { Reply, Request } from '@countersign/wire';
+import { fundingScript, p2wshOfScript, sat, type Transaction, txid } from '@countersign/bitcoin';
+import type { MessageOf, Reply, Request } from '@countersign/wire';
 import {
   type Balances,
   ChannelModel,
   type Funding,
-  input,
   type ModelHtlc,
   type ModelOptions,
   type Party,
 } from '../../packages/core/test/channel-model.ts';
 import { adding, removing } from '../../packages/core/test/open-channel.ts';
 import { bytesOf } from '../../packages/core/test/test-signer.ts';
-import { type Coin, toWallet, walletCoin, withdrawalOf } from './wallet.ts';
+import { type Coin, psbtWith, spend, toWallet, walletCoin, withdrawalOf } from './wallet.ts';
 import { type AttackWorld, secp } from './world.ts';
 
 export const FUNDING_FEE_SAT = 500n;
@@ -36,31 +28,30 @@ const coins = new WeakMap<Funding, Coin>();
 
 /** A channel whose funding transactions add up: one coin of the wallet in, the funding and change out. */
 class FundedModel extends ChannelModel {
-  override newFunding(
-    label: string,
-    valueSat: bigint,
-    addedMsat = 0n,
-    from?: readonly OutPoint[] | Funding,
-  ): Funding {
+  override newFunding(label: string, valueSat: bigint, addedMsat = 0n, from?: Funding): Funding {
     const peerSecret = bytesOf(`${label} funding key`);
     const peerKey = secp.publicKey(peerSecret);
     const script = p2wshOfScript(fundingScript(this.holderFundingKey, peerKey));
     // All of an opening, of a splice what it adds; what it takes out becomes change.
-    const spends = from === undefined ? [] : 'outpoint' in from ? [from.outpoint] : from.slice(1);
-    const addedSat = from === undefined ? valueSat : addedMsat / 1000n;
+    const addedSat = valueSat - (from?.valueSat ?? 0n);
     const [putIn, takenOut] = addedSat > 0n ? [addedSat, 0n] : [0n, -addedSat];
     const coin = walletCoin(this.keys, INPUT_INDEX, putIn + CHANGE_SAT + FUNDING_FEE_SAT, label);
-    const tx: Transaction = {
-      version: 2,
-      inputs: [coin.utxo.outpoint, ...spends].map((one) => input(one)),
-      outputs: [toWallet(this.keys, CHANGE_INDEX, CHANGE_SAT + takenOut), { value: sat(valueSat), script }],
-      locktime: 110,
-    };
+    const outpoints = [coin.utxo.outpoint, ...(from === undefined ? [] : [from.outpoint])];
+    const outputs = [
+      toWallet(this.keys, CHANGE_INDEX, CHANGE_SAT + takenOut),
+      { value: sat(valueSat), script },
+    ];
+    const tx: Transaction = { ...spend(outpoints, outputs), locktime: 110 };
     const outpoint = { txid: txid(tx), vout: 1 };
     const spent = [coin.parent.outputs[0]!];
     const funding = { tx, spent, outpoint, valueSat, peerSecret, peerKey, addedMsat };
     coins.set(funding, coin);
     return funding;
+  }
+
+  override signSplice(to: Funding, from: Funding = this.funding): MessageOf<'hsmd_sign_splice_tx'> {
+    const psbt = psbtWith(to.tx, [coinOf(to)], new Map([[1, this.fundingOutput(from)]]));
+    return { ...super.signSplice(to, from), tx: { tx: to.tx, psbt } };
   }
 }
 

@@ -557,16 +557,21 @@ const splices: readonly Scenario[] = [
     variant: 'without countersigned commitments on it',
     async run(world) {
       const channel = await opened(world);
-      const { model } = channel;
-      const splice = model.spliceOf(world.unique('splice'), 100_000n, channel.funding);
-      await channel.refused(model.signSplice(splice, channel.funding), [COUNTERSIGNED, UNKNOWN]);
+      const { model, funding } = channel;
+      const splice = model.spliceOf(world.unique('splice'), 100_000n, funding);
+      // As long as a coin of the wallet must be signed too, the shared input gives nothing away.
+      await channel.ask(model.signSplice(splice, funding));
+      const wallet = withdrawalOf(splice.tx, [coinOf(splice)], new Map([[1, model.fundingOutput(funding)]]));
+      await channel.refused(wallet, UNKNOWN);
+      world.refusals.pop();
+      await channel.refused(model.signSpliceAlone(splice, funding), COUNTERSIGNED);
       await channel.ask(model.setup(splice));
-      await channel.refused(model.signSplice(splice, channel.funding), COUNTERSIGNED);
-      world.refusals = world.refusals.map((one) => ({ ...one, tag: COUNTERSIGNED }));
+      await channel.refused(wallet, COUNTERSIGNED);
       await channel.ask(model.validate(0, channel.balances, splice));
       await channel.ask(model.signRemote(0, channel.balances, splice));
-      await channel.ask(model.signSplice(splice, channel.funding));
-      channel.fundings = [channel.funding, splice];
+      await channel.ask(model.signSplice(splice, funding));
+      await channel.ask(wallet);
+      channel.fundings = [funding, splice];
       await channel.goesOn();
     },
   },

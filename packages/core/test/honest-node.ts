@@ -4,37 +4,13 @@
  * A list of numbers decides what happens next; each step asks the signer what CLN would ask it.
  */
 import { sha256, toHex } from '@countersign/bitcoin';
-import type { ChannelRef } from '@countersign/core';
 import type { Request } from '@countersign/wire';
-import {
-  type Balances,
-  type Built,
-  ChannelModel,
-  type ModelHtlc,
-  type ModelOptions,
-  type Party,
-} from './channel-model.ts';
+import type { ModelHtlc, ModelOptions, Party } from './channel-model.ts';
+import { Dice } from './dice.ts';
 import { bolt11, words } from './invoices.ts';
-import { adding, removing } from './open-channel.ts';
+import { type Change, LiveChannel } from './live-channel.ts';
 import type { QuickSigner } from './quick-signer.ts';
 import { bytesOf } from './test-signer.ts';
-
-type Change =
-  | { readonly kind: 'add'; readonly htlc: ModelHtlc }
-  | { readonly kind: 'remove'; readonly htlc: ModelHtlc; readonly how: 'settled' | 'failed' }
-  | { readonly kind: 'fee'; readonly feeratePerKw: number };
-
-/** One update of BOLT 2, and how far it is on its way through both commitments. */
-interface Update {
-  readonly from: Party;
-  readonly change: Change;
-  /** Part of the newest commitment of that side that is signed and not acknowledged. */
-  inPeers: boolean;
-  inOurs: boolean;
-  /** The side has revoked the commitment before the one that has it. */
-  peersAcked: boolean;
-  oursAcked: boolean;
-}
 
 /** An HTLC and what its two ends want of it. */
 interface Fate {
@@ -63,244 +39,12 @@ interface Outgoing {
   variantOf: number;
 }
 
-const MARGIN_MSAT = 60_000_000n;
 /** What is forwarded is shown in every channel it may run over, or in none: between them, in one and not in the other. */
 const TRIMMED_EVERYWHERE_MSAT = 340_000n;
 const SHOWN_EVERYWHERE_MSAT = 3_500_000n;
 const HTLCS_MAX = 7;
-const VARIANTS_MAX = 8;
 const OUT_EXPIRY = 700_000;
 const IN_EXPIRY = 700_060;
-
-function applied(balances: Balances, change: Change): Balances {
-  if (change.kind === 'add') return adding(balances, change.htlc);
-  if (change.kind === 'remove') return removing(balances, change.htlc, change.how);
-  return { ...balances, feeratePerKw: change.feeratePerKw };
-}
-
-/** What is asked for again and again is computed once: points by their number, a commitment by its content. */
-class CachedModel extends ChannelModel {
-  readonly #points = new Map<string, Uint8Array>();
-  #built: { readonly key: readonly unknown[]; readonly value: Built } | null = null;
-
-  override point(side: Party, number: number): Uint8Array {
-    const key = `${side} ${number}`;
-    const known = this.#points.get(key) ?? super.point(side, number);
-    this.#points.set(key, known);
-    return known;
-  }
-
-  override build(...args: Parameters<ChannelModel['build']>): Built {
-    if (args.length > 4) return super.build(...args);
-    const key = args.slice(0, 3);
-    if (this.#built?.key.every((part, i) => part === key[i]) === true) return this.#built.value;
-    const value = super.build(...args);
-    this.#built = { key, value };
-    return value;
-  }
-}
-
-export class LiveChannel {
-  readonly node: HonestNode;
-  readonly model: ChannelModel;
-  /** With everything that is irrevocable. */
-  base: Balances;
-  updates: Update[] = [];
-  ourNumber = 0;
-  theirNumber = 0;
-  oursPending = false;
-  peersPending = false;
-  /** Contents signed for the peer's newest number. */
-  variants = 0;
-  /** The newest number of the peer's that was signed with more than one content. */
-  variedNumber = -1;
-  /** Repeated at any time until it is superseded. */
-  lastRequests: readonly Request[] = [];
-
-  constructor(node: HonestNode, options: ModelOptions) {
-    this.node = node;
-    this.model = new CachedModel(node.signer.keys, options);
-    this.base = this.model.initial;
-  }
-
-  get ref(): ChannelRef {
-    return this.model.ref;
-  }
-
-  open(): void {
-    for (const request of [
-      this.model.setup(),
-      { ...this.model.validate(0, this.base), feerate: 0 },
-      { ...this.model.signRemote(0, this.base), feerate: 0 },
-    ])
-      this.node.ask(request, this);
-  }
-
-  propose(from: Party, change: Change): void {
-    const none = { inPeers: false, inOurs: false, peersAcked: false, oursAcked: false };
-    this.updates.push({ from, change, ...none });
-  }
-
-  /** What the peer's next commitment has: all of ours, and of the peer's what we have revoked for. */
-  get nextPeers(): Balances {
-    return this.#view((update) => update.from === 'holder' || update.oursAcked);
-  }
-
-  get nextOurs(): Balances {
-    return this.#view((update) => update.from === 'counterparty' || update.peersAcked);
-  }
-
-  #view(isIn: (update: Update) => boolean): Balances {
-    return this.updates.filter(isIn).reduce((balances, { change }) => applied(balances, change), this.base);
-  }
-
-  /** Everything anybody has proposed: the most cautious view of what is left to spend. */
-  spendableMsat(by: Party): bigint {
-    const adds = this.updates.flatMap(({ from, change }) =>
-      from === by && change.kind === 'add' ? [change.htlc.amountMsat] : [],
-    );
-    const owned = by === 'holder' ? this.base.holderMsat : this.base.counterpartyMsat;
-    return adds.reduce((left, amount) => left - amount, owned) - MARGIN_MSAT;
-  }
-
-  get htlcCount(): number {
-    return this.base.htlcs.length + this.updates.filter(({ change }) => change.kind === 'add').length;
-  }
-
-  /** The peer may still publish a variant that says something else than what stands. */
-  get hasLooseVariants(): boolean {
-    return this.theirNumber <= this.variedNumber;
-  }
-
-  get canSignPeers(): boolean {
-    return !this.peersPending && this.updates.some((one) => this.#isNewForPeers(one));
-  }
-
-  #isNewForPeers(update: Update): boolean {
-    return !update.peersAcked && (update.from === 'holder' || update.oursAcked);
-  }
-
-  get canValidate(): boolean {
-    return !this.oursPending && this.updates.some((one) => this.#isNewForOurs(one));
-  }
-
-  #isNewForOurs(update: Update): boolean {
-    return !update.oursAcked && (update.from === 'counterparty' || update.peersAcked);
-  }
-
-  /** sign_remote_commitment_tx and its HTLCs. False when the signer asks to try again later. */
-  signPeers(): boolean {
-    const next = this.nextPeers;
-    const number = this.theirNumber + 1;
-    const requests = [this.model.signRemote(number, next), ...this.model.signRemoteHtlcs(number, next)];
-    if (!this.node.askOrWait(requests[0]!, this)) return false;
-    for (const request of requests.slice(1)) this.node.ask(request, this);
-    for (const update of this.updates) if (this.#isNewForPeers(update)) update.inPeers = true;
-    this.peersPending = true;
-    this.variants += 1;
-    if (this.variants > 1) this.variedNumber = number;
-    this.lastRequests = requests;
-    return true;
-  }
-
-  peerRevokes(): void {
-    this.node.ask(this.model.validateRevocation(this.theirNumber), this);
-    this.theirNumber += 1;
-    this.peersPending = false;
-    this.variants = 0;
-    for (const update of this.updates) {
-      if (update.inPeers) update.peersAcked = true;
-      update.inPeers = false;
-    }
-    this.lastRequests = [];
-    this.#fold();
-  }
-
-  validate(): void {
-    const next = this.nextOurs;
-    this.node.ask(this.model.validate(this.ourNumber + 1, next), this);
-    for (const update of this.updates) if (this.#isNewForOurs(update)) update.inOurs = true;
-    this.oursPending = true;
-    // CLN writes preimages to its database before it revokes.
-    const settled = this.updates.flatMap(({ from, change }) =>
-      from === 'counterparty' && change.kind === 'remove' && change.how === 'settled' ? [change.htlc] : [],
-    );
-    if (settled.length > 0) this.node.learn(settled);
-  }
-
-  /** False when the signer asks to try again later. */
-  revoke(): boolean {
-    if (!this.node.askOrWait(this.model.revoke(this.ourNumber), this)) return false;
-    this.ourNumber += 1;
-    this.oursPending = false;
-    for (const update of this.updates) {
-      if (update.inOurs) update.oursAcked = true;
-      update.inOurs = false;
-    }
-    this.#fold();
-    return true;
-  }
-
-  /** What both have is irrevocable. */
-  #fold(): void {
-    const done = this.updates.filter((one) => one.peersAcked && one.oursAcked);
-    this.updates = this.updates.filter((one) => !one.peersAcked || !one.oursAcked);
-    for (const update of done) {
-      this.base = applied(this.base, update.change);
-      this.node.onIrrevocable(this, update.change);
-    }
-  }
-
-  /**
-   * The link was lost, or the node crashed before it wrote down what it had signed: what the other side has not
-   * acknowledged is forgotten (BOLT 2), and other content takes the number.
-   */
-  reconnect(): void {
-    const forgotten = this.updates.filter(
-      (one) =>
-        (one.from === 'holder' && !one.peersAcked && this.variants < VARIANTS_MAX) ||
-        (one.from === 'counterparty' && !one.oursAcked),
-    );
-    this.updates = this.updates.filter((one) => !forgotten.includes(one));
-    for (const { from, change, inPeers } of forgotten)
-      this.node.onForgotten(this, from, change, inPeers ? this.theirNumber + 1 : -1);
-    if (this.peersPending && this.variants < VARIANTS_MAX) {
-      this.peersPending = false;
-      for (const one of this.updates) one.inPeers = false;
-    }
-    if (this.oursPending) {
-      this.oursPending = false;
-      for (const one of this.updates) one.inOurs = false;
-    }
-  }
-
-  repeat(): void {
-    for (const request of this.lastRequests) this.node.ask(request, this);
-  }
-}
-
-/** Small numbers from one: what a step needs beside its choice. */
-export class Dice {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = (seed * 2654435761 + 12345) >>> 0;
-  }
-
-  /** 0 to `sides` − 1. */
-  roll(sides: number): number {
-    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((this.#state / 2 ** 32) * sides);
-  }
-
-  chance(percent: number): boolean {
-    return this.roll(100) < percent;
-  }
-
-  of<T>(list: readonly T[]): T | undefined {
-    return list[this.roll(list.length)];
-  }
-}
 
 /** An invoice of somebody that we pay, perhaps in parts, perhaps again. */
 interface Payment {
@@ -402,7 +146,8 @@ export class HonestNode {
   /** Dust and larger amounts, around the lines where HTLCs are trimmed, with odd millisatoshis. */
   #amountMsat(dice: Dice): bigint {
     const isDust = dice.chance(15);
-    const amountSat = isDust ? 100 + dice.roll(1400) : 1500 + dice.roll(30_000);
+    // No two payments are worth the same: which of two equal ones was trimmed and which failed, nothing shows.
+    const amountSat = (isDust ? 100 + dice.roll(1400) : 1500 + dice.roll(30_000)) + (this.#labels % 89);
     return BigInt(amountSat) * 1000n + BigInt(dice.roll(3) === 0 ? dice.roll(1000) : 0);
   }
 
@@ -468,12 +213,14 @@ export class HonestNode {
     channel.propose('counterparty', { kind: 'remove', htlc: one.htlc, how: one.how });
   }
 
-  /** Nobody shows a preimage before all parts have arrived, or takes a part after that. */
+  /** Nobody shows a preimage before all parts have arrived and those that failed on the way are gone. */
   #isComplete(htlc: ModelHtlc): boolean {
     const isSame = (one: Outgoing | Incoming) => one.htlc.preimage === htlc.preimage;
     return (
       this.outgoings.filter(isSame).every(({ state }) => state !== 'offered' && state !== 'forgotten') &&
-      this.incomings.filter(isSame).every(({ outgoing, decided }) => outgoing !== null || decided !== null)
+      this.incomings
+        .filter(isSame)
+        .every(({ outgoing, decided }) => outgoing !== null && decided !== 'failed')
     );
   }
 

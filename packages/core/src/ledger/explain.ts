@@ -195,7 +195,28 @@ function hiddenHere(step: Step, known: readonly HtlcRecord[], lostMsat: bigint):
   return found;
 }
 
+/**
+ * What is invisible is known only as a sum, so an HTLC that was taken for hidden may have been other dust. When it shows
+ * now, and the balance says that it is new, it was: what it stood for is drift, and counts as dust outflow.
+ */
 export function explain(step: Step): Explanation {
+  const known = explainWith(step);
+  if (known.ok) return known;
+  const { trimmed, driftMsat } = step.before;
+  const shown = new HtlcBag(step.visible);
+  for (const htlc of step.visibleBefore) shown.take(htlc);
+  const isNew = new Set(trimmed.filter((htlc) => htlc.offeredBy === 'holder' && shown.take(htlc)));
+  if (isNew.size === 0) return known;
+  const before = {
+    ...step.before,
+    trimmed: trimmed.filter((htlc) => !isNew.has(htlc)),
+    driftMsat: driftMsat - sumMsat([...isNew]),
+  };
+  const without = explainWith({ ...step, before });
+  return without.ok ? without : known;
+}
+
+function explainWith(step: Step): Explanation {
   const { before, observed } = step;
   const { added, gone, hidden } = compareHtlcs(step.visibleBefore, before.trimmed, step.visible);
   const left = sortDepartures(step, gone, hidden);

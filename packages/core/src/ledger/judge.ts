@@ -28,6 +28,7 @@ import {
   outputsTrimmed,
   settledPreimage,
 } from './rules.ts';
+import { noteTrimLine } from './trim-line.ts';
 import { requireTrimming } from './trimming.ts';
 
 /** A commitment that came over the wire, its form judged; `ledger` is what is to be found. */
@@ -65,6 +66,7 @@ export function judgeLedger(
   const observed = observe(observable);
   requireWhole(channel, proposal, observed, outputsSat(observable));
   requireTrimming(channel, proposal, observed);
+  if (isReleasing) noteTrimLine(ctx, channel.setup.format, observed.feeratePerKw);
   const before = predecessorOf(proposal);
   if (before !== undefined) return judgeSuccessor(ctx, channel, proposal, observed, before, isReleasing);
   return proposal.content.number === 0 && !proposal.candidate.isSplice

@@ -3,7 +3,7 @@
  * choices that give exactly that, the likely one is taken, and what fits none is left to drift. Bounded search.
  */
 import { sumMsat } from './htlc-set.ts';
-import type { Observed } from './observe.ts';
+import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
 
 export interface Gain {
   readonly amountMsat: bigint;
@@ -35,11 +35,54 @@ export function chooseGains<G extends Gain>(
     // Where dust moved before, the fraction of a satoshi we had is not known: up to one more may show now.
     search(gains, targetMsat - 999n);
   if (exact !== null) return new Set(exact);
-  // Dust moved too: the answer that leaves least to explain, and does not claim more than can be missing.
-  const possible = plain.filter((chosen) => -restOf(chosen) <= observed.poolMsat);
-  const size = (value: bigint) => (value < 0n ? -value : value);
-  const [best = []] = possible.sort((a, b) => (size(restOf(a)) < size(restOf(b)) ? -1 : 1));
-  return new Set(best);
+  return new Set(nearest(gains, targetMsat, observed.poolMsat));
+}
+
+/** So much may come or go by one HTLC that is dust everywhere, and says nothing about the others. */
+const DUST_MSAT = DUST_LIMIT_MAX_SAT * 1000n;
+
+/**
+ * Dust moved too: the answer that leaves least to explain and does not claim more than can be missing; of those that leave
+ * no more than dust, the likeliest. Among many gains the search may end early.
+ */
+function nearest<G extends Gain>(gains: readonly G[], targetMsat: bigint, poolMsat: bigint): readonly G[] {
+  const order = inOrder(gains);
+  const likely = order.filter(({ isLikely }) => isLikely);
+  let best: readonly G[] = [];
+  let bestScore: readonly [bigint, number] | null = null;
+  const weigh = (chosen: readonly G[], missingMsat: bigint) => {
+    if (-missingMsat > poolMsat) return;
+    const sizeMsat = missingMsat < 0n ? -missingMsat : missingMsat;
+    const likelyChosen = chosen.filter(({ isLikely }) => isLikely).length;
+    const odd = likely.length - likelyChosen + (chosen.length - likelyChosen);
+    const unexplained = sizeMsat > DUST_MSAT ? sizeMsat : 0n;
+    if (bestScore !== null && !isBefore([unexplained, odd], bestScore)) return;
+    [best, bestScore] = [chosen, [unexplained, odd]];
+  };
+  let branches = 0;
+  const visit = (at: number, missingMsat: bigint, chosen: readonly G[]) => {
+    weigh(chosen, missingMsat);
+    branches += 1;
+    const next = order[at];
+    // From here on every gain leads further beyond the target.
+    if (next === undefined || missingMsat <= 0n || branches > BRANCHES_MAX) return;
+    visit(at + 1, missingMsat - next.amountMsat, [...chosen, next]);
+    visit(at + 1, missingMsat, chosen);
+  };
+  weigh(likely, targetMsat - sumMsat(likely));
+  visit(0, targetMsat, []);
+  return best;
+}
+
+function isBefore(a: readonly [bigint, number], b: readonly [bigint, number]): boolean {
+  return a[0] !== b[0] ? a[0] < b[0] : a[1] < b[1];
+}
+
+/** The likely ones first, among them the large ones. */
+function inOrder<G extends Gain>(gains: readonly G[]): readonly G[] {
+  return [...gains].sort((a, b) =>
+    a.isLikely !== b.isLikely ? (a.isLikely ? -1 : 1) : a.amountMsat > b.amountMsat ? -1 : 1,
+  );
 }
 
 /**
@@ -59,9 +102,7 @@ function fitting<G extends Gain>(likely: readonly G[], roomMsat: bigint): Readon
 
 /** A subset with a sum in [target, target + 999], or null: depth first, the likely and the large ones first. */
 function search<G extends Gain>(gains: readonly G[], targetMsat: bigint): readonly G[] | null {
-  const order = [...gains].sort((a, b) =>
-    a.isLikely !== b.isLikely ? (a.isLikely ? -1 : 1) : a.amountMsat > b.amountMsat ? -1 : 1,
-  );
+  const order = inOrder(gains);
   const rest = suffixSums(order);
   let branches = 0;
   const visit = (at: number, missingMsat: bigint, chosen: readonly G[]): readonly G[] | null => {

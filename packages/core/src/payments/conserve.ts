@@ -5,7 +5,7 @@
 import { type Facts, fromHex, msat } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { chargeDust } from '../ledger/dust.ts';
-import { mayBeTrimmedBelowSat } from '../ledger/explain.ts';
+import { trimLineSat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
@@ -65,7 +65,7 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
-  if (isDust(step, missing)) {
+  if (isDust(ctx, step, missing)) {
     chargeDust(ctx, step.scope, step.channel.id, missing);
     return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
   }
@@ -85,13 +85,13 @@ function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): Paymen
 }
 
 /** All HTLCs of the hash are so small that their cover may be invisible elsewhere. */
-function isDust(step: PaymentStep, missingMsat: bigint): boolean {
+function isDust(ctx: Context, step: PaymentStep, missingMsat: bigint): boolean {
   const { format } = step.channel.setup;
   const feerate = Math.max(
     0,
     ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
   );
-  const belowMsat = 1000n * mayBeTrimmedBelowSat(format, 'received', feerate);
+  const belowMsat = 1000n * trimLineSat(ctx, format, feerate);
   const small = step.offered.filter(({ amountMsat }) => amountMsat < belowMsat);
   return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
 }
@@ -156,7 +156,8 @@ function requireForward(ctx: Context, step: PaymentStep, record: PaymentRecord):
     );
   }
   enforceIf(ctx, step, true, noRouting, 'this node forwards nothing', facts);
-  const earned = covered - out;
+  // What dust covers earns nothing that could be seen.
+  const earned = covered + record.dustChargedMsat - out;
   enforceIf(
     ctx,
     step,

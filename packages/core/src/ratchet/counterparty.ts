@@ -20,6 +20,7 @@ import {
   type CommitmentContent,
   type Fate,
   type FundingCandidate,
+  type IssuedCommitment,
   type PointRecord,
   VARIANTS_MAX,
 } from '../channel/record.ts';
@@ -69,9 +70,12 @@ export function signCounterpartyCommitment(
     htlcs: htlcsFromWire(request.htlcs, candidate.issued.at(-1)),
   });
   const issued = candidate.issued.filter((variant) => variant.number === number);
-  if (!issued.some((variant) => sameContent(variant, content))) {
+  const known = issued.find((variant) => sameContent(variant, content));
+  if (known === undefined) {
     requireVariantAllowed(channel.record, candidate, issued, number);
     issue(ctx, channel, candidate, content, points);
+  } else if (known !== issued.at(-1)) {
+    makeLast(ctx, channel, candidate, known);
   }
   return {
     kind: 'sign-funding',
@@ -140,6 +144,22 @@ function requireVariantAllowed(
       funding_value_sat: candidate.valueSat,
     });
   }
+}
+
+/** An earlier variant was asked for again: it is what the peer gets now, and what its revocation of the one before means. */
+function makeLast(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  known: IssuedCommitment,
+): void {
+  if (known.number !== channel.record.counterpartyNextSign - 1) return;
+  const others = candidate.issued.filter((variant) => variant !== known);
+  saveChannel(
+    ctx,
+    channel.id,
+    replaceCandidate(channel.record, { ...candidate, issued: [...others, known] }),
+  );
 }
 
 /** A new content, or a variant: laws 2 to 4 judge it as the successor of the number before. */
