@@ -1,7 +1,7 @@
 /** What one view has credited is ours in the other view too (attack A22, for an invoice of ours). */
 import { describe, expect, it } from 'vitest';
 import { htlc } from './channel-model.ts';
-import { hubChannel, recordOf, trips } from './forwarder.ts';
+import { deliver, hubChannel, recordOf, trips } from './forwarder.ts';
 import { adding, removing } from './open-channel.ts';
 
 const conserved = 'policy-commitment-balance-conserved';
@@ -12,6 +12,7 @@ describe('an HTLC that one view has credited', () => {
   it("in the peer's commitment, must be credited in ours", () => {
     const channel = hubChannel({});
     channel.update(adding(channel.balances, first));
+    deliver(channel.signer, first);
     channel.ask(channel.model.signRemote(2, removing(channel.balances, first, 'settled')));
     channel.ask(channel.model.validate(2, removing(channel.balances, first, 'failed')));
     trips(channel, channel.model.revoke(1), conserved, { must_credit_msat: 20_000_000n });
@@ -22,6 +23,7 @@ describe('an HTLC that one view has credited', () => {
   it("in ours, must be credited in the peer's", () => {
     const channel = hubChannel({});
     channel.update(adding(channel.balances, first));
+    deliver(channel.signer, first);
     channel.ask(channel.model.validate(2, removing(channel.balances, first, 'settled')));
     channel.ask(channel.model.revoke(1));
     trips(channel, channel.model.signRemote(2, removing(channel.balances, first, 'failed')), conserved);

@@ -74,7 +74,9 @@ function owedMsat(
   view: 'holder' | 'counterparty',
   sinceMsat: bigint,
 ): bigint {
-  const part = record?.parts.find((one) => one.channel === channel);
+  // Without the preimage the balance alone told which HTLC was credited, and of several it may have been another.
+  if (record?.preimage == null) return 0n;
+  const part = record.parts.find((one) => one.channel === channel);
   if (part === undefined) return 0n;
   const past = view === 'holder' ? part.creditedHolderMsat : part.creditedCounterpartyMsat;
   return larger(part.creditMaxMsat - past - sinceMsat, 0n);
