@@ -243,8 +243,7 @@ describe('which HTLCs brought us their value', () => {
   it('ends the search in time, and then says what came nearest', () => {
     const many = Array.from({ length: 60 }, (_, i) => gain(2_000_000n * BigInt(i + 100)));
     const started = Date.now();
-    const found = [...chooseGains(many, 0n, observedAt(100_001n, 10_000_000_000_000n))];
-    expect(found.map(({ amountMsat }) => amountMsat)).toEqual([200_000_000n]);
+    expect(chooseGains(many, 0n, observedAt(100_001n, 10_000_000_000_000n)).size).toBe(0);
     expect(Date.now() - started).toBeLessThan(2000);
   });
   it('finds every subset that there is, whatever the order', () => {
@@ -401,9 +400,13 @@ describe('a step explained', () => {
       fates: [],
       trimmed: [],
     });
+    // Without a preimage it may have been other dust all along: it is drift then.
     expect(explained(VIEW, next, settled, knowing(), before)).toMatchObject({
-      ok: false,
-      unprovenMsat: 450_000n,
+      ok: true,
+      holderMsat: 499_550_000n,
+      driftMsat: -450_000n,
+      trimmed: [],
+      fates: [],
     });
     // While it stands in the other view it is in flight, not drift.
     expect(explained(VIEW, next, next, knowing(), before, [small])).toMatchObject({

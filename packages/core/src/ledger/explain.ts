@@ -196,8 +196,9 @@ function hiddenHere(step: Step, known: readonly HtlcRecord[], lostMsat: bigint):
 }
 
 /**
- * What is invisible is known only as a sum, so an HTLC that was taken for hidden may have been other dust. When it shows
- * now, and the balance says that it is new, it was: what it stood for is drift, and counts as dust outflow.
+ * What is invisible is known only as a sum, so an offered HTLC that was taken for hidden may have been other dust. Where
+ * the books do not come out even with such HTLCs, because one shows as new or went without a preimage, they are tried
+ * without: what they stood for is drift, and counts as dust outflow.
  */
 export function explain(step: Step): Explanation {
   const known = explainWith(step);
@@ -205,12 +206,17 @@ export function explain(step: Step): Explanation {
   const { trimmed, driftMsat } = step.before;
   const shown = new HtlcBag(step.visible);
   for (const htlc of step.visibleBefore) shown.take(htlc);
-  const isNew = new Set(trimmed.filter((htlc) => htlc.offeredBy === 'holder' && shown.take(htlc)));
-  if (isNew.size === 0) return known;
+  const doubtful = new Set(
+    trimmed.filter(
+      (htlc) =>
+        htlc.offeredBy === 'holder' && (shown.take(htlc) || !step.knowledge.maySettle(htlc.paymentHash)),
+    ),
+  );
+  if (doubtful.size === 0) return known;
   const before = {
     ...step.before,
-    trimmed: trimmed.filter((htlc) => !isNew.has(htlc)),
-    driftMsat: driftMsat - sumMsat([...isNew]),
+    trimmed: trimmed.filter((htlc) => !doubtful.has(htlc)),
+    driftMsat: driftMsat - sumMsat([...doubtful]),
   };
   const without = explainWith({ ...step, before });
   return without.ok ? without : known;

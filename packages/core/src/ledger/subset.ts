@@ -3,7 +3,7 @@
  * choices that give exactly that, the likely one is taken, and what fits none is left to drift. Bounded search.
  */
 import { sumMsat } from './htlc-set.ts';
-import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
+import type { Observed } from './observe.ts';
 
 export interface Gain {
   readonly amountMsat: bigint;
@@ -38,26 +38,26 @@ export function chooseGains<G extends Gain>(
   return new Set(nearest(gains, targetMsat, observed.poolMsat));
 }
 
-/** So much may come or go by one HTLC that is dust everywhere, and says nothing about the others. */
-const DUST_MSAT = DUST_LIMIT_MAX_SAT * 1000n;
+/** Dust comes and goes beside: an unlikely answer must leave that much less to explain. */
+const UNLIKELY_MSAT = 300_000n;
 
 /**
- * Dust moved too: the answer that leaves least to explain and does not claim more than can be missing; of those that leave
- * no more than dust, the likeliest. Among many gains the search may end early.
+ * Dust moved too: the answer that leaves least to explain and does not claim more than can be missing, the likely one
+ * where it is near enough. Among many gains the search may end early.
  */
 function nearest<G extends Gain>(gains: readonly G[], targetMsat: bigint, poolMsat: bigint): readonly G[] {
   const order = inOrder(gains);
   const likely = order.filter(({ isLikely }) => isLikely);
   let best: readonly G[] = [];
-  let bestScore: readonly [bigint, number] | null = null;
+  let bestMsat: bigint | null = null;
   const weigh = (chosen: readonly G[], missingMsat: bigint) => {
     if (-missingMsat > poolMsat) return;
     const sizeMsat = missingMsat < 0n ? -missingMsat : missingMsat;
     const likelyChosen = chosen.filter(({ isLikely }) => isLikely).length;
     const odd = likely.length - likelyChosen + (chosen.length - likelyChosen);
-    const unexplained = sizeMsat > DUST_MSAT ? sizeMsat : 0n;
-    if (bestScore !== null && !isBefore([unexplained, odd], bestScore)) return;
-    [best, bestScore] = [chosen, [unexplained, odd]];
+    const weightMsat = sizeMsat + BigInt(odd) * UNLIKELY_MSAT;
+    if (bestMsat !== null && weightMsat >= bestMsat) return;
+    [best, bestMsat] = [chosen, weightMsat];
   };
   let branches = 0;
   const visit = (at: number, missingMsat: bigint, chosen: readonly G[]) => {
@@ -72,10 +72,6 @@ function nearest<G extends Gain>(gains: readonly G[], targetMsat: bigint, poolMs
   weigh(likely, targetMsat - sumMsat(likely));
   visit(0, targetMsat, []);
   return best;
-}
-
-function isBefore(a: readonly [bigint, number], b: readonly [bigint, number]): boolean {
-  return a[0] !== b[0] ? a[0] < b[0] : a[1] < b[1];
 }
 
 /** The likely ones first, among them the large ones. */
