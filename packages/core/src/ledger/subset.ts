@@ -38,8 +38,8 @@ export function chooseGains<G extends Gain>(
   return new Set(nearest(gains, targetMsat, observed.poolMsat));
 }
 
-/** Dust comes and goes beside: an unlikely answer must leave that much less to explain. */
-const UNLIKELY_MSAT = 300_000n;
+/** Dust comes and goes beside: an unlikely answer must leave more than an HTLC of it less to explain (CLN trims at 546). */
+const UNLIKELY_MSAT = 600_000n;
 
 /**
  * Dust moved too: the answer that leaves least to explain and does not claim more than can be missing, the likely one
