@@ -9,6 +9,7 @@ import {
   sat,
   serializeNoWitness,
   toHex,
+  txid as txidOf,
   writeTxOutput,
 } from '@countersign/bitcoin';
 import { KeyRing, Secret } from '@countersign/core';
@@ -56,20 +57,29 @@ function withdrawalOf(inputCount: number, paddingBytes: number): MessageOf<'hsmd
   });
   const script = p2wpkhOfKey(ring.walletPublicKey(0));
   const none = new Uint8Array(0);
-  const inputs = Array.from({ length: inputCount }, (_, vout) => ({
-    txid: new Uint8Array(32).fill(1),
+  const output = { value: sat(1_000), script };
+  // The previous transaction proves what the inputs are worth.
+  const previous = {
+    version: 2,
+    inputs: [{ txid: new Uint8Array(32).fill(1), vout: 0, scriptSig: none, sequence: 0, witness: [] }],
+    outputs: Array.from({ length: inputCount }, () => output),
+    locktime: 0,
+  };
+  const inputs = previous.outputs.map((_, vout) => ({
+    txid: txidOf(previous),
     vout,
     scriptSig: none,
     sequence: 0,
     witness: [],
   }));
   const spent = new ByteWriter(64);
-  writeTxOutput(spent, { value: sat(1_000), script });
+  writeTxOutput(spent, output);
   const empty = createPsbt({ version: 2, inputs, outputs: [{ value: sat(900), script }], locktime: 0 });
   const padding = { type: 0xfc, keyData: Uint8Array.of(1), value: new Uint8Array(paddingBytes) };
   const psbt: Psbt = {
     ...empty,
     inputs: inputs.map((_, i) => [
+      { type: 0, keyData: none, value: serializeNoWitness(previous) },
       { type: 1, keyData: none, value: spent.finish() },
       ...(i === 0 ? [padding] : []),
     ]),
@@ -214,11 +224,11 @@ describe('a bad request of lightningd', () => {
 describe('a request', () => {
   it('whose reply outgrows the limit by its own signatures is refused, and the process lives', async () => {
     const hsmd = await serving();
-    const body = encodeMessage(withdrawalOf(20, 4 * 1024 * 1024 - 4100), new Uint8Array(0));
+    const body = encodeMessage(withdrawalOf(20, 4 * 1024 * 1024 - 17_900), new Uint8Array(0));
     expect(body.length).toBeLessThanOrEqual(4 * 1024 * 1024);
     const refusal = refusalOf(await hsmd.master.ask(body));
-    expect(refusal.code).toBe(MALFORMED);
     expect(refusal.message).toMatch(/^policy-generic-error: the reply: /);
+    expect(refusal.code).toBe(MALFORMED);
     expect(await isServing(hsmd)).toBe(true);
   });
 

@@ -62,7 +62,7 @@ describe('when lightningd hangs up', () => {
     expect(afterMs).toBeLessThan(EXIT_WAIT_MS);
     expect(await client.receive()).toBe('closed');
     expect(isClosedInOrder(directory)).toBe(true);
-    expect(hsmd.logged('debug').at(-1)).toBe('countersign stats {"commits":4,"batches":4,"records":4}');
+    expect(hsmd.logged('debug').at(-1)).toBe('countersign stats {"commits":4,"batches":4,"records":5}');
     expect(hsmd.statusNamed('status_fail')).toEqual([]);
     expect(hsmd.output()).toBe('');
   });
