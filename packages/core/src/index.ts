@@ -5,6 +5,7 @@
 
 export { administer } from './admin/administer.ts';
 export type * from './admin/operations.ts';
+export type * from './chain/alarm-types.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {
