@@ -5,8 +5,15 @@
 
 export { administer } from './admin/administer.ts';
 export type * from './admin/operations.ts';
+export { acceptBeginning, acceptBlock, acceptHeaders, type ChainInput } from './chain/advance.ts';
 export type * from './chain/alarm-types.ts';
+export type * from './chain/alarm-types.ts';
+export { alarmsOfChain, alarmsOfChannel } from './chain/alarms.ts';
+export { deadlinesOf } from './chain/deadlines.ts';
+export type { ChainOutcome, ChainPlace, WatchIndex } from './chain/input.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
+export { chainViewOf } from './chain/view-of.ts';
+export { WatchBook } from './chain/watch-book.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {
   type AuditEvent,
@@ -63,6 +70,7 @@ export {
   type VelocityLimit,
 } from './policy/settings.ts';
 export * from './records/approval.ts';
+export * from './records/chain.ts';
 export { channelRecords, formerChannelRecords, fundingRecords } from './records/channel.ts';
 export { decodeRecord, encodeRecord, type RecordKind } from './records/kind.ts';
 export * from './records/payment.ts';

@@ -8,6 +8,7 @@ import {
   type AdminOperation,
   type AuditEvent,
   administer,
+  type Change,
   type ClientIdentity,
   channelOf,
   type Decision,
@@ -18,11 +19,13 @@ import {
   type Policy,
   perform,
   type Refusal,
+  WatchBook,
 } from '@countersign/core';
-import { type Journal, StoreError } from '@countersign/store';
+import { type Journal, type RecordChange, StoreError } from '@countersign/store';
 import type { Reply, Request } from '@countersign/wire';
 import type { AdminAnswer } from './admin/desk.ts';
 import { AuditTrail } from './audit/trail.ts';
+import { ChainSide } from './chain/side.ts';
 import { Memory } from './memory.ts';
 
 export interface SignerOptions {
@@ -70,11 +73,17 @@ async function bind(
   }
 }
 
+/** Catch-ups with the chain that one request waits for. */
+const CATCH_UPS_MAX = 3;
+
 export class Signer {
   readonly #options: SignerOptions;
   readonly #memory: Memory;
   readonly #keys: KeyView;
   readonly #trail: AuditTrail;
+  readonly #watch: WatchBook;
+  /** What the signer believes about the chain, and who tells it. */
+  readonly chain: ChainSide;
   #failure: CountersignError | null = null;
 
   constructor(options: SignerOptions) {
@@ -82,6 +91,15 @@ export class Signer {
     this.#memory = new Memory(options.journal);
     this.#keys = keyView(options.ring);
     this.#trail = new AuditTrail(options.journal, options.nowSeconds);
+    this.#watch = new WatchBook((kind, prefix) => idsOf(options.journal, kind, prefix));
+    this.chain = new ChainSide({
+      ...options,
+      keys: this.#keys,
+      state: this.#memory,
+      watch: this.#watch,
+      commit: (request, changes, events) => this.#commitChain(request, changes, events),
+      refused: (refusal) => this.recordRefusal(refusal),
+    });
   }
 
   /** Why the signer stopped signing, if it did. */
@@ -96,7 +114,7 @@ export class Signer {
   async answer(client: ClientIdentity, request: Request): Promise<Answer> {
     if (this.#failure !== null) return this.#stopped(client, request);
     try {
-      const decision = this.#decide(client, request);
+      const decision = await this.#decideInTime(client, request);
       if (decision.kind === 'refused') return await this.#refused(decision);
       const durable = this.#commit(decision, client, request);
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
@@ -107,6 +125,16 @@ export class Signer {
       if (!isStoreFailure(error)) throw error;
       this.#failure ??= error;
       return this.#stopped(client, request);
+    }
+  }
+
+  /** A no that only the chain's next block stands behind waits a moment for it: nodes hear of blocks first. */
+  async #decideInTime(client: ClientIdentity, request: Request): Promise<Decision> {
+    if (request.name === 'hsmd_check_outpoint') await this.chain.catchUp();
+    for (let attempt = 0; ; attempt++) {
+      const decision = this.#decide(client, request);
+      const isEarly = decision.kind === 'refused' && decision.refusal.temporary;
+      if (!isEarly || attempt >= CATCH_UPS_MAX || !(await this.chain.catchUp())) return decision;
     }
   }
 
@@ -122,7 +150,7 @@ export class Signer {
         protocolVersion,
         failPreapprovals,
         nowSeconds: nowSeconds(),
-        chain: null,
+        chain: this.chain.view(),
       },
       request,
     );
@@ -138,7 +166,7 @@ export class Signer {
       if (!outcome.ok) return outcome;
       const { result, changes, events } = outcome;
       if (changes.length > 0) {
-        await this.#trail.operated(operation.op, this.#memory.apply(changes), events).catch(failWithStore);
+        await this.#trail.operated(operation.op, this.#apply(changes), events).catch(failWithStore);
       }
       return { ok: true, result };
     } catch (error) {
@@ -152,41 +180,65 @@ export class Signer {
   recordRefusal(refusal: Refusal): number | null {
     if (this.#failure !== null) return null;
     const { id, durable } = this.#trail.refused(refusal);
-    this.#watch(durable);
+    this.#follow(durable);
     return id;
   }
 
   /** Something that no request caused, for the audit log. */
   recordEvent(event: AuditEvent): void {
-    if (this.#failure === null) this.#watch(this.#trail.event(event));
+    if (this.#failure === null) this.#follow(this.#trail.event(event));
   }
 
   /** Before the journal is closed. */
   end(): void {
-    if (this.#failure === null) this.#watch(this.#trail.end());
+    if (this.#failure === null) this.#follow(this.#trail.end());
   }
 
   #commit(decision: Approved, client: ClientIdentity, request: Request): Promise<void> {
     const { warnings, events } = decision;
-    const changes = this.#memory.apply(decision.changes);
+    const changes = this.#apply(decision.changes);
     const channel = channelOf(client, request);
     const { durable } = this.#trail.decided({ request: request.name, channel, changes, warnings, events });
     if (changes.length > 0) return durable;
-    this.#watch(durable);
+    this.#follow(durable);
     // What was read may itself still be on its way to the disk.
     return decision.dependsOnState ? this.#options.journal.settled() : Promise.resolve();
   }
 
+  /** Into memory and the index of what is watched; what the journal is to store. */
+  #apply(changes: readonly Change[]): readonly RecordChange[] {
+    const encoded = this.#memory.apply(changes);
+    this.#watch.apply(changes);
+    return encoded;
+  }
+
+  /** What a header or a block brought. Rejects with `StoreError` when it can't be made durable. */
+  async #commitChain(
+    request: string,
+    changes: readonly Change[],
+    events: readonly AuditEvent[],
+  ): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      if (changes.length > 0) {
+        await this.#trail.chained(request, this.#apply(changes), events).catch(failWithStore);
+      }
+    } catch (error) {
+      if (isStoreFailure(error)) this.#failure ??= error;
+      throw error;
+    }
+  }
+
   /** The entry need not be durable for the no to be told; what waits for the operator must, even after a crash. */
   async #refused({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Promise<Answer> {
-    const { id, durable } = this.#trail.refused(refusal, this.#memory.apply(changes));
+    const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
     if (changes.length > 0) await durable.catch(failWithStore);
-    else this.#watch(durable);
+    else this.#follow(durable);
     return { kind: 'refused', refusal, id };
   }
 
   /** Nobody waits for this commit; its failure stops the signer all the same. */
-  #watch(durable: Promise<void>): void {
+  #follow(durable: Promise<void>): void {
     durable.catch(failWithStore).catch((error: unknown) => {
       if (!isStoreFailure(error)) throw error;
       this.#failure ??= error;
@@ -211,6 +263,12 @@ export class Signer {
       },
     };
   }
+}
+
+/** Ids of one kind, as the journal lists its keys. */
+function idsOf(journal: Journal, kind: string, prefix: string): readonly string[] {
+  const skip = kind.length + 1;
+  return journal.keys(`${kind}/${prefix}`).map((key) => key.slice(skip));
 }
 
 function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {

@@ -12,8 +12,17 @@ import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
 import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { buriedFunding, requireBuriedFunding } from '../time/burial.ts';
 import { isLocked, withLock } from './locking.ts';
-import { channelId, clientChannel, requireChannel, requireUnfrozenChannel, saveChannel } from './lookup.ts';
+import {
+  channelId,
+  clientChannel,
+  type OpenChannel,
+  requireChannel,
+  requireUnfrozenChannel,
+  saveChannel,
+} from './lookup.ts';
+import type { FundingCandidate } from './record.ts';
 import { countChannel } from './setup-rules.ts';
 
 /** new_channel (30): always answered, since lightningd dies of a refusal; nothing begins before setup_channel. */
@@ -92,24 +101,44 @@ export function checkFutureSecret(ctx: Context, request: MessageOf<'hsmd_check_f
 }
 
 /**
- * check_outpoint (32): whether the funding is buried. Until the signer follows the chain itself it has nothing to
- * check against and believes the node, as CLN's own hsmd does.
+ * check_outpoint (32): whether the funding is buried, by the signer's own view of the chain; CLN asks again until it is.
+ * Without a view there is nothing to check against, and the node is believed, as CLN's own hsmd does.
  */
-export function checkOutpoint(): Release {
-  return { kind: 'reply', reply: { name: 'hsmd_check_outpoint_reply', isBuried: true } };
+export function checkOutpoint(ctx: Context, request: MessageOf<'hsmd_check_outpoint'>): Release {
+  const isBuried = ctx.chain === null || isFundingBuried(ctx, request);
+  return { kind: 'reply', reply: { name: 'hsmd_check_outpoint_reply', isBuried } };
 }
 
-/** lock_outpoint (37): this candidate is the funding. What is gone with it is `withLock`'s to say. */
+function isFundingBuried(ctx: Context, request: MessageOf<'hsmd_check_outpoint'>): boolean {
+  const channel = requireChannel(ctx, clientChannel(ctx));
+  return buriedFunding(ctx, channel, namedFunding(channel, request)) !== null;
+}
+
+interface NamedFunding {
+  readonly fundingTxid: Uint8Array;
+  readonly fundingTxout: number;
+}
+
+function namedFunding(
+  { record }: OpenChannel,
+  { fundingTxid, fundingTxout }: NamedFunding,
+): FundingCandidate {
+  const outpoint = { txid: fundingTxid, vout: fundingTxout };
+  return (
+    record.candidates.find((one) => equalOutPoints(one.outpoint, outpoint)) ??
+    refuse(candidateExclusive, 'no funding of this channel was set up with this outpoint', {
+      outpoint: outPointToString(outpoint),
+    })
+  );
+}
+
+/** lock_outpoint (37): this candidate is the funding, once it is buried. What is gone with it is `withLock`'s to say. */
 export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoint'>): Release {
   const channel = requireChannel(ctx, clientChannel(ctx));
   const { record, id } = channel;
-  const outpoint = { txid: request.fundingTxid, vout: request.fundingTxout };
-  const locked = record.candidates.find((c) => equalOutPoints(c.outpoint, outpoint));
-  if (locked === undefined) {
-    refuse(candidateExclusive, 'no funding of this channel was set up with this outpoint', {
-      outpoint: outPointToString(outpoint),
-    });
-  }
+  const named = namedFunding(channel, request);
+  const locked = requireBuriedFunding(ctx, channel, named);
+  const { outpoint } = locked;
   if (!locked.validated.some((c) => c.number === record.holderNextRevoke)) {
     refuse(
       newCommitmentValid,

@@ -14,6 +14,8 @@ export interface LiveCommitment {
   readonly funding: string;
   readonly content: CommitmentContent;
   readonly ledger: Ledger;
+  /** It is on the chain, and buried: HTLCs offered to us are there to be claimed, whoever published it. */
+  readonly isBuried?: true;
 }
 
 export function liveCommitments(record: ChannelRecord): readonly LiveCommitment[] {

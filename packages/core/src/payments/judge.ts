@@ -3,8 +3,9 @@
  * payment without cover; what a step does to a payment is recorded with it.
  */
 import { type Facts, larger, smaller } from '@countersign/bitcoin';
+import { liveOnChain } from '../chain/resolution.ts';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
-import type { OpenChannel } from '../channel/lookup.ts';
+import { channelId, type OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
@@ -12,6 +13,7 @@ import { chargeTransfer } from '../ledger/transfer.ts';
 import { type Limits, limitsFor, type PolicyScope } from '../policy/settings.ts';
 import { channelRecords } from '../records/channel.ts';
 import { isStorableMsat } from '../records/codecs.ts';
+import type { RecordKind } from '../records/kind.ts';
 import {
   EMPTY_PAYMENT,
   PAYMENT_CHANNELS_MAX,
@@ -55,7 +57,7 @@ export interface PaymentStep {
  * What stands is cover whatever stands beside it: a stranger can push a channel over its limit at any time, and what that
  * would displace is under way. The limit binds what is newly offered.
  */
-const UNLIMITED_MSAT = 2n ** 63n;
+export const UNLIMITED_MSAT = 2n ** 63n;
 
 export function judgePayments(
   ctx: Context,
@@ -86,12 +88,12 @@ export function judgePayments(
     const acknowledgedHere = () => partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part;
     const afterAcknowledged = () =>
       withOthers(ctx, hash, withPart(before, acknowledgedHere()), channel.id, (other) => ({
-        live: acknowledged(liveCommitments(other)),
+        live: acknowledged(liveOf(ctx, other)),
         receivedMaxMsat,
       }));
     const withinLimits = (record: PaymentRecord) =>
       withOthers(ctx, hash, record, channel.id, (other) => ({
-        live: liveCommitments(other),
+        live: liveOf(ctx, other),
         receivedMaxMsat: limitsFor(ctx.policy, scopeOf(other)).htlcInflightMaxSat * 1000n,
       }));
     const step: PaymentStep = {
@@ -111,6 +113,13 @@ export function judgePayments(
     ctx.draft.put(paymentRecords, hash, isRetired(judged) ? null : judged);
   }
   chargeTransfer(ctx, channel, scope, limits.transferVelocity, transferredMsat);
+}
+
+/** Of another channel: what could still reach the chain, or what has. */
+function liveOf(ctx: Context, record: ChannelRecord): readonly LiveCommitment[] {
+  const { resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
+  return liveOnChain(read, channelId(record), record, resolveDepthBlocks);
 }
 
 /**
@@ -195,7 +204,7 @@ function foldedAmounts(folds: readonly Fold[]): Map<string, PartBase> {
   return amounts;
 }
 
-function baseOf(record: PaymentRecord, channel: string): PartBase {
+export function baseOf(record: PaymentRecord, channel: string): PartBase {
   const part = record.parts.find((one) => one.channel === channel);
   if (part === undefined) return NO_BASE;
   const { settledHolderMsat, settledCounterpartyMsat, creditedHolderMsat, creditedCounterpartyMsat } = part;
@@ -229,7 +238,7 @@ function sumsOfPart(part: PaymentPart): readonly bigint[] {
   return [part.outMsat, part.inMsat, part.standingMsat, part.creditMaxMsat, ...past];
 }
 
-function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
+export function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   const at = record.parts.findIndex((one) => one.channel === part.channel);
   if (at >= 0) return { ...record, parts: record.parts.with(at, part) };
   if (record.parts.length >= PAYMENT_CHANNELS_MAX) {
@@ -243,7 +252,7 @@ function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
  * The channel is through with the hash: what it came to stays with the payment. Where the views do not agree (an HTLC that
  * had an output in one of them only), the worse counts.
  */
-function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
+export function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return {
     ...record,
     settledMsat: record.settledMsat + larger(part.settledHolderMsat, part.settledCounterpartyMsat),

@@ -53,7 +53,7 @@ export function partOf(
   let isQuiet = true;
   let hasIncoming = false;
   // The peer may keep its own commitment back until the HTLC has expired: without one of ours nothing is secured.
-  const isOurs = live.some(({ view }) => view === 'holder');
+  const isOurs = live.some(({ view, isBuried }) => view === 'holder' || isBuried === true);
   for (const commitment of live) {
     const sums: Readonly<HashSums> = sumsAt(sumsOf(commitment, receivedMaxMsat), hash);
     const isHolder = commitment.view === 'holder';

@@ -48,6 +48,12 @@ export interface Limits {
   readonly routingFeeMaxPpm: bigint;
   readonly paymentDepthBlocks: number;
   readonly fundingDepthBlocks: number;
+  /** How deep a close is buried before it alone decides what the channel's HTLCs are worth. */
+  readonly resolveDepthBlocks: number;
+  /** How long after its expiry an HTLC that we offered may stay before the channel is taken to the chain. */
+  readonly deadlineGraceBlocks: number;
+  /** How long before its expiry an HTLC whose preimage we know must be claimed. */
+  readonly claimMarginBlocks: number;
   readonly onchainWeightMax: number;
   readonly onchainFeerateMinPerKw: number;
   readonly onchainFeerateMaxPerKw: number;
@@ -125,6 +131,9 @@ const MAINNET_LIMITS: Limits = {
   routingFeeMaxPpm: 50_000n,
   paymentDepthBlocks: 3,
   fundingDepthBlocks: 1,
+  resolveDepthBlocks: 6,
+  deadlineGraceBlocks: 6,
+  claimMarginBlocks: 12,
   onchainWeightMax: 400_000,
   onchainFeerateMinPerKw: 253,
   onchainFeerateMaxPerKw: 250_000,
@@ -145,6 +154,8 @@ const TEST_LIMITS: Limits = {
   feerateMaxPeerPaysPerKw: 333_333,
   cltvDeltaBlocks: 6,
   cltvMarginBlocks: 2,
+  deadlineGraceBlocks: 2,
+  claimMarginBlocks: 2,
   paymentDepthBlocks: 1,
   onchainFeerateMaxPerKw: 333_333,
 };

@@ -24,6 +24,7 @@ import {
   type PointRecord,
   VARIANTS_MAX,
 } from '../channel/record.ts';
+import { keepStubs } from '../channel/stubs.ts';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { judgeDust } from '../ledger/dust.ts';
@@ -174,6 +175,7 @@ function issue(
   const step = judgeLedger(ctx, channel, proposal, true);
   requireLimits(ctx, channel, proposal, step);
   const judged = { ...content, ledger: step.ledger };
+  keepStubs(ctx, channel.id, candidate.issued, content);
   const record = replaceCandidate(channel.record, { ...candidate, issued: [...candidate.issued, judged] });
   const after: ChannelRecord = {
     ...withDustLimit(channel, record, proposal, step.observed),

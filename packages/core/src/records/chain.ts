@@ -13,8 +13,8 @@ import type { RecordKind } from './kind.ts';
 export const TOUCHED_MAX = 200_000;
 /** BOLT 3: two main outputs, two anchors, 966 HTLCs. */
 export const CLOSING_OUTPUTS_MAX = 970;
-/** New HTLCs of one commitment. */
-export const STUBS_MAX = 966;
+/** New HTLCs of one commitment number, all fundings and variants together. */
+export const STUBS_MAX = 16_000;
 
 /** A header of the chain with the most work. Heights in ids have ten digits, so that they sort. */
 export interface HeaderRecord {

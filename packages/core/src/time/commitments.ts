@@ -3,23 +3,29 @@
  * nor too late. All by the signer's chain view; without one these rules are silent, and `policy show` says so.
  */
 import { equalBytes, type Facts, fundingScript, outPointToString, p2wshOfScript } from '@countersign/bitcoin';
+import { overdue } from '../chain/deadlines.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
 import type { ChannelRef, Context } from '../context.ts';
+import { hashHex } from '../ledger/htlc-set.ts';
 import type { LedgerStep, Proposal } from '../ledger/judge.ts';
 import { enforce } from '../policy/enforce.ts';
-import { isZeroConf, limitsFor } from '../policy/settings.ts';
+import { isZeroConf, limitsFor, type PolicyScope } from '../policy/settings.ts';
+import type { RecordKind } from '../records/kind.ts';
 import { refuse } from '../refusal.ts';
 import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
 
 export function requireTime(ctx: Context, channel: OpenChannel, proposal: Proposal, step: LedgerStep): void {
-  if (ctx.chain === null) return;
-  requireBuried(ctx, ctx.chain, channel, proposal);
+  const { chain } = ctx;
+  if (chain === null) return;
+  requireBuried(ctx, chain, channel, proposal);
+  requireInTime(ctx, chain, channel, proposal);
   const scope = scopeOf(channel.record);
+  if (step.added.some(({ offeredBy }) => offeredBy === 'holder')) requireFresh(ctx, chain, channel, scope);
   const { cltvMarginBlocks, cltvMaxBlocks } = limitsFor(ctx.policy, scope);
-  const { heightBlocks } = ctx.chain;
+  const { heightBlocks } = chain;
   const [min, max] = [heightBlocks + cltvMarginBlocks, heightBlocks + cltvMaxBlocks];
   const wrong = step.added.find(
     ({ offeredBy, cltvExpiry }) => offeredBy === 'holder' && (cltvExpiry <= min || cltvExpiry >= max),
@@ -37,13 +43,43 @@ export function requireTime(ctx: Context, channel: OpenChannel, proposal: Propos
   });
 }
 
+/** A view that is behind, or locked, tells nothing of what a new HTLC would rest on: later, then. */
+function requireFresh(ctx: Context, chain: ChainView, channel: OpenChannel, scope: PolicyScope): void {
+  if (chain.isFresh) return;
+  enforce(ctx, spendsActiveUtxo, scope, {
+    message: 'the view of the chain is behind: no new HTLC before it has caught up',
+    facts: { channel: channel.id, height: chain.heightBlocks },
+    isTemporary: true,
+  });
+}
+
+/** After its deadline an HTLC belongs on the chain: no commitment that still has it. */
+function requireInTime(ctx: Context, chain: ChainView, channel: OpenChannel, { content }: Proposal): void {
+  const scope = scopeOf(channel.record);
+  const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
+  const late = overdue(read, limitsFor(ctx.policy, scope), chain.heightBlocks, content.htlcs);
+  if (late === null) return;
+  const { htlc, deadlineHeightBlocks } = late;
+  enforce(ctx, htlcCltvRange, scope, {
+    message: 'an HTLC has passed its deadline: only its removal, or the chain',
+    facts: {
+      channel: channel.id,
+      payment_hash: hashHex(htlc.paymentHash),
+      offered_by: htlc.offeredBy,
+      cltv_expiry: htlc.cltvExpiry,
+      deadline_height: deadlineHeightBlocks,
+      height: chain.heightBlocks,
+    },
+  });
+}
+
 /** For a commitment of ours that is to be published: its funding, if the view has it, is the channel's. */
 export function requireOwnFunding(ctx: Context, channel: OpenChannel, candidate: FundingCandidate): void {
   if (ctx.chain !== null) fundingStatus(ctx, ctx.chain, channel, candidate);
 }
 
 /** What the chain view says of a funding; refuses for good when the buried output is not the channel's. */
-function fundingStatus(
+export function fundingStatus(
   ctx: Context,
   chain: ChainView,
   channel: OpenChannel,

@@ -16,7 +16,7 @@ export const htlcCltvRange = softRule({
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
   documentation:
-    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view; existing ones are not judged again. A received one outside of it is accepted, since strangers can send it, but covers no forward.',
+    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view. A received one outside of it is accepted, since strangers can send it, but covers no forward. Standing ones have a deadline: `deadline_grace_blocks` after its expiry for an offered HTLC, `claim_margin_blocks` before it for a received one whose preimage is known; from then on no commitment may still have it, and the channel belongs on the chain.',
 });
 
 export const spendsActiveUtxo = softRule({

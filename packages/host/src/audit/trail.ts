@@ -56,6 +56,12 @@ export class AuditTrail {
     return this.#record(changes, false, (time) => operatedEntry(time, operation, changes, events)).durable;
   }
 
+  /** What a header or a block did; without an event it is no news. */
+  chained(operation: string, changes: readonly RecordChange[], events: readonly AuditEvent[]): Promise<void> {
+    if (events.length === 0) return this.#commit(changes, []);
+    return this.#record(changes, false, (time) => operatedEntry(time, operation, [], events)).durable;
+  }
+
   event(event: AuditEvent): Promise<void> {
     return this.#record([], false, (timeSeconds) => eventEntry(timeSeconds, event)).durable;
   }

@@ -1,5 +1,5 @@
 /** What a signer has learned about its node, read from its records: some rules go by it. */
-import { EMPTY_NODE, nodeRecords, type StateReader } from '@countersign/core';
+import { CHAIN_ID, chainRecords, EMPTY_NODE, nodeRecords, type StateReader } from '@countersign/core';
 
 export interface SignerFacts {
   /** The node side has delivered a preimage before. */
@@ -8,8 +8,7 @@ export interface SignerFacts {
   readonly hasChainView: boolean;
 }
 
-/** No chain is followed in this version. */
 export function signerFacts(state: StateReader): SignerFacts {
   const { deliversPreimages } = state.read(nodeRecords, 'node')?.value ?? EMPTY_NODE;
-  return { deliversPreimages, hasChainView: false };
+  return { deliversPreimages, hasChainView: state.read(chainRecords, CHAIN_ID)?.value != null };
 }

@@ -1,0 +1,279 @@
+/**
+ * The chain side of the signer: headers and blocks in, changed records out, or a refusal that leaves everything as it was.
+ * Only more work moves the view; only a proven block tells of outputs; a reorg takes back exactly what its blocks brought.
+ */
+import {
+  BlockReader,
+  type BlockTransaction,
+  equalBytes,
+  FormError,
+  outPointToString,
+  parseTransaction,
+  type Secp256k1,
+  txidToHex,
+} from '@countersign/bitcoin';
+import type { ChannelId } from '../channel/record.ts';
+import { stubPrefix } from '../channel/stubs.ts';
+import type { AuditEvent, KeyView } from '../context.ts';
+import { settleOnChain } from '../payments/onchain.ts';
+import type { Policy } from '../policy/settings.ts';
+import {
+  blockRecords,
+  CHAIN_ID,
+  type ChainRecord,
+  chainRecords,
+  closingRecords,
+  type HeaderRecord,
+  headerRecords,
+  heightId,
+  outputRecords,
+  stubRecords,
+} from '../records/chain.ts';
+import { channelRecords } from '../records/channel.ts';
+import type { RecordKind } from '../records/kind.ts';
+import { RefusalSignal, refuse } from '../refusal.ts';
+import { Draft, type StateReader } from '../state.ts';
+import { beginChain, HEADERS_KEPT, judgeHeaders } from './headers.ts';
+import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
+import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
+import { isResolved } from './resolution.ts';
+import { takeBack } from './rollback.ts';
+import { chainProof } from './rules.ts';
+
+export interface ChainInput {
+  readonly state: StateReader;
+  readonly policy: Policy;
+  readonly keys: KeyView;
+  readonly secp: Secp256k1;
+  readonly watch: WatchIndex;
+  /** Seconds since 1970 by the signer's own clock. */
+  readonly nowSeconds: number;
+}
+
+/** Rules, law 1 "forget_channel": all outputs resolved so deep. */
+const FORGET_DEPTH_BLOCKS = 100;
+
+/** The first header and the block from which contents count; does nothing when a chain has begun. */
+export function acceptBeginning(input: ChainInput, birthdayHeightBlocks: number): ChainOutcome {
+  return attempt(input, 'chain-begin', (place) => {
+    if (place.draft.get(chainRecords, CHAIN_ID) !== null) return;
+    const { chain, header } = beginChain(place.policy.network, birthdayHeightBlocks);
+    place.draft.put(headerRecords, heightId(chain.tipHeightBlocks), header);
+    place.draft.put(chainRecords, CHAIN_ID, chain);
+    place.events.push({
+      event: 'chain-begun',
+      facts: { height: chain.tipHeightBlocks, birthday_height: birthdayHeightBlocks },
+    });
+  });
+}
+
+/** A run of headers, 80 bytes each, that connects to one on record. Moves the view only if it has more work. */
+export function acceptHeaders(input: ChainInput, headers: Uint8Array): ChainOutcome {
+  return attempt(input, 'chain-headers', (place) => {
+    const chain = requireChain(place);
+    const { forkHeightBlocks, records } = judgeHeaders(place, headers);
+    if (records.length === 0) return;
+    if (forkHeightBlocks < chain.tipHeightBlocks && !mayReorganise(place, chain, forkHeightBlocks, records))
+      return;
+    const provenHeightBlocks = Math.min(chain.provenHeightBlocks, forkHeightBlocks);
+    const touched =
+      provenHeightBlocks < chain.provenHeightBlocks
+        ? takeBack(place, chain.provenHeightBlocks, provenHeightBlocks)
+        : new Set<ChannelId>();
+    const next = withHeaders(place, chain, forkHeightBlocks, records);
+    place.draft.put(chainRecords, CHAIN_ID, {
+      ...next,
+      // Contents before the birthday count as read.
+      provenHeightBlocks: readTo(next, Math.max(provenHeightBlocks, chain.birthdayHeightBlocks - 1)),
+    });
+    for (const id of touched) settle(place, id);
+  });
+}
+
+const readTo = (chain: ChainRecord, heightBlocks: number): number =>
+  Math.min(heightBlocks, chain.tipHeightBlocks);
+
+/** A deeper reorg than the policy allows is not followed: the view stays where it is and locks. */
+function mayReorganise(
+  place: ChainPlace,
+  chain: ChainRecord,
+  forkHeightBlocks: number,
+  records: readonly HeaderRecord[],
+): boolean {
+  const depthBlocks = chain.tipHeightBlocks - forkHeightBlocks;
+  const facts = {
+    fork_height: forkHeightBlocks,
+    depth_blocks: depthBlocks,
+    tip: txidToHex(chain.tipHash),
+    tip_new: txidToHex(records.at(-1)!.hash),
+  };
+  if (depthBlocks <= place.policy.limits.reorgDepthBlocksMax) {
+    place.events.push({ event: 'chain-reorganised', facts });
+    return true;
+  }
+  if (chain.lockedBy === null) {
+    const lockedBy = { forkHeightBlocks, tipHash: records.at(-1)!.hash };
+    place.draft.put(chainRecords, CHAIN_ID, { ...chain, lockedBy });
+    place.events.push({ event: 'chain-locked', facts });
+  }
+  return false;
+}
+
+/** The headers after the fork in the place of what was there, and none older than the signer keeps. */
+function withHeaders(
+  place: ChainPlace,
+  chain: ChainRecord,
+  forkHeightBlocks: number,
+  records: readonly HeaderRecord[],
+): ChainRecord {
+  const tipHeightBlocks = forkHeightBlocks + records.length;
+  const baseHeightBlocks = Math.max(chain.baseHeightBlocks, tipHeightBlocks - HEADERS_KEPT + 1);
+  records.forEach((record, i) => {
+    const height = forkHeightBlocks + 1 + i;
+    if (height >= baseHeightBlocks) place.draft.put(headerRecords, heightId(height), record);
+  });
+  for (let height = tipHeightBlocks + 1; height <= chain.tipHeightBlocks; height++) {
+    place.draft.put(headerRecords, heightId(height), null);
+  }
+  for (
+    let height = chain.baseHeightBlocks;
+    height < baseHeightBlocks && height <= chain.tipHeightBlocks;
+    height++
+  ) {
+    place.draft.put(headerRecords, heightId(height), null);
+  }
+  return { ...chain, tipHeightBlocks, tipHash: records.at(-1)!.hash, baseHeightBlocks };
+}
+
+/** The content of the block after the last proven one, whole. */
+export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
+  return attempt(input, 'chain-block', (place) => {
+    const chain = requireChain(place);
+    const heightBlocks = chain.provenHeightBlocks + 1;
+    const header = place.draft.get(headerRecords, heightId(heightBlocks));
+    if (header === null || heightBlocks > chain.tipHeightBlocks) {
+      refuse(chainProof, 'there is no header for the content of another block', {
+        height: heightBlocks,
+        tip_height: chain.tipHeightBlocks,
+      });
+    }
+    const touched: Touched = { outputs: new Set(), closings: new Set() };
+    const reader = new BlockReader((tx) => lookAt(place, heightBlocks, tx, touched));
+    reader.push(raw.subarray(0, HEADER_BYTES));
+    if (!equalBytes(raw.subarray(0, HEADER_BYTES), header.header)) {
+      refuse(chainProof, 'this is not the block whose header is on record', {
+        height: heightBlocks,
+        hash: txidToHex(header.hash),
+      });
+    }
+    reader.push(raw.subarray(HEADER_BYTES));
+    reader.finish();
+    place.draft.put(chainRecords, CHAIN_ID, { ...chain, provenHeightBlocks: heightBlocks });
+    if (touched.outputs.size > 0) {
+      place.draft.put(blockRecords, heightId(heightBlocks), {
+        hash: header.hash,
+        outputs: [...touched.outputs].sort(),
+        closings: [...touched.closings].sort(),
+      });
+    }
+    forgetOldBlock(place, heightBlocks);
+    settleClosed(place, heightBlocks);
+  });
+}
+
+const HEADER_BYTES = 80;
+
+/** Most transactions of a block are nobody's here: only those that are get read in full. */
+function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, touched: Touched): void {
+  const isOurs =
+    place.watch.fundingsOf(txidToHex(tx.txid)).length > 0 ||
+    tx.inputs.some((input) => {
+      const outpoint = outPointToString(input);
+      return touched.outputs.has(outpoint) || place.watch.isWatched(outpoint);
+    });
+  if (isOurs) seeTransaction(place, heightBlocks, parseTransaction(tx.raw), touched);
+}
+
+/** What no reorg takes back any more need not be remembered. */
+function forgetOldBlock(place: ChainPlace, heightBlocks: number): void {
+  const old = heightId(heightBlocks - place.policy.limits.reorgDepthBlocksMax);
+  if (heightBlocks > place.policy.limits.reorgDepthBlocksMax && place.draft.get(blockRecords, old) !== null) {
+    place.draft.put(blockRecords, old, null);
+  }
+}
+
+function settleClosed(place: ChainPlace, heightBlocks: number): void {
+  const closed = new Set([...place.watch.ids(closingRecords.name, ''), ...draftClosings(place)]);
+  for (const id of closed) settle(place, id, heightBlocks);
+}
+
+/** Closes of this very block are in the draft only. */
+function draftClosings(place: ChainPlace): readonly ChannelId[] {
+  return place.draft
+    .changes()
+    .filter(({ kind, value }) => kind.name === closingRecords.name && value !== null)
+    .map(({ id }) => id);
+}
+
+/** Payments of a channel that the chain has something to say about; and when that is all, its records go. */
+function settle(place: ChainPlace, id: ChannelId, heightBlocks = 0): void {
+  const record = place.draft.get(channelRecords, id);
+  if (record === null || !isSetUp(record)) return;
+  const closing = place.draft.get(closingRecords, id);
+  const read = <T>(kind: RecordKind<T>, key: string) => place.draft.get(kind, key);
+  const depthBlocks = Math.max(FORGET_DEPTH_BLOCKS, place.policy.limits.reorgDepthBlocksMax);
+  if (closing !== null && closing.outputs.length === 0 && heightBlocks > closing.heightBlocks + depthBlocks)
+    return;
+  const isFinal = closing !== null && isResolved(read, closing, heightBlocks, depthBlocks);
+  settleOnChain(place, id, record, isFinal);
+  if (!isFinal) return;
+  for (const vout of closing.outputs) {
+    place.draft.put(outputRecords, outPointToString({ txid: closing.txid, vout }), null);
+  }
+  for (const stub of place.watch.ids(stubRecords.name, stubPrefix(id)))
+    place.draft.put(stubRecords, stub, null);
+  place.draft.put(closingRecords, id, { ...closing, outputs: [] });
+  place.events.push({
+    event: 'close-resolved',
+    facts: { channel: id, txid: txidToHex(closing.txid), kind: closing.kind, height: heightBlocks },
+  });
+}
+
+function requireChain(place: ChainPlace): ChainRecord {
+  const chain = place.draft.get(chainRecords, CHAIN_ID);
+  return chain ?? refuse(chainProof, 'the signer follows no chain yet');
+}
+
+/** All or nothing: a refusal keeps no change. Anything but a refusal or malformed bytes is a bug and goes on. */
+function attempt(input: ChainInput, request: string, work: (place: ChainPlace) => void): ChainOutcome {
+  const { state, ...rest } = input;
+  const events: AuditEvent[] = [];
+  const place: ChainPlace = { ...rest, draft: new Draft(state), events };
+  try {
+    work(place);
+    return { ok: true, changes: place.draft.changes(), events };
+  } catch (error) {
+    if (error instanceof RefusalSignal) return { ok: false, refusal: refusalOf(error, request) };
+    if (!(error instanceof FormError)) throw error;
+    const signal = new RefusalSignal(chainProof, error.message, error.facts, 'policy', false);
+    return { ok: false, refusal: refusalOf(signal, request) };
+  }
+}
+
+function refusalOf(
+  { code, rule, temporary, message, facts }: RefusalSignal,
+  request: string,
+): ChainOutcomeRefusal {
+  return {
+    code,
+    tag: rule.tag,
+    law: rule.law,
+    severity: 'error',
+    temporary,
+    message,
+    facts,
+    request,
+    channel: null,
+  };
+}
+type ChainOutcomeRefusal = Extract<ChainOutcome, { ok: false }>['refusal'];

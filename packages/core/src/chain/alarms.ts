@@ -1,0 +1,120 @@
+/** What is wrong on the chain, from the records and the clock: worked out when somebody asks, never stored. */
+import { txidToHex } from '@countersign/bitcoin';
+import type { ChannelId } from '../channel/record.ts';
+import type { Policy } from '../policy/settings.ts';
+import {
+  CHAIN_ID,
+  type ChainRecord,
+  type ClosingRecord,
+  chainRecords,
+  closingRecords,
+} from '../records/chain.ts';
+import type { Alarm, AlarmCode, AlarmSeverity, Deadline } from './alarm-types.ts';
+import { isResolved } from './resolution.ts';
+import { type Read, silenceSeconds } from './view-of.ts';
+
+interface Told {
+  readonly code: AlarmCode;
+  readonly severity: AlarmSeverity;
+  readonly message: string;
+}
+
+const OF_CLOSING: Readonly<Partial<Record<ClosingRecord['kind'], Told>>> = {
+  'counterparty-revoked': {
+    code: 'breach',
+    severity: 'critical',
+    message: 'the peer published a commitment it had revoked: its outputs are ours until its delay ends',
+  },
+  'holder-revoked': {
+    code: 'own-revoked-commitment',
+    severity: 'critical',
+    message: 'a commitment of ours that is revoked was published: the peer may take all of it',
+  },
+  'counterparty-future': {
+    code: 'future-commitment',
+    severity: 'critical',
+    message: 'the peer published a commitment that this signer never signed: its state is behind',
+  },
+  unknown: {
+    code: 'unknown-close',
+    severity: 'critical',
+    message: 'the funding was spent by a transaction that nothing on record explains',
+  },
+};
+
+/** How a channel ended badly, until everything of it is spent and buried. */
+export function alarmOfClosing(
+  read: Read,
+  policy: Policy,
+  id: ChannelId,
+  closing: ClosingRecord,
+  chain: ChainRecord,
+): Alarm | null {
+  const told = OF_CLOSING[closing.kind];
+  const depthBlocks = policy.limits.reorgDepthBlocksMax;
+  if (told === undefined || isResolved(read, closing, chain.provenHeightBlocks, depthBlocks)) return null;
+  return {
+    ...told,
+    channel: id,
+    sinceHeightBlocks: closing.heightBlocks,
+    facts: { txid: txidToHex(closing.txid), number: closing.number ?? 'none' },
+  };
+}
+
+/** Of the chain as a whole. */
+export function alarmsOfChain(read: Read, policy: Policy, nowSeconds: number): readonly Alarm[] {
+  const chain = read(chainRecords, CHAIN_ID);
+  if (chain === null) return [];
+  const alarms: Alarm[] = [];
+  const add = (code: AlarmCode, severity: AlarmSeverity, message: string, facts: Alarm['facts']) =>
+    alarms.push({
+      code,
+      severity,
+      channel: null,
+      sinceHeightBlocks: chain.provenHeightBlocks,
+      message,
+      facts,
+    });
+  if (chain.lockedBy !== null) {
+    add('chain-locked', 'critical', 'a reorg deeper than the policy allows was shown', {
+      fork_height: chain.lockedBy.forkHeightBlocks,
+      tip_shown: txidToHex(chain.lockedBy.tipHash),
+    });
+  }
+  const lagBlocks = chain.tipHeightBlocks - chain.provenHeightBlocks;
+  if (lagBlocks > policy.limits.chainLagBlocksMax) {
+    add('chain-lag', 'warn', 'the contents of the newest blocks are not proven', { lag_blocks: lagBlocks });
+  }
+  const silent = silenceSeconds(read, chain, policy, nowSeconds);
+  if (silent > policy.limits.chainSilenceSecondsMax) {
+    add('chain-silent', 'critical', 'no block for longer than plausible', { seconds: silent });
+  }
+  return alarms;
+}
+
+/** A deadline that somebody has to look at now. */
+export function alarmOfDeadline(deadline: Deadline): Alarm | null {
+  const { level, channel, heightBlocks, blocksLeft, what, amountMsat } = deadline;
+  if (level !== 'critical' && level !== 'passed') return null;
+  return {
+    code: 'deadline',
+    severity: 'critical',
+    channel,
+    sinceHeightBlocks: heightBlocks,
+    message: level === 'passed' ? 'a deadline has passed' : 'a deadline is about to pass',
+    facts: { what, height: heightBlocks, blocks_left: blocksLeft, amount_msat: amountMsat },
+  };
+}
+
+/** Of one channel: how it ended, and what runs out. */
+export function alarmsOfChannel(
+  read: Read,
+  policy: Policy,
+  id: ChannelId,
+  deadlines: readonly Deadline[],
+): readonly Alarm[] {
+  const chain = read(chainRecords, CHAIN_ID);
+  const closing = read(closingRecords, id);
+  const ended = chain === null || closing === null ? null : alarmOfClosing(read, policy, id, closing, chain);
+  return [ended, ...deadlines.map(alarmOfDeadline)].filter((alarm) => alarm !== null);
+}

@@ -1,0 +1,123 @@
+/**
+ * Deadlines (rules, law 4): until when a channel must have gone to the chain so that an HTLC can be claimed, and until when
+ * outputs of a close must be spent. They follow from the records at the proven height; none is stored.
+ */
+import { liveCommitments, scopeOf } from '../channel/live.ts';
+import type { ChannelId, ChannelRecord, HtlcRecord } from '../channel/record.ts';
+import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
+import { type Limits, limitsFor, type Policy } from '../policy/settings.ts';
+import { CHAIN_ID, type ClosingRecord, chainRecords, closingRecords } from '../records/chain.ts';
+import { paymentRecords } from '../records/payment.ts';
+import type { Deadline, DeadlineLevel, DeadlineSubject } from './alarm-types.ts';
+import { outputsOf } from './resolution.ts';
+import type { Read } from './view-of.ts';
+
+/** Blocks left at which a deadline is urgent, and at which it is critical. */
+const URGENT_BLOCKS = 6;
+const CRITICAL_BLOCKS = 2;
+/** So far ahead it is worth a warning. */
+const WARN_BLOCKS = 18;
+
+/** Of one channel, the nearest first; only those less than `WARN_BLOCKS` away. */
+export function deadlinesOf(
+  read: Read,
+  policy: Policy,
+  id: ChannelId,
+  record: ChannelRecord,
+): readonly Deadline[] {
+  const chain = read(chainRecords, CHAIN_ID);
+  if (chain === null) return [];
+  const height = chain.provenHeightBlocks;
+  const limits = limitsFor(policy, scopeOf(record));
+  const closing = read(closingRecords, id);
+  const found = closing === null ? whileOpen(read, limits, record) : onceClosed(read, record, closing);
+  return found
+    .filter(({ heightBlocks }) => heightBlocks - height <= WARN_BLOCKS)
+    .map(({ heightBlocks, what, amountMsat }) => ({
+      channel: id,
+      heightBlocks,
+      blocksLeft: heightBlocks - height,
+      level: levelOf(heightBlocks - height),
+      what,
+      amountMsat,
+    }))
+    .sort((a, b) => a.heightBlocks - b.heightBlocks);
+}
+
+interface Found {
+  readonly heightBlocks: number;
+  readonly what: DeadlineSubject;
+  readonly amountMsat: bigint;
+}
+
+function levelOf(blocksLeft: number): DeadlineLevel {
+  if (blocksLeft <= 0) return 'passed';
+  if (blocksLeft <= CRITICAL_BLOCKS) return 'critical';
+  return blocksLeft <= URGENT_BLOCKS ? 'urgent' : 'warn';
+}
+
+function whileOpen(read: Read, limits: Limits, record: ChannelRecord): readonly Found[] {
+  const htlcs = new Map<string, HtlcRecord>();
+  for (const { content, ledger } of liveCommitments(record)) {
+    for (const htlc of [...content.htlcs, ...ledger.trimmed]) htlcs.set(htlcKey(htlc), htlc);
+  }
+  return [...htlcs.values()].flatMap((htlc) => deadlineOf(read, limits, htlc));
+}
+
+/** When an HTLC forces the channel to the chain; none for one offered to us that we could not claim. */
+function deadlineOf(read: Read, limits: Limits, htlc: HtlcRecord): readonly Found[] {
+  const { cltvExpiry, amountMsat, offeredBy, paymentHash } = htlc;
+  if (offeredBy === 'holder') {
+    const heightBlocks = cltvExpiry + limits.deadlineGraceBlocks;
+    return [{ heightBlocks, what: 'offered-htlc-expires', amountMsat }];
+  }
+  if (!isClaimable(read, paymentHash)) return [];
+  const heightBlocks = cltvExpiry - limits.claimMarginBlocks;
+  return [{ heightBlocks, what: 'received-htlc-to-claim', amountMsat }];
+}
+
+const isClaimable = (read: Read, paymentHash: Uint8Array): boolean =>
+  read(paymentRecords, hashHex(paymentHash))?.preimage != null;
+
+/** HTLCs of `htlcs` whose deadline is here: no commitment that still has them. */
+export function overdue(
+  read: Read,
+  limits: Limits,
+  heightBlocks: number,
+  htlcs: readonly HtlcRecord[],
+): { readonly htlc: HtlcRecord; readonly deadlineHeightBlocks: number } | null {
+  for (const htlc of htlcs) {
+    const [deadline] = deadlineOf(read, limits, htlc);
+    if (deadline !== undefined && deadline.heightBlocks <= heightBlocks) {
+      return { htlc, deadlineHeightBlocks: deadline.heightBlocks };
+    }
+  }
+  return null;
+}
+
+/** Outputs of a close that somebody else may take from some height on, and nobody has spent. */
+function onceClosed(read: Read, record: ChannelRecord, closing: ClosingRecord): readonly Found[] {
+  const open = outputsOf(read, closing).filter(({ spent }) => spent === null);
+  const delay = record.setup?.counterpartyToSelfDelayBlocks ?? 0;
+  if (closing.kind === 'counterparty-revoked') {
+    return open
+      .filter(({ role }) => role === 'main-counterparty' || role === 'htlc' || role === 'second-level')
+      .map(({ role, created, htlc }) => ({
+        // The peer's own way with an HTLC is through a second transaction: only that one is delayed.
+        heightBlocks: (created?.heightBlocks ?? 0) + (role === 'htlc' ? 1 : delay),
+        what: 'penalty' as const,
+        amountMsat: htlc?.amountMsat ?? (created?.valueSat ?? 0n) * 1000n,
+      }));
+  }
+  return open.flatMap(({ role, htlc, created }) => {
+    if (role !== 'htlc' || htlc === null || htlc.offeredBy === 'holder') return [];
+    if (htlc.paymentHash === null || !isClaimable(read, htlc.paymentHash)) return [];
+    return [
+      {
+        heightBlocks: htlc.cltvExpiry,
+        what: 'received-htlc-to-claim' as const,
+        amountMsat: (created?.valueSat ?? 0n) * 1000n,
+      },
+    ];
+  });
+}

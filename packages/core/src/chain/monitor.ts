@@ -1,0 +1,192 @@
+/**
+ * One transaction of a proven block, seen with the channels in mind: fundings that appear, outputs that are spent, and what
+ * the spending transaction means. Every fact carries its height, so that a reorg can take it back.
+ */
+import {
+  equalBytes,
+  outPointToString,
+  ripemd160,
+  sha256,
+  type Transaction,
+  toHex,
+  txid,
+  txidToHex,
+} from '@countersign/bitcoin';
+import type { ChannelRecord } from '../channel/record.ts';
+import {
+  closingRecords,
+  type OutputHtlc,
+  type OutputRecord,
+  type OutputRole,
+  outputRecords,
+} from '../records/chain.ts';
+import { channelRecords, fundingRecords } from '../records/channel.ts';
+import { paymentRecords } from '../records/payment.ts';
+import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
+import { classifyClose, type SetUpChannel } from './classify.ts';
+import type { ChainPlace } from './input.ts';
+
+/** Collects what one block touches. */
+export interface Touched {
+  readonly outputs: Set<string>;
+  readonly closings: Set<string>;
+}
+
+/** To be called for every transaction of a block that creates or spends something watched, in the block's order. */
+export function seeTransaction(
+  place: ChainPlace,
+  heightBlocks: number,
+  tx: Transaction,
+  touched: Touched,
+): void {
+  const id = txid(tx);
+  const hex = txidToHex(id);
+  for (const vout of place.watch.fundingsOf(hex))
+    seeFunding(place, heightBlocks, tx, `${hex}:${vout}`, vout, touched);
+  tx.inputs.forEach((input, inputIndex) => {
+    const outpoint = outPointToString(input);
+    const output = outputAt(place, outpoint);
+    if (output === null || output.spent !== null) return;
+    const preimage = preimageIn(output.htlc, input.witness);
+    const spent = { heightBlocks, txid: id, inputIndex, preimage };
+    put(place, touched, outpoint, { ...output, spent });
+    if (preimage !== null) learn(place, preimage);
+    if (output.role === 'funding') seeFundingSpent(place, heightBlocks, tx, inputIndex, output, touched);
+    else if (output.role === 'htlc') seeHtlcSpent(place, heightBlocks, tx, inputIndex, output, touched);
+  });
+}
+
+/** The record of a watched output; of a funding that was never seen, an empty one. */
+function outputAt(place: ChainPlace, outpoint: string): OutputRecord | null {
+  const known = place.draft.get(outputRecords, outpoint);
+  if (known !== null) return known;
+  if (!place.watch.isWatched(outpoint)) return null;
+  const channel = place.draft.get(fundingRecords, outpoint);
+  return channel === null ? null : { channel, role: 'funding', htlc: null, created: null, spent: null };
+}
+
+function put(place: ChainPlace, touched: Touched, outpoint: string, record: OutputRecord): void {
+  place.draft.put(outputRecords, outpoint, record);
+  touched.outputs.add(outpoint);
+}
+
+function seeFunding(
+  place: ChainPlace,
+  heightBlocks: number,
+  tx: Transaction,
+  outpoint: string,
+  vout: number,
+  touched: Touched,
+): void {
+  const output = tx.outputs[vout];
+  const record = outputAt(place, outpoint);
+  if (record === null || record.created !== null) return;
+  // A funding outpoint that the transaction does not have: nothing anybody can spend.
+  const { value, script } = output ?? { value: 0n, script: new Uint8Array(0) };
+  const created = { heightBlocks, valueSat: value as OutputValue, script };
+  put(place, touched, outpoint, { ...record, created });
+  place.events.push({
+    event: 'funding-confirmed',
+    facts: { channel: record.channel, outpoint, height: heightBlocks, value_sat: value },
+  });
+}
+type OutputValue = NonNullable<OutputRecord['created']>['valueSat'];
+
+/** The channel ends here, unless the transaction is one of its splices. */
+function seeFundingSpent(
+  place: ChainPlace,
+  heightBlocks: number,
+  tx: Transaction,
+  inputIndex: number,
+  output: OutputRecord,
+  touched: Touched,
+): void {
+  const { channel } = output;
+  const record = place.draft.get(channelRecords, channel);
+  if (record === null || !isSetUp(record)) return;
+  const id = txid(tx);
+  const isSplice = record.candidates.some(({ outpoint }) => equalBytes(outpoint.txid, id));
+  const facts = { channel, txid: txidToHex(id), height: heightBlocks };
+  if (isSplice) {
+    place.events.push({ event: 'splice-confirmed', facts });
+    return;
+  }
+  if (place.draft.get(closingRecords, channel) !== null) return;
+  const funding = tx.inputs[inputIndex]!;
+  const candidate = record.candidates.find(
+    ({ outpoint }) => equalBytes(outpoint.txid, funding.txid) && outpoint.vout === funding.vout,
+  );
+  // A funding that is no candidate any more has lost its commitments: any of those shows the other side's keys.
+  const spent = candidate ?? record.candidates[0];
+  if (spent === undefined) return;
+  const { kind, number } = classifyClose(place, record, spent, tx, inputIndex);
+  const outputs = closingOutputs(place, { record, candidate: spent, kind, number, tx });
+  for (const { vout, role, htlc } of outputs) {
+    addOutput(place, touched, heightBlocks, tx, vout, { channel, role, htlc });
+  }
+  place.draft.put(closingRecords, channel, {
+    funding: { txid: funding.txid, vout: funding.vout },
+    heightBlocks,
+    txid: id,
+    kind,
+    number,
+    outputs: outputs.map(({ vout }) => vout),
+  });
+  touched.closings.add(channel);
+  place.events.push({
+    event: 'channel-closed-on-chain',
+    facts: { ...facts, kind, number: number ?? 'none' },
+  });
+}
+
+function addOutput(
+  place: ChainPlace,
+  touched: Touched,
+  heightBlocks: number,
+  tx: Transaction,
+  vout: number,
+  what: { readonly channel: string; readonly role: OutputRole; readonly htlc: OutputHtlc | null },
+): void {
+  const { value, script } = tx.outputs[vout]!;
+  const created = { heightBlocks, valueSat: value, script };
+  const outpoint = outPointToString({ txid: txid(tx), vout });
+  put(place, touched, outpoint, { ...what, created, spent: null });
+}
+
+/** By the owner of the commitment through an HTLC transaction, whose output is followed too; or directly. */
+function seeHtlcSpent(
+  place: ChainPlace,
+  heightBlocks: number,
+  tx: Transaction,
+  inputIndex: number,
+  output: OutputRecord,
+  touched: Touched,
+): void {
+  const { channel, htlc } = output;
+  const record = place.draft.get(channelRecords, channel);
+  const closing = place.draft.get(closingRecords, channel);
+  if (record === null || !isSetUp(record) || closing === null) return;
+  for (const vout of secondLevelOutputs(place, { record, closing, tx, inputIndex })) {
+    addOutput(place, touched, heightBlocks, tx, vout, { channel, role: 'second-level', htlc });
+  }
+}
+
+export const isSetUp = (record: ChannelRecord): record is SetUpChannel => record.setup !== null;
+
+/** BOLT 3: whoever spends an HTLC output with its preimage shows it as 32 bytes in the witness. */
+function preimageIn(htlc: OutputHtlc | null, witness: readonly Uint8Array[]): Uint8Array | null {
+  if (htlc === null) return null;
+  const found = witness.find(
+    (element) => element.length === 32 && equalBytes(ripemd160(sha256(element)), htlc.paymentHash160),
+  );
+  return found?.slice() ?? null;
+}
+
+/** A preimage that the chain shows is everybody's. It stays known even if its block goes. */
+function learn(place: ChainPlace, preimage: Uint8Array): void {
+  const hash = toHex(sha256(preimage));
+  const payment = place.draft.get(paymentRecords, hash);
+  if (payment === null || payment.preimage !== null) return;
+  place.draft.put(paymentRecords, hash, { ...payment, preimage });
+  place.events.push({ event: 'preimage-learned', facts: { payment_hash: hash, source: 'chain' } });
+}

@@ -1,0 +1,135 @@
+/**
+ * Law 3 after a channel has gone to the chain: the buried commitment is the view, and each of its HTLCs is what became of
+ * its output. Before it is buried nothing changes, since another commitment could still take its place.
+ */
+import { msatToSatFloor, outPointToString } from '@countersign/bitcoin';
+import { type LiveCommitment, liveCommitments } from '../channel/live.ts';
+import type { ChannelId, ChannelRecord, CommitmentContent, Fate, HtlcRecord } from '../channel/record.ts';
+import { hashHex } from '../ledger/htlc-set.ts';
+import {
+  CHAIN_ID,
+  type ClosingRecord,
+  chainRecords,
+  closingRecords,
+  type OutputRecord,
+  outputRecords,
+} from '../records/chain.ts';
+import { contentOf } from './classify.ts';
+import type { Read } from './view-of.ts';
+
+/** Which commitments of a channel laws 2 and 3 take the worst of, with what the chain has decided. */
+export function liveOnChain(
+  read: Read,
+  id: ChannelId,
+  record: ChannelRecord,
+  resolveDepthBlocks: number,
+): readonly LiveCommitment[] {
+  const open = liveCommitments(record);
+  const closing = read(closingRecords, id);
+  const chain = closing === null ? null : read(chainRecords, CHAIN_ID);
+  if (closing === null || chain === null) return open;
+  const isBuried = (heightBlocks: number) =>
+    chain.provenHeightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
+  if (!isBuried(closing.heightBlocks)) return open;
+  const outputs = outputsOf(read, closing);
+  switch (closing.kind) {
+    case 'mutual':
+      return [];
+    case 'holder':
+    case 'counterparty':
+      return confirmed(record, closing, outputs, isBuried) ?? open;
+    case 'holder-revoked':
+    case 'counterparty-revoked': {
+      // HTLCs of today may stand in the old commitment too: claimable until somebody has spent each.
+      const isOver = outputs.every(
+        ({ role, spent }) => role !== 'htlc' || (spent !== null && isBuried(spent.heightBlocks)),
+      );
+      return isOver ? [] : open;
+    }
+    case 'counterparty-future':
+    case 'unknown':
+      return open;
+  }
+}
+
+/** Outputs of the close that are on record. */
+export function outputsOf(read: Read, { txid, outputs }: ClosingRecord): readonly OutputRecord[] {
+  return outputs
+    .map((vout) => read(outputRecords, outPointToString({ txid, vout })))
+    .filter((output) => output !== null);
+}
+
+/** The commitment that confirmed, its HTLCs as the chain has resolved them; null when the record has lost it. */
+function confirmed(
+  record: ChannelRecord,
+  closing: ClosingRecord,
+  outputs: readonly OutputRecord[],
+  isBuried: (heightBlocks: number) => boolean,
+): readonly LiveCommitment[] | null {
+  const found = contentOf(record, closing.txid);
+  if (found === null || found.content.ledger === null) return null;
+  const { view, content } = found;
+  const { ledger } = found.content;
+  const free = outputs.filter(({ role }) => role === 'htlc');
+  const standing: HtlcRecord[] = [];
+  const fates: Fate[] = [...ledger.fates];
+  for (const htlc of content.htlcs) {
+    const how = fateOf(htlc, take(free, htlc), isBuried);
+    if (how === 'stands') standing.push(htlc);
+    else if (how !== 'failed') {
+      const { paymentHash, amountMsat } = htlc;
+      fates.push({ paymentHash, amountMsat, how });
+    }
+  }
+  const resolved: CommitmentContent = { ...content, htlcs: standing };
+  // What has no output here can not be claimed by anybody: it went to the miners.
+  const funding = outPointToString(closing.funding);
+  return [{ view, funding, content: resolved, ledger: { ...ledger, trimmed: [], fates }, isBuried: true }];
+}
+
+/** The output of an HTLC; of HTLCs equal in everything each has one. */
+function take(free: OutputRecord[], htlc: HtlcRecord): OutputRecord | null {
+  const at = free.findIndex(
+    (output) =>
+      output.htlc !== null &&
+      output.htlc.offeredBy === htlc.offeredBy &&
+      output.htlc.cltvExpiry === htlc.cltvExpiry &&
+      output.htlc.paymentHash !== null &&
+      hashHex(output.htlc.paymentHash) === hashHex(htlc.paymentHash) &&
+      output.created?.valueSat === msatToSatFloor(htlc.amountMsat),
+  );
+  return at < 0 ? null : free.splice(at, 1)[0]!;
+}
+
+type How = 'stands' | 'failed' | Fate['how'];
+
+function fateOf(
+  { offeredBy }: HtlcRecord,
+  output: OutputRecord | null,
+  isBuried: (heightBlocks: number) => boolean,
+): How {
+  if (output === null || output.spent === null) return 'stands';
+  const { preimage, heightBlocks } = output.spent;
+  // A claim with the preimage counts against us at once, for us when nothing can take it back any more.
+  if (offeredBy === 'holder' && preimage !== null) return 'settled';
+  if (!isBuried(heightBlocks)) return 'stands';
+  return preimage !== null ? 'credited' : 'failed';
+}
+
+/** Every output that was ours to follow is spent, and all of it so deep that nothing takes it back. */
+export function isResolved(
+  read: Read,
+  closing: ClosingRecord,
+  tipHeightBlocks: number,
+  depthBlocks: number,
+): boolean {
+  const isDeep = (heightBlocks: number) => tipHeightBlocks - heightBlocks + 1 >= depthBlocks;
+  if (!isDeep(closing.heightBlocks)) return false;
+  return outputsOf(read, closing).every(
+    ({ role, spent }) => !isContested(role) || (spent !== null && isDeep(spent.heightBlocks)),
+  );
+}
+
+/** Outputs with value of ours in them; anybody may spend the anchors after a while. */
+const isContested = (role: OutputRecord['role']): boolean =>
+  role === 'main-holder' || role === 'htlc' || role === 'unknown';

@@ -1,0 +1,59 @@
+/**
+ * What the chain does to payments, unasked: after each block, what the HTLCs of a channel that went to the chain have come
+ * to. Nothing is judged here; the next step of another channel meets the payment as it is then.
+ */
+import { smaller } from '@countersign/bitcoin';
+import type { ChainPlace } from '../chain/input.ts';
+import { liveOnChain } from '../chain/resolution.ts';
+import { liveCommitments, scopeOf } from '../channel/live.ts';
+import type { ChannelId, ChannelRecord } from '../channel/record.ts';
+import { limitsFor } from '../policy/settings.ts';
+import type { RecordKind } from '../records/kind.ts';
+import { EMPTY_PAYMENT, type PaymentRecord, paymentRecords } from '../records/payment.ts';
+import { isRetired, settleSums } from './balance.ts';
+import { baseOf, closePart, UNLIMITED_MSAT, withPart } from './judge.ts';
+import { partOf } from './part.ts';
+import { sumsOf } from './sums.ts';
+
+/** `isFinal`: everything is buried beyond any reorg, so the payments are through with this channel. */
+export function settleOnChain(
+  place: ChainPlace,
+  id: ChannelId,
+  record: ChannelRecord,
+  isFinal: boolean,
+): void {
+  const { resolveDepthBlocks } = limitsFor(place.policy, scopeOf(record));
+  const read = <T>(kind: RecordKind<T>, key: string) => place.draft.get(kind, key);
+  const live = liveOnChain(read, id, record, resolveDepthBlocks);
+  for (const hash of hashesOf(record)) {
+    const before = place.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
+    const { part, isOver } = partOf(id, hash, baseOf(before, id), live, UNLIMITED_MSAT);
+    const isKnown = before.parts.some(({ channel }) => channel === id);
+    if (!isKnown && (isOver || isFinal)) continue;
+    const settled = settleSums(isFinal ? closePart(before, part) : withPart(before, part));
+    // What ends uncovered by the chain's doing has used no approval.
+    save(place, hash, before, { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) });
+  }
+}
+
+function save(place: ChainPlace, hash: string, before: PaymentRecord, after: PaymentRecord): void {
+  if (isSame(before, after)) return;
+  place.draft.put(paymentRecords, hash, isRetired(after) ? null : after);
+}
+
+const text = (record: PaymentRecord): string =>
+  JSON.stringify(
+    [record.parts, record.settledMsat, record.creditedMsat, record.incomeMsat, record.usedMsat],
+    (_, value) => (typeof value === 'bigint' ? `${value}` : value),
+  );
+
+const isSame = (a: PaymentRecord, b: PaymentRecord): boolean => text(a) === text(b);
+
+/** Of everything that stands in a commitment of the channel, or has stood in its predecessor. */
+function hashesOf(record: ChannelRecord): Set<string> {
+  const hashes = new Set<string>();
+  for (const commitment of liveCommitments(record)) {
+    for (const hash of sumsOf(commitment, UNLIMITED_MSAT).keys()) hashes.add(hash);
+  }
+  return hashes;
+}

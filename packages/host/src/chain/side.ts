@@ -1,0 +1,172 @@
+/**
+ * The signer's side of the chain: what a feeder (a follower of a node, or the node side) tells it goes through core's
+ * judgement, becomes durable, and is the view that the next request is judged by. One step at a time, in order.
+ */
+import type { Secp256k1 } from '@countersign/bitcoin';
+import {
+  type Alarm,
+  type AuditEvent,
+  acceptBeginning,
+  acceptBlock,
+  acceptHeaders,
+  alarmsOfChain,
+  alarmsOfChannel,
+  CHAIN_ID,
+  type ChainOutcome,
+  type ChainRecord,
+  type ChainView,
+  type Change,
+  chainRecords,
+  chainViewOf,
+  channelRecords,
+  type Deadline,
+  deadlinesOf,
+  headerRecords,
+  heightId,
+  type KeyView,
+  type Policy,
+  type RecordKind,
+  type Refusal,
+  type StateReader,
+  type WatchIndex,
+} from '@countersign/core';
+
+export interface ChainSideOptions {
+  readonly policy: Policy;
+  readonly secp: Secp256k1;
+  readonly keys: KeyView;
+  readonly state: StateReader;
+  readonly watch: WatchIndex;
+  readonly nowSeconds: () => number;
+  /** Into memory at once; resolves when durable. */
+  readonly commit: (
+    request: string,
+    changes: readonly Change[],
+    events: readonly AuditEvent[],
+  ) => Promise<void>;
+  readonly refused: (refusal: Refusal) => void;
+}
+
+/** Whoever brings blocks, as the signer asks for more. */
+export interface ChainFeed {
+  /** Look for blocks now; resolves when there are no more, or after a while. */
+  catchUp(): Promise<void>;
+}
+
+export interface ChainTip {
+  readonly tipHeightBlocks: number;
+  readonly tipHash: Uint8Array;
+  readonly provenHeightBlocks: number;
+  readonly birthdayHeightBlocks: number;
+  readonly locked: boolean;
+}
+
+export type ChainAnswer =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly temporary: boolean; readonly message: string; readonly refusal: Refusal };
+
+/** Blocks before the first start whose contents are read all the same. */
+const BIRTHDAY_AHEAD_BLOCKS = 144;
+
+export class ChainSide {
+  readonly #options: ChainSideOptions;
+  #feed: ChainFeed | null = null;
+
+  constructor(options: ChainSideOptions) {
+    this.#options = options;
+  }
+
+  /** Who is asked for blocks when a request waits for one. */
+  attach(feed: ChainFeed): void {
+    this.#feed = feed;
+  }
+
+  /** False when nobody could bring anything. */
+  async catchUp(): Promise<boolean> {
+    if (this.#feed === null) return false;
+    const before = this.#record();
+    await this.#feed.catchUp();
+    const after = this.#record();
+    return after !== null && after !== before;
+  }
+
+  view(): ChainView | null {
+    return chainViewOf(this.#read, this.#options.policy, this.#options.nowSeconds());
+  }
+
+  tip(): ChainTip | null {
+    const chain = this.#record();
+    if (chain === null) return null;
+    const { tipHeightBlocks, tipHash, provenHeightBlocks, birthdayHeightBlocks, lockedBy } = chain;
+    return { tipHeightBlocks, tipHash, provenHeightBlocks, birthdayHeightBlocks, locked: lockedBy !== null };
+  }
+
+  /** Of the recorded chain, internal byte order; null where nothing is on record. */
+  headerHash(heightBlocks: number): Uint8Array | null {
+    const chain = this.#record();
+    if (chain === null || heightBlocks > chain.tipHeightBlocks || heightBlocks < chain.baseHeightBlocks)
+      return null;
+    return this.#read(headerRecords, heightId(heightBlocks))?.hash ?? null;
+  }
+
+  begin(start: {
+    readonly birthdayHeightBlocks: number | null;
+    readonly sourceHeightBlocks: number;
+  }): Promise<ChainAnswer> {
+    const birthday =
+      start.birthdayHeightBlocks ?? Math.max(1, start.sourceHeightBlocks - BIRTHDAY_AHEAD_BLOCKS);
+    return this.#take('chain-begin', acceptBeginning(this.#input(), birthday));
+  }
+
+  acceptHeaders(headers: Uint8Array): Promise<ChainAnswer> {
+    return this.#take('chain-headers', acceptHeaders(this.#input(), headers));
+  }
+
+  acceptBlock(raw: Uint8Array): Promise<ChainAnswer> {
+    return this.#take('chain-block', acceptBlock(this.#input(), raw));
+  }
+
+  /** Every deadline that is near, the nearest first. */
+  deadlines(): readonly Deadline[] {
+    return this.#channels()
+      .flatMap(([id, record]) => deadlinesOf(this.#read, this.#options.policy, id, record))
+      .sort((a, b) => a.heightBlocks - b.heightBlocks);
+  }
+
+  alarms(): readonly Alarm[] {
+    const { policy, nowSeconds } = this.#options;
+    const ofChannels = this.#channels().flatMap(([id, record]) =>
+      alarmsOfChannel(this.#read, policy, id, deadlinesOf(this.#read, policy, id, record)),
+    );
+    return [...alarmsOfChain(this.#read, policy, nowSeconds()), ...ofChannels];
+  }
+
+  #channels() {
+    return [...this.#options.watch.channels()].flatMap((id) => {
+      const record = this.#read(channelRecords, id);
+      return record === null ? [] : [[id, record] as const];
+    });
+  }
+
+  #input() {
+    const { state, policy, keys, secp, watch, nowSeconds } = this.#options;
+    return { state, policy, keys, secp, watch, nowSeconds: nowSeconds() };
+  }
+
+  async #take(request: string, outcome: ChainOutcome): Promise<ChainAnswer> {
+    if (!outcome.ok) {
+      const { refusal } = outcome;
+      this.#options.refused(refusal);
+      return { ok: false, temporary: refusal.temporary, message: refusal.message, refusal };
+    }
+    await this.#options.commit(request, outcome.changes, outcome.events);
+    return { ok: true };
+  }
+
+  readonly #read = <T>(kind: RecordKind<T>, id: string): T | null =>
+    this.#options.state.read(kind, id)?.value ?? null;
+
+  #record(): ChainRecord | null {
+    return this.#read(chainRecords, CHAIN_ID);
+  }
+}
