@@ -9,6 +9,7 @@ export { acceptBeginning, acceptBlock, acceptHeaders, type ChainInput } from './
 export type * from './chain/alarm-types.ts';
 export type * from './chain/alarm-types.ts';
 export { alarmsOfChain, alarmsOfChannel } from './chain/alarms.ts';
+export { type BeginNeeds, beginNeeds } from './chain/begin.ts';
 export { deadlinesOf } from './chain/deadlines.ts';
 export type { ChainOutcome, ChainPlace, WatchIndex } from './chain/input.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';

@@ -78,6 +78,11 @@ export class MemoryState implements StateReader {
     return [...this.#records.keys()];
   }
 
+  /** False for a tombstone. */
+  hasValue(key: string): boolean {
+    return this.#records.get(key)?.bytes != null;
+  }
+
   /** All records as text, to compare two states. */
   snapshot(): string {
     return [...this.#records]

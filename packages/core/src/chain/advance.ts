@@ -33,7 +33,8 @@ import { channelRecords } from '../records/channel.ts';
 import type { RecordKind } from '../records/kind.ts';
 import { RefusalSignal, refuse } from '../refusal.ts';
 import { Draft, type StateReader } from '../state.ts';
-import { beginChain, HEADERS_KEPT, judgeHeaders } from './headers.ts';
+import { beginChain, headersToDrop } from './begin.ts';
+import { judgeHeaders } from './headers.ts';
 import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
 import { isResolved } from './resolution.ts';
@@ -53,16 +54,26 @@ export interface ChainInput {
 /** Rules, law 1 "forget_channel": all outputs resolved so deep. */
 const FORGET_DEPTH_BLOCKS = 100;
 
-/** The first header and the block from which contents count; does nothing when a chain has begun. */
-export function acceptBeginning(input: ChainInput, birthdayHeightBlocks: number): ChainOutcome {
+/**
+ * The headers that the chain begins with (`beginNeeds`), and the block from which on contents count; changes nothing when a
+ * chain has begun.
+ */
+export function acceptBeginning(
+  input: ChainInput,
+  headers: Uint8Array,
+  birthdayHeightBlocks: number,
+): ChainOutcome {
   return attempt(input, 'chain-begin', (place) => {
     if (place.draft.get(chainRecords, CHAIN_ID) !== null) return;
-    const { chain, header } = beginChain(place.policy.network, birthdayHeightBlocks);
-    place.draft.put(headerRecords, heightId(chain.tipHeightBlocks), header);
+    const beginning = beginChain(place.policy.network, headers, birthdayHeightBlocks);
+    const { chain } = beginning;
+    beginning.headers.forEach((header, i) => {
+      place.draft.put(headerRecords, heightId(chain.baseHeightBlocks + i), header);
+    });
     place.draft.put(chainRecords, CHAIN_ID, chain);
     place.events.push({
       event: 'chain-begun',
-      facts: { height: chain.tipHeightBlocks, birthday_height: birthdayHeightBlocks },
+      facts: { height: chain.tipHeightBlocks, birthday_height: chain.birthdayHeightBlocks },
     });
   });
 }
@@ -75,23 +86,24 @@ export function acceptHeaders(input: ChainInput, headers: Uint8Array): ChainOutc
     if (records.length === 0) return;
     if (forkHeightBlocks < chain.tipHeightBlocks && !mayReorganise(place, chain, forkHeightBlocks, records))
       return;
-    const provenHeightBlocks = Math.min(chain.provenHeightBlocks, forkHeightBlocks);
-    const touched =
-      provenHeightBlocks < chain.provenHeightBlocks
-        ? takeBack(place, chain.provenHeightBlocks, provenHeightBlocks)
-        : new Set<ChannelId>();
+    // Contents before the birthday count as read.
+    const provenHeightBlocks = Math.max(
+      Math.min(chain.provenHeightBlocks, forkHeightBlocks),
+      chain.birthdayHeightBlocks - 1,
+    );
+    const touched = takeBack(place, chain.provenHeightBlocks, provenHeightBlocks);
     const next = withHeaders(place, chain, forkHeightBlocks, records);
-    place.draft.put(chainRecords, CHAIN_ID, {
-      ...next,
-      // Contents before the birthday count as read.
-      provenHeightBlocks: readTo(next, Math.max(provenHeightBlocks, chain.birthdayHeightBlocks - 1)),
-    });
+    putChain(place, { ...next, provenHeightBlocks });
     for (const id of touched) settle(place, id);
   });
 }
 
-const readTo = (chain: ChainRecord, heightBlocks: number): number =>
-  Math.min(heightBlocks, chain.tipHeightBlocks);
+/** The chain as it is now, without the headers that nothing needs any more. */
+function putChain(place: ChainPlace, chain: ChainRecord): void {
+  const { baseHeightBlocks, ids } = headersToDrop(chain);
+  for (const id of ids) place.draft.put(headerRecords, id, null);
+  place.draft.put(chainRecords, CHAIN_ID, { ...chain, baseHeightBlocks });
+}
 
 /** A deeper reorg than the policy allows is not followed: the view stays where it is and locks. */
 function mayReorganise(
@@ -119,7 +131,7 @@ function mayReorganise(
   return false;
 }
 
-/** The headers after the fork in the place of what was there, and none older than the signer keeps. */
+/** The headers after the fork in the place of what was there. */
 function withHeaders(
   place: ChainPlace,
   chain: ChainRecord,
@@ -127,22 +139,13 @@ function withHeaders(
   records: readonly HeaderRecord[],
 ): ChainRecord {
   const tipHeightBlocks = forkHeightBlocks + records.length;
-  const baseHeightBlocks = Math.max(chain.baseHeightBlocks, tipHeightBlocks - HEADERS_KEPT + 1);
   records.forEach((record, i) => {
-    const height = forkHeightBlocks + 1 + i;
-    if (height >= baseHeightBlocks) place.draft.put(headerRecords, heightId(height), record);
+    place.draft.put(headerRecords, heightId(forkHeightBlocks + 1 + i), record);
   });
   for (let height = tipHeightBlocks + 1; height <= chain.tipHeightBlocks; height++) {
     place.draft.put(headerRecords, heightId(height), null);
   }
-  for (
-    let height = chain.baseHeightBlocks;
-    height < baseHeightBlocks && height <= chain.tipHeightBlocks;
-    height++
-  ) {
-    place.draft.put(headerRecords, heightId(height), null);
-  }
-  return { ...chain, tipHeightBlocks, tipHash: records.at(-1)!.hash, baseHeightBlocks };
+  return { ...chain, tipHeightBlocks, tipHash: records.at(-1)!.hash };
 }
 
 /** The content of the block after the last proven one, whole. */
@@ -168,7 +171,7 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
     }
     reader.push(raw.subarray(HEADER_BYTES));
     reader.finish();
-    place.draft.put(chainRecords, CHAIN_ID, { ...chain, provenHeightBlocks: heightBlocks });
+    putChain(place, { ...chain, provenHeightBlocks: heightBlocks });
     if (touched.outputs.size > 0) {
       place.draft.put(blockRecords, heightId(heightBlocks), {
         hash: header.hash,

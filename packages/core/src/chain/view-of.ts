@@ -22,14 +22,18 @@ export function chainViewOf(read: Read, policy: Policy, nowSeconds: number): Cha
   const chain = read(chainRecords, CHAIN_ID);
   if (chain === null) return null;
   return {
-    heightBlocks: chain.provenHeightBlocks,
+    heightBlocks: provenHeight(chain),
     get medianTimeSeconds() {
-      return medianTimeSeconds(read, chain.provenHeightBlocks);
+      return medianTimeSeconds(read, provenHeight(chain));
     },
     isFresh: isFresh(read, chain, policy, nowSeconds),
     outpoint: (outpoint) => statusOf(read, chain, outpoint),
   };
 }
+
+/** While only headers below the birthday are known, their end. */
+const provenHeight = ({ provenHeightBlocks, tipHeightBlocks }: ChainRecord): number =>
+  Math.min(provenHeightBlocks, tipHeightBlocks);
 
 /** A header's time, bytes 68 to 71, little-endian. */
 export function headerTimeSeconds(header: Uint8Array): number {
@@ -51,7 +55,7 @@ export function medianTimeSeconds(read: Read, heightBlocks: number): number {
 /** Whether what was proven is near enough to the present: by blocks, and where they come regularly, by the clock. */
 function isFresh(read: Read, chain: ChainRecord, policy: Policy, nowSeconds: number): boolean {
   const { chainLagBlocksMax } = policy.limits;
-  if (chain.lockedBy !== null) return false;
+  if (chain.lockedBy !== null || chain.tipHeightBlocks < chain.birthdayHeightBlocks - 1) return false;
   if (chain.tipHeightBlocks - chain.provenHeightBlocks > chainLagBlocksMax) return false;
   return silenceSeconds(read, chain, policy, nowSeconds) <= policy.limits.chainSilenceSecondsMax;
 }

@@ -11,6 +11,8 @@ import {
   acceptHeaders,
   alarmsOfChain,
   alarmsOfChannel,
+  type BeginNeeds,
+  beginNeeds,
   CHAIN_ID,
   type ChainOutcome,
   type ChainRecord,
@@ -68,6 +70,15 @@ export type ChainAnswer =
 /** Blocks before the first start whose contents are read all the same. */
 const BIRTHDAY_AHEAD_BLOCKS = 144;
 
+export interface ChainStart {
+  /** The first block whose content counts, as the operator configured it; null: a day before the source's last. */
+  readonly birthdayHeightBlocks: number | null;
+  readonly sourceHeightBlocks: number;
+}
+
+const birthdayOf = ({ birthdayHeightBlocks, sourceHeightBlocks }: ChainStart): number =>
+  birthdayHeightBlocks ?? Math.max(1, sourceHeightBlocks - BIRTHDAY_AHEAD_BLOCKS);
+
 export class ChainSide {
   readonly #options: ChainSideOptions;
   #feed: ChainFeed | null = null;
@@ -109,13 +120,13 @@ export class ChainSide {
     return this.#read(headerRecords, heightId(heightBlocks))?.hash ?? null;
   }
 
-  begin(start: {
-    readonly birthdayHeightBlocks: number | null;
-    readonly sourceHeightBlocks: number;
-  }): Promise<ChainAnswer> {
-    const birthday =
-      start.birthdayHeightBlocks ?? Math.max(1, start.sourceHeightBlocks - BIRTHDAY_AHEAD_BLOCKS);
-    return this.#take('chain-begin', acceptBeginning(this.#input(), birthday));
+  /** Headers to bring with `begin`; null when the chain begins at its first block. */
+  beginNeeds(start: ChainStart): BeginNeeds['run'] {
+    return beginNeeds(this.#options.policy.network, birthdayOf(start)).run;
+  }
+
+  begin(start: ChainStart, headers: Uint8Array): Promise<ChainAnswer> {
+    return this.#take('chain-begin', acceptBeginning(this.#input(), headers, birthdayOf(start)));
   }
 
   acceptHeaders(headers: Uint8Array): Promise<ChainAnswer> {
