@@ -3,18 +3,19 @@
  * is judged by what they proved.
  */
 import type { Transaction } from '@countersign/bitcoin';
+import type { ClientIdentity } from '@countersign/core';
 import {
+  type AuditEvent,
   acceptBeginning,
   acceptBlock,
   acceptHeaders,
-  type AuditEvent,
   CHAIN_ID,
   type ChainInput,
   type ChainOutcome,
   type ChainRecord,
+  type ChainView,
   chainRecords,
   chainViewOf,
-  type ChainView,
   type Decision,
   headerRecords,
   heightId,
@@ -22,7 +23,6 @@ import {
   type Refusal,
   WatchBook,
 } from '@countersign/core';
-import type { ClientIdentity } from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { expect } from 'vitest';
 import type { MemoryState } from './memory-state.ts';

@@ -90,6 +90,15 @@ export class MemoryState implements StateReader {
       .join('\n');
   }
 
+  /** The records of all other kinds, in a state of its own. */
+  without(kinds: readonly string[]): MemoryState {
+    const copy = new MemoryState();
+    for (const [key, stored] of this.#records) {
+      if (!kinds.includes(key.slice(0, key.indexOf('/')))) copy.#records.set(key, stored);
+    }
+    return copy;
+  }
+
   /** The same records in a state of its own. */
   copy(): MemoryState {
     const copy = new MemoryState();

@@ -8,7 +8,6 @@ import {
   equalBytes,
   FormError,
   outPointToString,
-  parseTransaction,
   type Secp256k1,
   txidToHex,
 } from '@countersign/bitcoin';
@@ -189,12 +188,13 @@ const HEADER_BYTES = 80;
 /** Most transactions of a block are nobody's here: only those that are get read in full. */
 function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, touched: Touched): void {
   const isOurs =
-    place.watch.fundingsOf(txidToHex(tx.txid)).length > 0 ||
+    place.watch.fundingsOf(tx.txidHex).length > 0 ||
     tx.inputs.some((input) => {
       const outpoint = outPointToString(input);
       return touched.outputs.has(outpoint) || place.watch.isWatched(outpoint);
     });
-  if (isOurs) seeTransaction(place, heightBlocks, parseTransaction(tx.raw), touched);
+  // Inside a block a transaction is a view of its bytes: what outlives it is copied where it is kept.
+  if (isOurs) seeTransaction(place, heightBlocks, tx, touched);
 }
 
 /** What no reorg takes back any more need not be remembered. */

@@ -84,7 +84,7 @@ function seeFunding(
   if (record === null || record.created !== null) return;
   // A funding outpoint that the transaction does not have: nothing anybody can spend.
   const { value, script } = output ?? { value: 0n, script: new Uint8Array(0) };
-  const created = { heightBlocks, valueSat: value as OutputValue, script };
+  const created = { heightBlocks, valueSat: value as OutputValue, script: script.slice() };
   put(place, touched, outpoint, { ...record, created });
   place.events.push({
     event: 'funding-confirmed',
@@ -126,7 +126,7 @@ function seeFundingSpent(
     addOutput(place, touched, heightBlocks, tx, vout, { channel, role, htlc });
   }
   place.draft.put(closingRecords, channel, {
-    funding: { txid: funding.txid, vout: funding.vout },
+    funding: { txid: funding.txid.slice(), vout: funding.vout },
     heightBlocks,
     txid: id,
     kind,
@@ -149,7 +149,7 @@ function addOutput(
   what: { readonly channel: string; readonly role: OutputRole; readonly htlc: OutputHtlc | null },
 ): void {
   const { value, script } = tx.outputs[vout]!;
-  const created = { heightBlocks, valueSat: value, script };
+  const created = { heightBlocks, valueSat: value, script: script.slice() };
   const outpoint = outPointToString({ txid: txid(tx), vout });
   put(place, touched, outpoint, { ...what, created, spent: null });
 }

@@ -54,6 +54,12 @@ export interface Limits {
   readonly deadlineGraceBlocks: number;
   /** How long before its expiry an HTLC whose preimage we know must be claimed. */
   readonly claimMarginBlocks: number;
+  /** The deepest reorg that is followed; a deeper one locks the view of the chain. */
+  readonly reorgDepthBlocksMax: number;
+  /** Blocks whose header is known and whose content is not. */
+  readonly chainLagBlocksMax: number;
+  /** Since the last block's own time. */
+  readonly chainSilenceSecondsMax: number;
   readonly onchainWeightMax: number;
   readonly onchainFeerateMinPerKw: number;
   readonly onchainFeerateMaxPerKw: number;
@@ -134,6 +140,9 @@ const MAINNET_LIMITS: Limits = {
   resolveDepthBlocks: 6,
   deadlineGraceBlocks: 6,
   claimMarginBlocks: 12,
+  reorgDepthBlocksMax: 144,
+  chainLagBlocksMax: 2,
+  chainSilenceSecondsMax: 6 * 3600,
   onchainWeightMax: 400_000,
   onchainFeerateMinPerKw: 253,
   onchainFeerateMaxPerKw: 250_000,

@@ -73,9 +73,9 @@ const LEDGER: Guides = {
   ),
   'policy-commitment-htlc-cltv-range': {
     ...limited(
-      'A new HTLC expires too soon, or too far in the future.',
-      'A payment over a very long route, or one that would be stuck for weeks.',
-      ['cltvMarginBlocks', 'cltvMaxBlocks'],
+      'A new HTLC expires too soon or too far in the future, or an old one has passed its deadline.',
+      'A payment over a very long route, or one that would be stuck for weeks; or a channel that should have gone to the chain.',
+      ['cltvMarginBlocks', 'cltvMaxBlocks', 'deadlineGraceBlocks', 'claimMarginBlocks'],
     ),
     needsChain: true,
   },

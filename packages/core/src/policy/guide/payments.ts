@@ -13,6 +13,7 @@ export const PAYMENT_GUIDE: Guides = {
       'The incoming part of a forward was to be given back while the outgoing part can still be claimed, or was paid.',
     means: `The difference would be yours to pay. While a repeated message is unacknowledged it is temporary; otherwise: ${HOSTILE}`,
     todo: 'If it stays, the incoming channel goes to chain, which is right: there the money can be claimed.',
+    limits: ['resolveDepthBlocks'],
   },
   'policy-commitment-htlc-offered-hash-matches': {
     happened: 'An HTLC was offered whose payment hash nothing explains: no incoming HTLC, no approval.',
