@@ -65,9 +65,13 @@ class Route {
   alarms(channel: OpenChannel): readonly string[] {
     const { signer } = this;
     const deadlines = this.deadlines(channel);
-    return alarmsOfChannel(signer.read, signer.policy, channelIdOf(channel), deadlines).map(
-      ({ code }) => code,
-    );
+    return alarmsOfChannel(
+      signer.read,
+      signer.policy,
+      channelIdOf(channel),
+      recordOf(channel),
+      deadlines,
+    ).map(({ code }) => code);
   }
 
   nextOf(channel: OpenChannel, balances: Balances) {

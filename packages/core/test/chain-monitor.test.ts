@@ -1,11 +1,18 @@
 /** What proven blocks tell of a channel: its funding, its end of every kind, and what became of each output (BOLT 5). */
 import { fundingScript, outPointToString, p2wshOfScript, type Transaction, txid } from '@countersign/bitcoin';
-import { closingRecords, outputRecords, paymentRecords, stubRecords } from '@countersign/core';
+import {
+  alarmsOfChannel,
+  closingRecords,
+  outputRecords,
+  paymentRecords,
+  stubRecords,
+} from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { ChainedSigner, idsIn } from './chained-signer.ts';
 import { type Balances, type Built, htlc, type ModelHtlc } from './channel-model.ts';
-import { channelIdOf, hashOf } from './forwarder.ts';
+import { channelIdOf, hashOf, recordOf } from './forwarder.ts';
 import { adding, FORMATS, OpenChannel } from './open-channel.ts';
+import { fundingInput, withdrawal } from './wallet-model.ts';
 
 /** The node's own payment, approved beforehand. */
 function paying(signer: ChainedSigner): void {
@@ -247,3 +254,28 @@ const ROLES: Record<'holder' | 'counterparty', Record<string, string>> = {
     received_htlc: 'htlc',
   },
 };
+
+describe('the inputs of a funding', () => {
+  it('taken by another transaction: the channel will not come about, until a reorganisation', () => {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({ pushMsat: 0n }, signer).open();
+    const { funding } = channel.model;
+    const { inputs, psbt } = fundingInput(signer.keys, funding);
+    channel.ask(withdrawal(inputs, psbt));
+    const thief = { ...funding.tx, outputs: [{ value: sat(1000), script: Uint8Array.of(0x51) }] };
+    const fork = signer.mined.tip.heightBlocks;
+    signer.mine(thief);
+    const alarms = () =>
+      alarmsOfChannel(signer.read, signer.policy, channelIdOf(channel), recordOf(channel), []).map(
+        ({ code }) => code,
+      );
+    expect(alarms()).toEqual(['funding-double-spent']);
+    expect(signer.view.outpoint(funding.outpoint)).toEqual({ kind: 'unknown' });
+    signer.mined = signer.mined.forkAt(fork);
+    signer.mined.extend([funding.tx]);
+    signer.mined.extend();
+    signer.follow();
+    expect(alarms()).toEqual([]);
+    expect(signer.view.outpoint(funding.outpoint)).toMatchObject({ kind: 'confirmed', depthBlocks: 2 });
+  });
+});

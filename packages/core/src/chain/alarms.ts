@@ -1,6 +1,6 @@
 /** What is wrong on the chain, from the records and the clock: worked out when somebody asks, never stored. */
-import { txidToHex } from '@countersign/bitcoin';
-import type { ChannelId } from '../channel/record.ts';
+import { outPointToString, txidToHex } from '@countersign/bitcoin';
+import type { ChannelId, ChannelRecord } from '../channel/record.ts';
 import type { Policy } from '../policy/settings.ts';
 import {
   CHAIN_ID,
@@ -8,6 +8,7 @@ import {
   type ClosingRecord,
   chainRecords,
   closingRecords,
+  outputRecords,
 } from '../records/chain.ts';
 import type { Alarm, AlarmCode, AlarmSeverity, Deadline } from './alarm-types.ts';
 import { isResolved } from './resolution.ts';
@@ -61,6 +62,22 @@ export function alarmOfClosing(
   };
 }
 
+/** No funding of the channel can confirm any more. */
+function alarmOfFundings(read: Read, id: ChannelId, { candidates }: ChannelRecord): Alarm | null {
+  const outputs = candidates.map(({ outpoint }) => read(outputRecords, outPointToString(outpoint)));
+  const taken = outputs.flatMap((output) => (output?.created === null ? (output.spent ?? []) : []));
+  if (taken.length === 0 || taken.length < candidates.length) return null;
+  const { heightBlocks, txid } = taken[0]!;
+  return {
+    code: 'funding-double-spent',
+    severity: 'warn',
+    channel: id,
+    sinceHeightBlocks: heightBlocks,
+    message: 'an input of the funding was spent by another transaction: this channel will not come about',
+    facts: { txid: txidToHex(txid) },
+  };
+}
+
 /** Of the chain as a whole. */
 export function alarmsOfChain(read: Read, policy: Policy, nowSeconds: number): readonly Alarm[] {
   const chain = read(chainRecords, CHAIN_ID);
@@ -111,10 +128,13 @@ export function alarmsOfChannel(
   read: Read,
   policy: Policy,
   id: ChannelId,
+  record: ChannelRecord,
   deadlines: readonly Deadline[],
 ): readonly Alarm[] {
   const chain = read(chainRecords, CHAIN_ID);
   const closing = read(closingRecords, id);
   const ended = chain === null || closing === null ? null : alarmOfClosing(read, policy, id, closing, chain);
-  return [ended, ...deadlines.map(alarmOfDeadline)].filter((alarm) => alarm !== null);
+  return [ended, alarmOfFundings(read, id, record), ...deadlines.map(alarmOfDeadline)].filter(
+    (alarm) => alarm !== null,
+  );
 }

@@ -10,7 +10,7 @@ import type { Change, Draft } from '../state.ts';
 
 /** Kept in memory by whoever holds the state; it follows from the records and answers without reading one. */
 export interface WatchIndex {
-  /** Whether an outpoint (`<txid display hex>:<vout>`) is a funding or an output on record. */
+  /** Whether an outpoint (`<txid display hex>:<vout>`) is a funding, an output on record, or an input of a funding. */
   isWatched(outpoint: string): boolean;
   /** Outputs of this transaction (display hex) that are fundings of a channel. */
   fundingsOf(txid: string): readonly number[];

@@ -16,9 +16,11 @@ import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
 import {
   closingRecords,
+  fundingInputRecords,
   type OutputHtlc,
   type OutputRecord,
   type OutputRole,
+  type OutputSpent,
   outputRecords,
 } from '../records/chain.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
@@ -46,6 +48,10 @@ export function seeTransaction(
     seeFunding(place, heightBlocks, tx, `${hex}:${vout}`, vout, touched);
   tx.inputs.forEach((input, inputIndex) => {
     const outpoint = outPointToString(input);
+    for (const funding of place.draft.get(fundingInputRecords, outpoint) ?? []) {
+      if (funding !== hex)
+        seeInputTaken(place, { heightBlocks, txid: id, inputIndex, preimage: null }, funding, touched);
+    }
     const output = outputAt(place, outpoint);
     if (output === null || output.spent !== null) return;
     const preimage = preimageIn(output.htlc, input.witness);
@@ -69,6 +75,19 @@ function outputAt(place: ChainPlace, outpoint: string): OutputRecord | null {
 function put(place: ChainPlace, touched: Touched, outpoint: string, record: OutputRecord): void {
   place.draft.put(outputRecords, outpoint, record);
   touched.outputs.add(outpoint);
+}
+
+/** Something else has spent an input of a funding: it can not confirm any more. */
+function seeInputTaken(place: ChainPlace, spent: OutputSpent, funding: string, touched: Touched): void {
+  for (const vout of place.watch.fundingsOf(funding)) {
+    const outpoint = `${funding}:${vout}`;
+    const output = outputAt(place, outpoint);
+    if (output === null || output.created !== null || output.spent !== null) continue;
+    put(place, touched, outpoint, { ...output, spent });
+    const { channel } = output;
+    const facts = { channel, outpoint, txid: txidToHex(spent.txid), height: spent.heightBlocks };
+    place.events.push({ event: 'funding-double-spent', facts });
+  }
 }
 
 function seeFunding(

@@ -3,7 +3,7 @@
  * answers for each of a block's ten thousand inputs without reading a record.
  */
 import { outPointFromString, txidToHex } from '@countersign/bitcoin';
-import { outputRecords } from '../records/chain.ts';
+import { fundingInputRecords, outputRecords } from '../records/chain.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import type { Change } from '../state.ts';
 import type { WatchIndex } from './input.ts';
@@ -20,7 +20,9 @@ export class WatchBook implements WatchIndex {
   constructor(list: ListIds) {
     this.#list = list;
     for (const id of list(fundingRecords.name, '')) this.#addFunding(id);
-    for (const id of list(outputRecords.name, '')) this.#outpoints.add(id);
+    for (const kind of [outputRecords, fundingInputRecords]) {
+      for (const id of list(kind.name, '')) this.#outpoints.add(id);
+    }
     for (const id of list(channelRecords.name, '')) this.#channels.add(id);
   }
 
@@ -30,6 +32,7 @@ export class WatchBook implements WatchIndex {
       const isThere = value !== null;
       if (kind.name === fundingRecords.name && isThere) this.#addFunding(id);
       else if (kind.name === channelRecords.name && isThere) this.#channels.add(id);
+      else if (kind.name === fundingInputRecords.name && isThere) this.#outpoints.add(id);
       else if (kind.name === outputRecords.name) {
         if (isThere) this.#outpoints.add(id);
         else if (!this.#isFunding(id)) this.#outpoints.delete(id);

@@ -12,6 +12,7 @@ import {
 } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
+import { FUNDING_ROUNDS_MAX, fundingInputRecords } from '../records/chain.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import {
   FUNDING_INPUTS_MAX,
@@ -32,10 +33,20 @@ export function markFundingSigned(ctx: Context, tx: Transaction, ours: readonly 
     known === null ||
     spends.length !== known.spends.length ||
     inputs.some((one) => !known.inputs.some((before) => isSame(before, one)));
-  if (isNew) ctx.draft.put(signedTransactionRecords, key, { inputs, spends });
+  if (isNew) {
+    ctx.draft.put(signedTransactionRecords, key, { inputs, spends });
+    for (const spent of spends) watchInput(ctx, outPointToString(spent), key);
+  }
   tx.outputs.forEach((_, vout) => {
     markCandidate(ctx, { txid: id, vout });
   });
+}
+
+/** The chain will tell when something else has spent it; of very many rounds the newest are kept in mind. */
+function watchInput(ctx: Context, outpoint: string, funding: string): void {
+  const known = ctx.draft.get(fundingInputRecords, outpoint) ?? [];
+  if (known.includes(funding)) return;
+  ctx.draft.put(fundingInputRecords, outpoint, [...known, funding].slice(-FUNDING_ROUNDS_MAX));
 }
 
 const createsFunding = (ctx: Context, id: Uint8Array, { outputs }: Transaction): boolean =>

@@ -110,7 +110,7 @@ export interface OutputRecord {
   readonly channel: ChannelId;
   readonly role: OutputRole;
   readonly htlc: OutputHtlc | null;
-  /** Null only for a funding that no proven block has. */
+  /** Null only for a funding that no proven block has: `spent` then tells what took one of its inputs. */
   readonly created: OutputCreated | null;
   readonly spent: OutputSpent | null;
 }
@@ -217,6 +217,20 @@ export const blockRecords: RecordKind<BlockRecord> = {
   name: 'block',
   schemaVersion: 1,
   codec: struct({ hash: hash32, outputs: list(text, TOUCHED_MAX), closings: list(text, TOUCHED_MAX) }),
+  migrations: {},
+};
+
+/** Rounds of an opening that may spend one input. */
+export const FUNDING_ROUNDS_MAX = 64;
+
+/**
+ * Id: an outpoint that a funding transaction of ours spends; the value names those transactions (display hex), the oldest
+ * first. Once another transaction has spent it, they can not confirm any more.
+ */
+export const fundingInputRecords: RecordKind<readonly string[]> = {
+  name: 'funding-input',
+  schemaVersion: 1,
+  codec: list(text, FUNDING_ROUNDS_MAX),
   migrations: {},
 };
 

@@ -147,7 +147,7 @@ export class ChainSide {
   alarms(): readonly Alarm[] {
     const { policy, nowSeconds } = this.#options;
     const ofChannels = this.#channels().flatMap(([id, record]) =>
-      alarmsOfChannel(this.#read, policy, id, deadlinesOf(this.#read, policy, id, record)),
+      alarmsOfChannel(this.#read, policy, id, record, deadlinesOf(this.#read, policy, id, record)),
     );
     return [...alarmsOfChain(this.#read, policy, nowSeconds()), ...ofChannels];
   }
