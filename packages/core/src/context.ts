@@ -59,6 +59,9 @@ export interface KeyView {
   paymentPublicKey(channel: ChannelRef, commitmentPoint: Uint8Array | null): Uint8Array;
 }
 
+/** What deriving public keys takes. */
+export type KeyPlace = Pick<Context, 'keys' | 'secp'>;
+
 /** A rule that the operator set to `warn` was broken; it goes into the audit log. */
 export interface Warning {
   readonly tag: string;

@@ -100,10 +100,12 @@ export function anchorScript(fundingKey: Uint8Array): Uint8Array {
 
 export type HtlcKeys = Pick<CommitmentKeys, 'revocation' | 'broadcasterHtlc' | 'countersignatoryHtlc'>;
 
-/** Makes the HTLC scripts of one commitment; `paymentHash` is the 32-byte SHA-256. */
+/** Makes the HTLC scripts of one commitment; `paymentHash` is the 32-byte SHA-256, `paymentHash160` its RIPEMD-160. */
 export interface HtlcScripts {
   offered(paymentHash: Uint8Array): Uint8Array;
   received(paymentHash: Uint8Array, cltvExpiry: number): Uint8Array;
+  offered160(paymentHash160: Uint8Array): Uint8Array;
+  received160(paymentHash160: Uint8Array, cltvExpiry: number): Uint8Array;
 }
 
 /** What both HTLC scripts begin with: the revocation path, then the countersignatory's key and a size check. */
@@ -144,6 +146,11 @@ function hashPush(paymentHash: Uint8Array): Uint8Array {
   return ripemd160(paymentHash);
 }
 
+function require160(hash: Uint8Array): Uint8Array {
+  if (hash.length !== 20) throw new FormError('payment hash must be 20 bytes here', { bytes: hash.length });
+  return hash;
+}
+
 export function htlcScripts(keys: HtlcKeys, format: CommitmentFormat): HtlcScripts {
   const head = htlcScriptHead(keys);
   const tail = htlcScriptTail(format);
@@ -161,15 +168,19 @@ export function htlcScripts(keys: HtlcKeys, format: CommitmentFormat): HtlcScrip
   const receivedHead = concat(head, Uint8Array.of(OP.OP_IF), checkHash);
   const receivedMiddle = concat(Uint8Array.of(OP.OP_EQUALVERIFY), twoOfTwo, Uint8Array.of(OP.OP_DROP));
   const receivedTail = concat(Uint8Array.of(OP.OP_CHECKLOCKTIMEVERIFY, OP.OP_DROP, OP.OP_CHECKSIG), tail);
+  const offered160 = (hash: Uint8Array) => concat(offeredHead, require160(hash), offeredTail);
+  const received160 = (hash: Uint8Array, cltvExpiry: number) =>
+    concat(
+      receivedHead,
+      require160(hash),
+      receivedMiddle,
+      pushData(encodeScriptNumber(requireCltvExpiry(cltvExpiry))),
+      receivedTail,
+    );
   return {
-    offered: (paymentHash) => concat(offeredHead, hashPush(paymentHash), offeredTail),
-    received: (paymentHash, cltvExpiry) =>
-      concat(
-        receivedHead,
-        hashPush(paymentHash),
-        receivedMiddle,
-        pushData(encodeScriptNumber(requireCltvExpiry(cltvExpiry))),
-        receivedTail,
-      ),
+    offered: (paymentHash) => offered160(hashPush(paymentHash)),
+    received: (paymentHash, cltvExpiry) => received160(hashPush(paymentHash), cltvExpiry),
+    offered160,
+    received160,
   };
 }

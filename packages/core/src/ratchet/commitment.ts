@@ -32,7 +32,7 @@ import {
   HTLCS_OFFERED_MAX,
   type HtlcRecord,
 } from '../channel/record.ts';
-import type { Context } from '../context.ts';
+import type { Context, KeyPlace } from '../context.ts';
 import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
 import { diagnoseOutputs } from './diagnose.ts';
@@ -56,7 +56,7 @@ export function requireCommitmentNumber(value: bigint): number {
 }
 
 /** BOLT 3: lower 48 bits of SHA256(opener's payment_basepoint ‖ accepter's). */
-export function obscureFactorOf(ctx: Context, channel: OpenChannel): bigint {
+export function obscureFactorOf(ctx: Pick<Context, 'keys'>, channel: OpenChannel): bigint {
   const ours = ctx.keys.basepoints(channel.ref).payment;
   const theirs = channel.setup.counterpartyBasepoints.payment;
   return channel.setup.isOutbound
@@ -102,7 +102,7 @@ export function requireCommitmentForm(
 
 /** The keys of one commitment, from the channel's basepoints and the point of the side that may publish it. */
 export function commitmentKeys(
-  ctx: Context,
+  ctx: KeyPlace,
   channel: OpenChannel,
   broadcaster: Broadcaster,
   perCommitmentPoint: Uint8Array,
@@ -137,10 +137,11 @@ export function htlcSeenBy(broadcaster: Broadcaster, htlc: HtlcRecord): Commitme
   };
 }
 
-function scriptParams(
-  ctx: Context,
+/** What all scripts of a commitment but those of HTLCs are made of; without a lease. */
+export function scriptParams(
+  ctx: KeyPlace,
   channel: OpenChannel,
-  candidate: FundingCandidate,
+  candidate: Pick<FundingCandidate, 'counterpartyFundingKey'>,
   broadcaster: Broadcaster,
   keys: CommitmentKeys,
 ): CommitmentScriptParams {
@@ -164,7 +165,10 @@ function scriptParams(
  * The side that did not open is the lessor. Our own outputs lock longer only by a lease we signed; the peer's where it
  * put funds in, which dualopend names as push_value (a splice has a relative amount there, which tells nothing).
  */
-function mayBeLeased({ setup, record }: OpenChannel, { isSplice, pushValue }: FundingCandidate): boolean {
+export function mayBeLeased(
+  { setup, record }: OpenChannel,
+  { isSplice, pushValue }: FundingCandidate,
+): boolean {
   return setup.isOutbound ? isSplice || pushValue !== 0n : record.leaseSigned;
 }
 

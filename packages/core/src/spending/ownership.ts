@@ -4,7 +4,7 @@
  */
 
 import { equalBytes, keyScripts } from '@countersign/bitcoin';
-import type { Context } from '../context.ts';
+import type { Context, KeyPlace } from '../context.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PolicyScope } from '../policy/settings.ts';
 import { EMPTY_NODE, nodeRecords } from '../records/approval.ts';
@@ -62,7 +62,7 @@ const ownsAt = (ctx: Context, script: Uint8Array, index: number): boolean =>
   walletScriptsAt(ctx, index).some((own) => equalBytes(own, script));
 
 /** None where BIP 32 has no key. */
-export function walletScriptsAt(ctx: Context, index: number): readonly Uint8Array[] {
+export function walletScriptsAt(ctx: KeyPlace, index: number): readonly Uint8Array[] {
   const key = ctx.keys.walletPublicKey(index);
   return key === null ? [] : keyScripts(ctx.secp, key);
 }
