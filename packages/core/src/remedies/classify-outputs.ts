@@ -19,6 +19,7 @@ import type { OpenChannel } from '../channel/lookup.ts';
 import type { CommitmentContent, FundingCandidate, HtlcRecord } from '../channel/record.ts';
 import type { KeyPlace } from '../context.ts';
 import { type HtlcStub, type OutputHtlc, type OutputRole, stubRecords } from '../records/chain.ts';
+import type { Draft } from '../state.ts';
 import {
   type Close,
   type ClosingScripts,
@@ -44,8 +45,10 @@ export interface ClosingOutput {
   readonly htlc: OutputHtlc | null;
 }
 
-export type ClassifyPlace = KeyPlace &
-  Pick<ChainPlace, 'draft'> & { readonly watch: Pick<ChainPlace['watch'], 'ids'> };
+export type ClassifyPlace = KeyPlace & {
+  readonly draft: Pick<Draft, 'get'>;
+  readonly watch: Pick<ChainPlace['watch'], 'ids'>;
+};
 
 /**
  * One entry for each output of a commitment, in their order; none for a mutual close, of which nothing is left to do.

@@ -77,8 +77,9 @@ export function closingPoint(
     case 'holder-revoked':
       return place.keys.perCommitmentPoint(ref, number);
     case 'counterparty':
-      return record.counterpartyPoints.find((one) => one.number === number)?.point ?? null;
     case 'counterparty-revoked': {
+      const signed = record.counterpartyPoints.find((one) => one.number === number);
+      if (signed !== undefined) return signed.point;
       const secret = revealedSecret(record, number);
       return secret === null ? null : place.secp.publicKey(secret);
     }
