@@ -55,7 +55,7 @@ import type { Policy } from './policy/settings.ts';
 import { signCommitmentTx, signMutualClose, signSplice } from './ratchet/closing.ts';
 import { signCounterpartyCommitment, validateRevocation } from './ratchet/counterparty.ts';
 import { revokeCommitment, validateCommitment } from './ratchet/holder.ts';
-import { type PendingRequest, type Refusal, RefusalSignal } from './refusal.ts';
+import { type PendingRequest, type Refusal, RefusalSignal, refusalFrom } from './refusal.ts';
 import type { Release } from './release.ts';
 import { signAnchorspend, signHtlcTxMingle } from './spending/anchors.ts';
 import { signLocalHtlcTx, signRemoteHtlcTx } from './spending/second-level.ts';
@@ -225,16 +225,6 @@ export function decideInit(
     if (!(error instanceof RefusalSignal)) throw error;
     return { ok: false, refusal: refusalFrom(error, 'error', init.name, null) };
   }
-}
-
-function refusalFrom(
-  signal: RefusalSignal,
-  severity: Refusal['severity'],
-  request: string,
-  channel: string | null,
-): Refusal {
-  const { code, rule, temporary, message, facts } = signal;
-  return { code, tag: rule.tag, law: rule.law, severity, temporary, message, facts, request, channel };
 }
 
 /** Any other error is a bug of ours and goes on to end the process. */

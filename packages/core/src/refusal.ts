@@ -41,7 +41,8 @@ export type PendingRequest = Omit<
 >;
 
 /**
- * Thrown inside a handler to leave it, caught by `decide` and nowhere else: a request's judgement is a straight
+ * Thrown inside a handler to leave it, caught by `decide` (and by `forceClose`, the
+ * signer's own request) and nowhere else: a request's judgement is a straight
  * line of checks, and the first one that fails ends it. Outside `decide` a refusal is always a value.
  */
 export class RefusalSignal extends Error {
@@ -83,6 +84,17 @@ export function refuseForNow(rule: Rule, message: string, facts: Facts = {}): ne
 /** Leave the handler: nobody approved it. It goes to the pending approvals, and passes once it is approved. */
 export function refuseUnapproved(rule: Rule, message: string, facts: Facts, pending: PendingRequest): never {
   throw new RefusalSignal(rule, message, facts, 'policy', false, pending);
+}
+
+/** The value that a signal becomes outside of the handler. */
+export function refusalFrom(
+  signal: RefusalSignal,
+  severity: Refusal['severity'],
+  request: string,
+  channel: string | null,
+): Refusal {
+  const { code, rule, temporary, message, facts } = signal;
+  return { code, tag: rule.tag, law: rule.law, severity, temporary, message, facts, request, channel };
 }
 
 /** The text a node's operator sees: tag first, then the sentence, then the facts. */

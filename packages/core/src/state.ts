@@ -54,6 +54,13 @@ export class Draft {
     return this.#hasRead;
   }
 
+  /** A draft that goes on from this one, which it leaves as it is: for what is tried and may be given up. */
+  fork(): Draft {
+    const fork = new Draft(this.#state);
+    for (const [key, change] of this.#changes) fork.#changes.set(key, change);
+    return fork;
+  }
+
   changes(): readonly Change[] {
     return [...this.#changes.values()];
   }

@@ -1,5 +1,12 @@
 /** What proven blocks tell of a channel: its funding, its end of every kind, and what became of each output (BOLT 5). */
-import { fundingScript, outPointToString, p2wshOfScript, type Transaction, txid } from '@countersign/bitcoin';
+import {
+  fundingScript,
+  outPointToString,
+  p2wshOfScript,
+  sat,
+  type Transaction,
+  txid,
+} from '@countersign/bitcoin';
 import {
   alarmsOfChannel,
   closingRecords,

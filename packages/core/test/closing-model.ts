@@ -5,7 +5,7 @@
 import { outPointToString, ripemd160, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
 import { Draft, type RecordKind } from '@countersign/core';
 import type { ChainPlace } from '../src/chain/input.ts';
-import { channelId, findChannel } from '../src/channel/lookup.ts';
+import { channelId } from '../src/channel/lookup.ts';
 import {
   type ClosingKind,
   closingRecords,
@@ -13,17 +13,13 @@ import {
   outputRecords,
   stubRecords,
 } from '../src/records/chain.ts';
-import { type ChainTx, closingOutputs, secondLevelOf } from '../src/remedies/classify-outputs.ts';
+import { channelRecords } from '../src/records/channel.ts';
+import { closingOutputs, secondLevelOutputs } from '../src/remedies/classify-outputs.ts';
+import { candidateOf, type SetUpRecord } from '../src/remedies/closing-scripts.ts';
 import { type Balances, hashOf, type ModelHtlc } from './channel-model.ts';
 import type { MemoryState } from './memory-state.ts';
 import type { OpenChannel } from './open-channel.ts';
 import { secp } from './test-signer.ts';
-
-export const chainTx = (tx: Transaction): ChainTx => ({
-  txid: txid(tx),
-  inputs: tx.inputs,
-  outputs: tx.outputs.map(({ value, script }) => ({ valueSat: value, script })),
-});
 
 /** The height at which closes confirm. */
 export const CLOSED_AT = 690_000;
@@ -78,12 +74,14 @@ export class ClosingModel {
     return { draft: new Draft(state), policy, keys, secp, watch, nowSeconds, events: [] };
   }
 
-  get open() {
-    return findChannel(this.place.draft, this.id)!;
+  get record(): SetUpRecord {
+    return this.get(channelRecords, this.id) as SetUpRecord;
   }
 
   outputsOf(kind: ClosingKind, number: number | null, tx: Transaction) {
-    return closingOutputs(this.place, this.open, kind, number, chainTx(tx));
+    const { record } = this;
+    const candidate = candidateOf(record, tx.inputs[0]!);
+    return closingOutputs(this.place, { record, candidate, kind, number, tx });
   }
 
   /** The transaction confirms and closes the channel. */
@@ -114,11 +112,10 @@ export class ClosingModel {
         ...output,
         spent: { heightBlocks, txid: id, inputIndex, preimage: null },
       });
-      const vout =
-        output.role === 'htlc'
-          ? secondLevelOf(this.place, this.open, closing, chainTx(tx), inputIndex)
-          : null;
-      if (vout === null) return;
+      if (output.role !== 'htlc') return;
+      const { place, record } = this;
+      const [vout] = secondLevelOutputs(place, { record, closing, tx, inputIndex });
+      if (vout === undefined) return;
       const { value, script } = tx.outputs[vout]!;
       this.put(outputRecords, `${txidToHex(id)}:${vout}`, {
         channel: this.id,

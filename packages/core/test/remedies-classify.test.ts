@@ -6,9 +6,9 @@ import { p2wpkhOfKey, ripemd160, sat, type Transaction } from '@countersign/bitc
 import { describe, expect, it } from 'vitest';
 import { type ClosingKind, stubRecords } from '../src/records/chain.ts';
 import { channelRecords } from '../src/records/channel.ts';
-import { secondLevelOf } from '../src/remedies/classify-outputs.ts';
+import { secondLevelOutputs } from '../src/remedies/classify-outputs.ts';
 import { type Balances, type Built, hashOf, htlc, input, type Party } from './channel-model.ts';
-import { ClosingModel, chainTx } from './closing-model.ts';
+import { ClosingModel } from './closing-model.ts';
 import { adding, KINDS, OpenChannel, removing } from './open-channel.ts';
 import { bytesOf } from './test-signer.ts';
 
@@ -156,7 +156,7 @@ describe('leases', () => {
     const channel = new OpenChannel({ isOutbound }).open();
     channel.update(channel.balances);
     const closing = new ClosingModel(channel);
-    const { record } = closing.open;
+    const { record } = closing;
     closing.put(channelRecords, closing.id, { ...record, leaseSigned: !isOutbound });
     const built = channel.model.build(side, 1, channel.balances, channel.model.funding, {
       leaseCsvBlocks: 3000,
@@ -182,7 +182,7 @@ describe('leases', () => {
     const built = channel.model.build('counterparty', 0, channel.balances, channel.model.funding, {
       leaseCsvBlocks: 3000,
     });
-    closing.put(channelRecords, closing.id, { ...closing.open.record, candidates: [] });
+    closing.put(channelRecords, closing.id, { ...closing.record, candidates: [] });
     const roles = closing.outputsOf('counterparty', 0, built.tx).map(({ role }) => role);
     // All but the peer's anchor, which needs its funding key.
     expect(roles.toSorted()).toEqual(['anchor-holder', 'main-counterparty', 'main-holder', 'unknown']);
@@ -196,6 +196,7 @@ describe.each(KINDS)('second-level outputs, %s', (_, options) => {
   const { channel, model, history } = living(options);
   const closing = new ClosingModel(channel).keepStubs(history);
   const funding = model.funding.outpoint;
+  const { record } = closing;
 
   it.each([
     ['holder', 'holder', 3],
@@ -205,8 +206,8 @@ describe.each(KINDS)('second-level outputs, %s', (_, options) => {
     const { htlcTransactions } = model.build(side, number, history[number]!);
     for (const { transaction } of htlcTransactions) {
       const found = (tx: Transaction, at: number) =>
-        secondLevelOf(closing.place, closing.open, { kind, number, funding }, chainTx(tx), at);
-      expect(found(transaction, 0)).toBe(0);
+        secondLevelOutputs(closing.place, { record, closing: { kind, number, funding }, tx, inputIndex: at });
+      expect(found(transaction, 0)).toEqual([0]);
       // With anchors other inputs and outputs may stand beside it.
       const wallet = input({ txid: bytesOf('a coin'), vout: 0 });
       const change = { value: sat(1000), script: p2wpkhOfKey(model.counterparty.payment) };
@@ -215,26 +216,25 @@ describe.each(KINDS)('second-level outputs, %s', (_, options) => {
         inputs: [wallet, ...transaction.inputs],
         outputs: [change, ...transaction.outputs],
       };
-      expect(found(mingled, 1)).toBe(1);
-      expect(found(mingled, 0)).toBeNull();
-      expect(found(transaction, 1)).toBeNull();
+      expect(found(mingled, 1)).toEqual([1]);
+      expect(found(mingled, 0)).toEqual([]);
+      expect(found(transaction, 1)).toEqual([]);
     }
   });
 
   it('none where the point is not known, nor of a mutual close', () => {
     const { htlcTransactions } = model.build('counterparty', 3, history[3]!);
     for (const kind of ['counterparty-future', 'unknown', 'mutual'] as const) {
-      const tx = chainTx(htlcTransactions[0]!.transaction);
-      expect(secondLevelOf(closing.place, closing.open, { kind, number: 3, funding }, tx, 0)).toBeNull();
+      const tx = htlcTransactions[0]!.transaction;
+      const close = { kind, number: 3, funding };
+      expect(secondLevelOutputs(closing.place, { record, closing: close, tx, inputIndex: 0 })).toEqual([]);
     }
   });
 
   it('none where a claim pays elsewhere', () => {
     const { htlcTransactions } = model.build('counterparty', 2, history[3]!);
-    const { transaction } = htlcTransactions[0]!;
-    const tx = chainTx(transaction);
-    expect(
-      secondLevelOf(closing.place, closing.open, { kind: 'counterparty', number: 3, funding }, tx, 0),
-    ).toBeNull();
+    const tx = htlcTransactions[0]!.transaction;
+    const close = { kind: 'counterparty' as const, number: 3, funding };
+    expect(secondLevelOutputs(closing.place, { record, closing: close, tx, inputIndex: 0 })).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ import {
   closingRecords,
   outputRecords,
 } from '../records/chain.ts';
+import { kindNow } from '../remedies/plan.ts';
 import type { Alarm, AlarmCode, AlarmSeverity, Deadline } from './alarm-types.ts';
 import { isResolved } from './resolution.ts';
 import { type Read, silenceSeconds } from './view-of.ts';
@@ -48,10 +49,11 @@ export function alarmOfClosing(
   read: Read,
   policy: Policy,
   id: ChannelId,
+  record: ChannelRecord,
   closing: ClosingRecord,
   chain: ChainRecord,
 ): Alarm | null {
-  const told = OF_CLOSING[closing.kind];
+  const told = OF_CLOSING[kindNow(record, closing)];
   const depthBlocks = policy.limits.reorgDepthBlocksMax;
   if (told === undefined || isResolved(read, closing, chain.provenHeightBlocks, depthBlocks)) return null;
   return {
@@ -133,7 +135,8 @@ export function alarmsOfChannel(
 ): readonly Alarm[] {
   const chain = read(chainRecords, CHAIN_ID);
   const closing = read(closingRecords, id);
-  const ended = chain === null || closing === null ? null : alarmOfClosing(read, policy, id, closing, chain);
+  const ended =
+    chain === null || closing === null ? null : alarmOfClosing(read, policy, id, record, closing, chain);
   return [ended, alarmOfFundings(read, id, record), ...deadlines.map(alarmOfDeadline)].filter(
     (alarm) => alarm !== null,
   );

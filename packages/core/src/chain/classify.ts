@@ -13,16 +13,13 @@ import {
 } from '@countersign/bitcoin';
 import {
   type ChannelRecord,
-  type ChannelSetup,
   COMMITMENT_NUMBER_MAX,
   type CommitmentContent,
   type FundingCandidate,
 } from '../channel/record.ts';
 import type { ClosingKind } from '../records/chain.ts';
+import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import type { ChainPlace } from './input.ts';
-
-/** A channel whose parameters are known. */
-export type SetUpChannel = ChannelRecord & { readonly setup: ChannelSetup };
 
 export interface Classified {
   readonly kind: ClosingKind;
@@ -32,7 +29,7 @@ export interface Classified {
 /** `record` as it was set up; `inputIndex`: the input of `tx` that spends the funding. */
 export function classifyClose(
   place: ChainPlace,
-  record: SetUpChannel,
+  record: SetUpRecord,
   candidate: FundingCandidate,
   tx: Transaction,
   inputIndex: number,
@@ -69,7 +66,7 @@ export function contentOf(
   return null;
 }
 
-function obscureFactor(place: ChainPlace, record: SetUpChannel): bigint {
+function obscureFactor(place: ChainPlace, record: SetUpRecord): bigint {
   const ours = place.keys.basepoints(record).payment;
   const theirs = record.setup.counterpartyBasepoints.payment;
   return record.setup.isOutbound
@@ -80,7 +77,7 @@ function obscureFactor(place: ChainPlace, record: SetUpChannel): bigint {
 /** Whether an output has a script that only our commitment of this number has. */
 function isOurs(
   place: ChainPlace,
-  record: SetUpChannel,
+  record: SetUpRecord,
   candidate: FundingCandidate,
   tx: Transaction,
   number: number,

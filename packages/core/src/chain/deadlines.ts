@@ -8,6 +8,7 @@ import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
 import { type Limits, limitsFor, type Policy } from '../policy/settings.ts';
 import { CHAIN_ID, type ClosingRecord, chainRecords, closingRecords } from '../records/chain.ts';
 import { paymentRecords } from '../records/payment.ts';
+import { kindNow } from '../remedies/plan.ts';
 import type { Deadline, DeadlineLevel, DeadlineSubject } from './alarm-types.ts';
 import { outputsOf } from './resolution.ts';
 import type { Read } from './view-of.ts';
@@ -99,7 +100,7 @@ export function overdue(
 function onceClosed(read: Read, record: ChannelRecord, closing: ClosingRecord): readonly Found[] {
   const open = outputsOf(read, closing).filter(({ spent }) => spent === null);
   const delay = record.setup?.counterpartyToSelfDelayBlocks ?? 0;
-  if (closing.kind === 'counterparty-revoked') {
+  if (kindNow(record, closing) === 'counterparty-revoked') {
     return open
       .filter(({ role }) => role === 'main-counterparty' || role === 'htlc' || role === 'second-level')
       .map(({ role, created, htlc }) => ({

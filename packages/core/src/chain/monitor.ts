@@ -12,7 +12,6 @@ import {
   txid,
   txidToHex,
 } from '@countersign/bitcoin';
-import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
 import {
   closingRecords,
@@ -25,8 +24,9 @@ import {
 } from '../records/chain.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import { paymentRecords } from '../records/payment.ts';
-import { type ChainTx, closingOutputs, secondLevelOf } from '../remedies/classify-outputs.ts';
-import { classifyClose, type SetUpChannel } from './classify.ts';
+import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
+import type { SetUpRecord } from '../remedies/closing-scripts.ts';
+import { classifyClose } from './classify.ts';
 import type { ChainPlace } from './input.ts';
 
 /** Collects what one block touches. */
@@ -140,7 +140,7 @@ function seeFundingSpent(
   const spent = candidate ?? record.candidates[0];
   if (spent === undefined) return;
   const { kind, number } = classifyClose(place, record, spent, tx, inputIndex);
-  const outputs = closingOutputs(place, openChannel(channel, record), kind, number, chainTx(tx, id));
+  const outputs = closingOutputs(place, { record, candidate, kind, number, tx });
   for (const { vout, role, htlc } of outputs) {
     addOutput(place, touched, heightBlocks, tx, vout, { channel, role, htlc });
   }
@@ -186,26 +186,12 @@ function seeHtlcSpent(
   const record = place.draft.get(channelRecords, channel);
   const closing = place.draft.get(closingRecords, channel);
   if (record === null || !isSetUp(record) || closing === null) return;
-  const open = openChannel(channel, record);
-  const vout = secondLevelOf(place, open, closing, chainTx(tx, txid(tx)), inputIndex);
-  if (vout === null) return;
-  addOutput(place, touched, heightBlocks, tx, vout, { channel, role: 'second-level', htlc });
+  for (const vout of secondLevelOutputs(place, { record, closing, tx, inputIndex })) {
+    addOutput(place, touched, heightBlocks, tx, vout, { channel, role: 'second-level', htlc });
+  }
 }
 
-const openChannel = (id: string, record: SetUpChannel): OpenChannel => ({
-  ref: { peerId: record.peerId, dbid: record.dbid },
-  id,
-  record,
-  setup: record.setup,
-});
-
-const chainTx = ({ inputs, outputs }: Transaction, id: Uint8Array): ChainTx => ({
-  txid: id,
-  inputs,
-  outputs: outputs.map(({ value, script }) => ({ valueSat: value, script })),
-});
-
-export const isSetUp = (record: ChannelRecord): record is SetUpChannel => record.setup !== null;
+export const isSetUp = (record: ChannelRecord): record is SetUpRecord => record.setup !== null;
 
 /** BOLT 3: whoever spends an HTLC output with its preimage shows it as 32 bytes in the witness. */
 function preimageIn(htlc: OutputHtlc | null, witness: readonly Uint8Array[]): Uint8Array | null {

@@ -14,6 +14,7 @@ import {
   type OutputRecord,
   outputRecords,
 } from '../records/chain.ts';
+import { kindNow } from '../remedies/plan.ts';
 import { contentOf } from './classify.ts';
 import type { Read } from './view-of.ts';
 
@@ -32,7 +33,7 @@ export function liveOnChain(
     chain.provenHeightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
   if (!isBuried(closing.heightBlocks)) return open;
   const outputs = outputsOf(read, closing);
-  switch (closing.kind) {
+  switch (kindNow(record, closing)) {
     case 'mutual':
       return [];
     case 'holder':

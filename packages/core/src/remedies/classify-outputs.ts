@@ -4,34 +4,38 @@
  */
 import {
   equalBytes,
-  equalOutPoints,
   htlcTransactionOutputScript,
   msatToSatFloor,
   type OutPoint,
   p2wshOfScript,
   ripemd160,
   type Sat,
+  type Transaction,
   toHex,
+  txid,
 } from '@countersign/bitcoin';
 import type { ChainPlace } from '../chain/input.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
-import type { CommitmentContent, HtlcRecord } from '../channel/record.ts';
+import type { CommitmentContent, FundingCandidate, HtlcRecord } from '../channel/record.ts';
 import type { KeyPlace } from '../context.ts';
+import { type HtlcStub, type OutputHtlc, type OutputRole, stubRecords } from '../records/chain.ts';
+import type { Draft } from '../state.ts';
 import {
-  type ClosingKind,
-  type HtlcStub,
-  type OutputHtlc,
-  type OutputRole,
-  stubRecords,
-} from '../records/chain.ts';
-import { type Closing, type ClosingScripts, closingScripts, htlcScriptHex } from './closing-scripts.ts';
+  type Close,
+  type ClosingScripts,
+  candidateOf,
+  channelOf,
+  closingScripts,
+  htlcScriptHex,
+  type SetUpRecord,
+} from './closing-scripts.ts';
 
-/** A transaction as a block brings it. */
-export interface ChainTx {
-  /** Internal byte order. */
-  readonly txid: Uint8Array;
-  readonly inputs: readonly OutPoint[];
-  readonly outputs: readonly { readonly valueSat: Sat; readonly script: Uint8Array }[];
+/** A transaction that closed a channel, and what it was found to be. */
+export interface ConfirmedClose extends Close {
+  readonly record: SetUpRecord;
+  /** The funding it spends; of one that is on record no more, any other of the channel. */
+  readonly candidate: FundingCandidate | undefined;
+  readonly tx: Transaction;
 }
 
 export interface ClosingOutput {
@@ -41,28 +45,25 @@ export interface ClosingOutput {
   readonly htlc: OutputHtlc | null;
 }
 
-export type ClassifyPlace = KeyPlace &
-  Pick<ChainPlace, 'draft'> & { readonly watch: Pick<ChainPlace['watch'], 'ids'> };
+export type ClassifyPlace = KeyPlace & {
+  readonly draft: Pick<Draft, 'get'>;
+  readonly watch: Pick<ChainPlace['watch'], 'ids'>;
+};
 
 /**
  * One entry for each output of a commitment, in their order; none for a mutual close, of which nothing is left to do.
  * HTLCs of what is on record are known in full, those of revoked commitments by the stubs of all numbers up to theirs.
  */
-export function closingOutputs(
-  place: ClassifyPlace,
-  channel: OpenChannel,
-  kind: ClosingKind,
-  number: number | null,
-  tx: ChainTx,
-): readonly ClosingOutput[] {
-  const closing = { kind, number, funding: fundingIn(channel, tx) };
-  const scripts = closingScripts(place, channel, closing);
+export function closingOutputs(place: ClassifyPlace, close: ConfirmedClose): readonly ClosingOutput[] {
+  const { record, candidate, tx } = close;
+  const channel = channelOf(record);
+  const scripts = closingScripts(place, channel, close, candidate);
   if (scripts === null) return [];
   const found = tx.outputs.map(({ script }, vout): ClosingOutput => {
     const role = scripts.main(script)?.role ?? scripts.anchor(script) ?? 'unknown';
     return { vout, role, htlc: null };
   });
-  const htlcs = findHtlcs(place, channel, closing, scripts, tx, unknownIn(found));
+  const htlcs = findHtlcs(place, channel, close, scripts, tx, unknownIn(found));
   return found.map((one) => {
     const htlc = htlcs.get(one.vout);
     return htlc === undefined ? one : { vout: one.vout, role: 'htlc', htlc };
@@ -71,26 +72,25 @@ export function closingOutputs(
 
 /**
  * Of a transaction that spends an HTLC output of the commitment at `inputIndex`: the output that takes its place on the
- * second level (BOLT 3), or null when it was spent in any other way. SIGHASH_SINGLE binds an input to the output at its
+ * second level (BOLT 3), or none when it was spent in any other way. SIGHASH_SINGLE binds an input to the output at its
  * index; an HTLC transaction signed with SIGHASH_ALL has one of each.
  */
-export function secondLevelOf(
+export function secondLevelOutputs(
   place: KeyPlace,
-  channel: OpenChannel,
-  closing: Closing,
-  tx: ChainTx,
-  inputIndex: number,
-): number | null {
-  const level = closingScripts(place, channel, closing)?.secondLevel ?? null;
+  spend: {
+    readonly record: SetUpRecord;
+    readonly closing: Close & { readonly funding: OutPoint };
+    readonly tx: Transaction;
+    readonly inputIndex: number;
+  },
+): readonly number[] {
+  const { record, closing, tx, inputIndex } = spend;
+  const candidate = candidateOf(record, closing.funding);
+  const level = closingScripts(place, channelOf(record), closing, candidate)?.secondLevel ?? null;
   const output = tx.outputs[inputIndex];
-  if (level === null || output === undefined) return null;
+  if (level === null || output === undefined) return [];
   const script = p2wshOfScript(htlcTransactionOutputScript(level.keys, level.delayBlocks));
-  return equalBytes(output.script, script) ? inputIndex : null;
-}
-
-function fundingIn({ record }: OpenChannel, { inputs }: ChainTx): OutPoint {
-  const known = record.candidates.find(({ outpoint }) => inputs.some((one) => equalOutPoints(one, outpoint)));
-  return known?.outpoint ?? inputs[0]!;
+  return equalBytes(output.script, script) ? [inputIndex] : [];
 }
 
 const unknownIn = (outputs: readonly ClosingOutput[]): Set<number> =>
@@ -100,15 +100,15 @@ const unknownIn = (outputs: readonly ClosingOutput[]): Set<number> =>
 function findHtlcs(
   place: ClassifyPlace,
   channel: OpenChannel,
-  closing: Closing,
+  close: Close,
   scripts: ClosingScripts,
-  tx: ChainTx,
+  tx: Transaction,
   unknown: Set<number>,
 ): ReadonlyMap<number, OutputHtlc> {
   const htlcs = new Map<number, OutputHtlc>();
   const search = new Search(scripts, tx, unknown, htlcs);
-  search.takeAll((contentOf(channel, tx)?.htlcs ?? []).map(known));
-  for (const stubs of stubsBefore(place, channel, closing)) {
+  search.takeAll((contentOf(channel, txid(tx))?.htlcs ?? []).map(known));
+  for (const stubs of stubsBefore(place, channel, close)) {
     if (unknown.size === 0) break;
     search.takeAll(stubs.map(fromStub));
   }
@@ -116,10 +116,10 @@ function findHtlcs(
 }
 
 /** Variants of one transaction differ only in what the script does not hold; the last is what stands. */
-function contentOf({ record }: OpenChannel, { txid }: ChainTx): CommitmentContent | undefined {
+function contentOf({ record }: OpenChannel, id: Uint8Array): CommitmentContent | undefined {
   return record.candidates
     .flatMap(({ validated, issued }) => [...validated, ...issued])
-    .findLast((one) => equalBytes(one.txid, txid));
+    .findLast((one) => equalBytes(one.txid, id));
 }
 
 const known = ({ offeredBy, paymentHash, cltvExpiry, amountMsat }: HtlcRecord): OutputHtlc => ({
@@ -142,7 +142,7 @@ const fromStub = ({ isOfferedByHolder, paymentHash160, cltvExpiry }: HtlcStub): 
 function* stubsBefore(
   { draft, watch }: ClassifyPlace,
   { id }: OpenChannel,
-  { kind, number }: Closing,
+  { kind, number }: Close,
 ): Generator<readonly HtlcStub[]> {
   const prefix = `${id}/`;
   const isTheirs = kind === 'counterparty' || kind === 'counterparty-revoked';
@@ -156,11 +156,16 @@ function* stubsBefore(
 /** Gives unknown outputs the HTLC whose script they have. */
 class Search {
   readonly #scripts: ClosingScripts;
-  readonly #tx: ChainTx;
+  readonly #tx: Transaction;
   readonly #unknown: Set<number>;
   readonly #found: Map<number, OutputHtlc>;
 
-  constructor(scripts: ClosingScripts, tx: ChainTx, unknown: Set<number>, found: Map<number, OutputHtlc>) {
+  constructor(
+    scripts: ClosingScripts,
+    tx: Transaction,
+    unknown: Set<number>,
+    found: Map<number, OutputHtlc>,
+  ) {
     this.#scripts = scripts;
     this.#tx = tx;
     this.#unknown = unknown;
@@ -177,8 +182,8 @@ class Search {
       byScript.set(hex, [...(byScript.get(hex) ?? []), htlc]);
     }
     for (const vout of [...this.#unknown]) {
-      const { script, valueSat } = this.#tx.outputs[vout]!;
-      this.#take(vout, valueSat, byScript.get(toHex(script)) ?? []);
+      const { script, value } = this.#tx.outputs[vout]!;
+      this.#take(vout, value, byScript.get(toHex(script)) ?? []);
     }
   }
 

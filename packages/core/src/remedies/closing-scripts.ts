@@ -16,18 +16,26 @@ import {
   secretIndex,
   toHex,
 } from '@countersign/bitcoin';
-import type { OpenChannel } from '../channel/lookup.ts';
-import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
+import { channelId, type OpenChannel } from '../channel/lookup.ts';
+import type { ChannelRecord, ChannelSetup, FundingCandidate } from '../channel/record.ts';
 import type { KeyPlace } from '../context.ts';
 import { type Broadcaster, commitmentKeys, mayBeLeased, scriptParams } from '../ratchet/commitment.ts';
 import { leasedScripts } from '../ratchet/lease.ts';
 import type { ClosingKind, OutputHtlc, OutputRole } from '../records/chain.ts';
 
 /** What is known of a close before its outputs are looked at. */
-export interface Closing {
+export interface Close {
   readonly kind: ClosingKind;
   readonly number: number | null;
-  readonly funding: OutPoint;
+}
+
+/** A channel whose parameters are known. */
+export type SetUpRecord = ChannelRecord & { readonly setup: ChannelSetup };
+
+export function channelOf(record: SetUpRecord): OpenChannel {
+  const { peerId, dbid, setup } = record;
+  const ref = { peerId, dbid };
+  return { ref, id: channelId(ref), record, setup };
 }
 
 export interface MainScript {
@@ -61,7 +69,7 @@ export function revealedSecret(record: ChannelRecord, number: number): Uint8Arra
 export function closingPoint(
   place: KeyPlace,
   { ref, record }: OpenChannel,
-  { kind, number }: Pick<Closing, 'kind' | 'number'>,
+  { kind, number }: Close,
 ): Uint8Array | null {
   if (number === null) return null;
   switch (kind) {
@@ -69,8 +77,9 @@ export function closingPoint(
     case 'holder-revoked':
       return place.keys.perCommitmentPoint(ref, number);
     case 'counterparty':
-      return record.counterpartyPoints.find((one) => one.number === number)?.point ?? null;
     case 'counterparty-revoked': {
+      const signed = record.counterpartyPoints.find((one) => one.number === number);
+      if (signed !== undefined) return signed.point;
       const secret = revealedSecret(record, number);
       return secret === null ? null : place.secp.publicKey(secret);
     }
@@ -79,18 +88,18 @@ export function closingPoint(
   }
 }
 
-/** Null for a mutual close, which has no scripts of ours to follow. */
+/** Null for a mutual close, which has no scripts of ours to follow. `candidate`: the funding it spends, where it is known. */
 export function closingScripts(
   place: KeyPlace,
   channel: OpenChannel,
-  closing: Closing,
+  close: Close,
+  candidate: FundingCandidate | undefined,
 ): ClosingScripts | null {
-  if (closing.kind === 'mutual') return null;
+  if (close.kind === 'mutual') return null;
   const broadcaster: Broadcaster =
-    closing.kind === 'holder' || closing.kind === 'holder-revoked' ? 'holder' : 'counterparty';
-  const point = closingPoint(place, channel, closing);
+    close.kind === 'holder' || close.kind === 'holder-revoked' ? 'holder' : 'counterparty';
+  const point = closingPoint(place, channel, close);
   const ours = place.keys.fundingPublicKey(channel.ref);
-  const candidate = candidateOf(channel.record, closing.funding);
   // to_remote and the anchors need no point; any will do for the keys that are not looked at then.
   const keys = commitmentKeys(place, channel, broadcaster, point ?? ours);
   const key = candidate?.counterpartyFundingKey ?? ours;

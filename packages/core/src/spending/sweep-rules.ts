@@ -152,7 +152,7 @@ function requireShare(
 }
 
 /** Half of it is what a sweep costs at 25,000 sat per kw, the usual limit of commitments. */
-const SMALL_OUTPUT_MAX_SAT = 30_000n;
+export const SMALL_OUTPUT_MAX_SAT = 30_000n;
 
 function requireAboveDust(ctx: Context, scope: PolicyScope, tx: Transaction, outSat: bigint): void {
   const dustSat = tx.outputs.reduce((sum, { script }) => sum + scriptDustLimitSat(script), 0n);
