@@ -5,6 +5,20 @@
 
 export { administer } from './admin/administer.ts';
 export type * from './admin/operations.ts';
+export {
+  BEGIN_HEADERS_MAX,
+  type BeginNeeds,
+  type Beginning,
+  beginChain,
+  beginNeeds,
+  headersToDrop,
+} from './chain/begin.ts';
+export type { Checkpoint } from './chain/checkpoints.ts';
+export { hashrateAlarm } from './chain/hashrate.ts';
+export { HEADERS_KEPT, type JudgedHeaders, judgeHeaders, RUN_HEADERS_MAX } from './chain/headers.ts';
+export { type OracleAttestation, requireOracleQuorum } from './chain/oracle.ts';
+export { chainParams } from './chain/params.ts';
+export { type BlockProof, proveBlock } from './chain/proof.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {

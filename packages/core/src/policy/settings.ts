@@ -48,6 +48,12 @@ export interface Limits {
   readonly routingFeeMaxPpm: bigint;
   readonly paymentDepthBlocks: number;
   readonly fundingDepthBlocks: number;
+  /** The deepest reorg that is followed; a deeper one locks the view of the chain. */
+  readonly reorgDepthBlocksMax: number;
+  /** Blocks whose header is known and whose content is not. */
+  readonly chainLagBlocksMax: number;
+  /** Since the last block's own time. */
+  readonly chainSilenceSecondsMax: number;
   readonly onchainWeightMax: number;
   readonly onchainFeerateMinPerKw: number;
   readonly onchainFeerateMaxPerKw: number;
@@ -125,6 +131,9 @@ const MAINNET_LIMITS: Limits = {
   routingFeeMaxPpm: 50_000n,
   paymentDepthBlocks: 3,
   fundingDepthBlocks: 1,
+  reorgDepthBlocksMax: 144,
+  chainLagBlocksMax: 2,
+  chainSilenceSecondsMax: 6 * 3600,
   onchainWeightMax: 400_000,
   onchainFeerateMinPerKw: 253,
   onchainFeerateMaxPerKw: 250_000,

@@ -75,7 +75,7 @@ const LEDGER: Guides = {
     ...limited(
       'A new HTLC expires too soon, or too far in the future.',
       'A payment over a very long route, or one that would be stuck for weeks.',
-      ['cltvMarginBlocks', 'cltvMaxBlocks'],
+      ['cltvMarginBlocks', 'cltvMaxBlocks', 'chainLagBlocksMax'],
     ),
     needsChain: true,
   },
