@@ -15,7 +15,6 @@ import {
 } from '@countersign/bitcoin';
 import {
   type ChainView,
-  type Change,
   type ChannelRecord,
   type ChannelRef,
   type Context,
@@ -26,10 +25,6 @@ import {
   networkByName,
   paymentRecords,
   policyOf,
-  type RecordKind,
-  recordKey,
-  type StateReader,
-  type Versioned,
 } from '@countersign/core';
 import { replaceCandidate } from '../packages/core/src/channel/lookup.ts';
 import type { CommitmentContent, HtlcRecord } from '../packages/core/src/channel/record.ts';
@@ -41,6 +36,7 @@ import { judgePayments } from '../packages/core/src/payments/judge.ts';
 import { emptyChannel } from '../packages/core/src/records/channel.ts';
 import { requireTime } from '../packages/core/src/time/commitments.ts';
 import { type CurveCounts, curveUs } from './curve.ts';
+import { Records } from './records.ts';
 import { summarize } from './statistics.ts';
 
 const FORMAT = 'anchors_zero_fee_htlc';
@@ -48,24 +44,6 @@ const FEERATE_PER_KW = 1000;
 const CAPACITY_SAT = 1_000_000_000n;
 const HTLC_MSAT = 2_000_000n;
 const EXPIRY_BLOCKS = 700_000;
-
-/** Records as the host keeps them: decoded, by key. */
-class Records implements StateReader {
-  readonly #records = new Map<string, Versioned<unknown>>();
-
-  read<T>(kind: RecordKind<T>, id: string): Versioned<T> | undefined {
-    return this.#records.get(recordKey(kind, id)) as Versioned<T> | undefined;
-  }
-
-  put<T>(kind: RecordKind<T>, id: string, value: T): void {
-    this.#records.set(recordKey(kind, id), { version: 1, value });
-  }
-
-  apply(changes: readonly Change[]): void {
-    for (const { kind, id, version, value } of changes)
-      this.#records.set(recordKey(kind, id), { version, value });
-  }
-}
 
 const bytesOf = (label: string): Uint8Array => sha256(new TextEncoder().encode(label));
 const refOf = (label: string): ChannelRef => ({ peerId: Uint8Array.of(2, ...bytesOf(label)), dbid: 1n });

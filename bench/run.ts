@@ -1,12 +1,13 @@
 /**
- * `npm run bench`: start-up, the load of 400 payments, the disk. Everything in one run on one machine, because only
- * ratios travel. Prints tables and writes bench/results/latest.json.
+ * `npm run bench`: start-up, the rules, headers and blocks, the load of 400 payments, the disk. Everything in one run on
+ * one machine, because only ratios travel. Prints tables and writes bench/results/latest.json.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { BUNDLED_RECORDINGS, loadScenario } from '@countersign/cli';
+import { measureChain } from './chain.ts';
 import { type CurveCounts, curveUs } from './curve.ts';
 import { measureGroupCommit, measureSync } from './disk.ts';
 import { playInProcess, playThroughProcess } from './load.ts';
@@ -58,6 +59,13 @@ printRows(
     ratio(row.medianUs, row.referenceUs),
     ratio(row.medianUs, rules.curveUs),
   ]),
+);
+
+const chain = measureChain();
+printRows(
+  'Headers and blocks, without codec and disk',
+  ['', 'time', 'rate', 'to their hashes alone'],
+  chain.map((row) => [row.name, milliseconds(row.us), row.rate, ratio(row.us, row.hashesUs)]),
 );
 
 const sync = await measureSync();
@@ -167,6 +175,7 @@ const results = {
   machine,
   startUp,
   rules,
+  chain,
   sync,
   groupCommit,
   perType,

@@ -16,6 +16,11 @@ export const SECTIONS: readonly Section[] = [
   { law: 'keys', title: 'Keys', promise: 'Each key signs only what it is for.' },
   { law: 'setup', title: 'Set-up', promise: 'What holds before and beside the laws.' },
   {
+    law: 'chain',
+    title: 'Chain',
+    promise: 'What the signer believes about the chain is proven to it, block by block.',
+  },
+  {
     law: 'form',
     title: 'Form',
     promise: 'What every request must be, whatever it asks for.',

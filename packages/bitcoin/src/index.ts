@@ -2,11 +2,15 @@
 export * from './address.ts';
 export * from './amount.ts';
 export * from './backend.ts';
+export * from './block-header.ts';
+export * from './block-reader.ts';
+export { BLOCK_WEIGHT_MAX, type BlockTransaction } from './block-transaction.ts';
 export * from './bolt3/index.ts';
 export * from './bytes.ts';
 export * from './error.ts';
 export * from './hash.ts';
 export * from './key-scripts.ts';
+export * from './merkle.ts';
 export * from './psbt.ts';
 export {
   type Bip32Derivation,

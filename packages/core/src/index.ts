@@ -7,11 +7,23 @@ export { administer } from './admin/administer.ts';
 export type * from './admin/operations.ts';
 export { acceptBeginning, acceptBlock, acceptHeaders, type ChainInput } from './chain/advance.ts';
 export type * from './chain/alarm-types.ts';
-export type * from './chain/alarm-types.ts';
 export { alarmsOfChain, alarmsOfChannel } from './chain/alarms.ts';
-export { type BeginNeeds, beginNeeds } from './chain/begin.ts';
+export {
+  BEGIN_HEADERS_MAX,
+  type BeginNeeds,
+  type Beginning,
+  beginChain,
+  beginNeeds,
+  headersToDrop,
+} from './chain/begin.ts';
+export type { Checkpoint } from './chain/checkpoints.ts';
 export { deadlinesOf } from './chain/deadlines.ts';
+export { hashrateAlarm } from './chain/hashrate.ts';
+export { HEADERS_KEPT, type JudgedHeaders, judgeHeaders, RUN_HEADERS_MAX } from './chain/headers.ts';
 export type { ChainOutcome, ChainPlace, WatchIndex } from './chain/input.ts';
+export { type OracleAttestation, requireOracleQuorum } from './chain/oracle.ts';
+export { chainParams } from './chain/params.ts';
+export { type BlockProof, proveBlock } from './chain/proof.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
 export { chainViewOf } from './chain/view-of.ts';
 export { WatchBook } from './chain/watch-book.ts';

@@ -135,21 +135,20 @@ const SPENDS = [
   promised('sweep', ['policy-sweep-destination-allowlisted', 'policy-sweep-fee-range']),
 ];
 
+const CHAIN = [
+  promised('block', ['policy-chain-validated']),
+  hard('block', ['policy-chain-proof']),
+  soft('block', ['policy-chain-oracle-quorum', 'policy-chain-hashrate']),
+];
+
 export const CATALOGUE: readonly CatalogueEntry[] = [
   ...OPENING,
   ...ONCHAIN,
   ...COMMITMENTS,
   ...PAYMENTS,
   ...SPENDS,
+  ...CHAIN,
 ].flat();
-
-/** Of the part that follows the chain itself; nothing refuses by them before there is a block to judge. */
-export const EXEMPT: readonly string[] = [
-  'policy-chain-validated',
-  'policy-chain-proof',
-  'policy-chain-oracle-quorum',
-  'policy-chain-hashrate',
-];
 
 /** Ours beside the catalogue, each with what it is for. */
 export const ADDITIONS: Readonly<Record<string, string>> = {

@@ -15,7 +15,7 @@ describe('a limit', () => {
     );
     expect([...LIMIT_NAMES].sort()).toEqual(Object.keys(defaultLimits(network('bitcoin'))).sort());
     const unitless =
-      /_(?:blocks|sat|msat|ppm|percent|per_kw|velocity)$|^(?:channels|htlc_count|onchain_weight)_max$|^wallet_index_window$/;
+      /_(?:blocks|sat|msat|ppm|percent|per_kw|velocity)$|^(?:channels|htlc_count|onchain_weight|\w+_blocks|\w+_seconds)_max$|^wallet_index_window$/;
     for (const name of LIMIT_NAMES) expect(tomlKey(name)).toMatch(unitless);
   });
 

@@ -2,18 +2,10 @@
  * The chain side of the signer: headers and blocks in, changed records out, or a refusal that leaves everything as it was.
  * Only more work moves the view; only a proven block tells of outputs; a reorg takes back exactly what its blocks brought.
  */
-import {
-  BlockReader,
-  type BlockTransaction,
-  equalBytes,
-  FormError,
-  outPointToString,
-  type Secp256k1,
-  txidToHex,
-} from '@countersign/bitcoin';
+import { type BlockTransaction, outPointToString, type Secp256k1, txidToHex } from '@countersign/bitcoin';
 import type { ChannelId } from '../channel/record.ts';
 import { stubPrefix } from '../channel/stubs.ts';
-import type { AuditEvent, KeyView } from '../context.ts';
+import type { AuditEvent, KeyView, Warning } from '../context.ts';
 import { settleOnChain } from '../payments/onchain.ts';
 import type { Policy } from '../policy/settings.ts';
 import {
@@ -30,12 +22,13 @@ import {
 } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
 import type { RecordKind } from '../records/kind.ts';
-import { RefusalSignal, refuse } from '../refusal.ts';
+import { RefusalSignal, refusalFrom, refuse } from '../refusal.ts';
 import { Draft, type StateReader } from '../state.ts';
 import { beginChain, headersToDrop } from './begin.ts';
 import { judgeHeaders } from './headers.ts';
 import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
+import { proveBlock } from './proof.ts';
 import { isResolved } from './resolution.ts';
 import { takeBack } from './rollback.ts';
 import { chainProof } from './rules.ts';
@@ -81,8 +74,9 @@ export function acceptBeginning(
 export function acceptHeaders(input: ChainInput, headers: Uint8Array): ChainOutcome {
   return attempt(input, 'chain-headers', (place) => {
     const chain = requireChain(place);
-    const { forkHeightBlocks, records } = judgeHeaders(place, headers);
+    const { forkHeightBlocks, records, warnings } = judgeHeaders(place, headers);
     if (records.length === 0) return;
+    warn(place, warnings);
     if (forkHeightBlocks < chain.tipHeightBlocks && !mayReorganise(place, chain, forkHeightBlocks, records))
       return;
     // Contents before the birthday count as read.
@@ -160,16 +154,9 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
       });
     }
     const touched: Touched = { outputs: new Set(), closings: new Set() };
-    const reader = new BlockReader((tx) => lookAt(place, heightBlocks, tx, touched));
-    reader.push(raw.subarray(0, HEADER_BYTES));
-    if (!equalBytes(raw.subarray(0, HEADER_BYTES), header.header)) {
-      refuse(chainProof, 'this is not the block whose header is on record', {
-        height: heightBlocks,
-        hash: txidToHex(header.hash),
-      });
-    }
-    reader.push(raw.subarray(HEADER_BYTES));
-    reader.finish();
+    const expected = { hash: header.hash, heightBlocks };
+    const proof = proveBlock(place, expected, raw, (tx) => lookAt(place, heightBlocks, tx, touched));
+    warn(place, proof.warnings);
     putChain(place, { ...chain, provenHeightBlocks: heightBlocks });
     if (touched.outputs.size > 0) {
       place.draft.put(blockRecords, heightId(heightBlocks), {
@@ -183,7 +170,12 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
   });
 }
 
-const HEADER_BYTES = 80;
+/** What a chain rule at `warn` let pass. */
+function warn({ events }: ChainPlace, warnings: readonly Warning[]): void {
+  for (const { tag, message, facts } of warnings) {
+    events.push({ event: 'chain-warning', facts: { tag, message, ...facts } });
+  }
+}
 
 /** Most transactions of a block are nobody's here: only those that are get read in full. */
 function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, touched: Touched): void {
@@ -247,7 +239,7 @@ function requireChain(place: ChainPlace): ChainRecord {
   return chain ?? refuse(chainProof, 'the signer follows no chain yet');
 }
 
-/** All or nothing: a refusal keeps no change. Anything but a refusal or malformed bytes is a bug and goes on. */
+/** All or nothing: a refusal keeps no change. Anything else that is thrown is a bug and goes on. */
 function attempt(input: ChainInput, request: string, work: (place: ChainPlace) => void): ChainOutcome {
   const { state, ...rest } = input;
   const events: AuditEvent[] = [];
@@ -256,27 +248,7 @@ function attempt(input: ChainInput, request: string, work: (place: ChainPlace) =
     work(place);
     return { ok: true, changes: place.draft.changes(), events };
   } catch (error) {
-    if (error instanceof RefusalSignal) return { ok: false, refusal: refusalOf(error, request) };
-    if (!(error instanceof FormError)) throw error;
-    const signal = new RefusalSignal(chainProof, error.message, error.facts, 'policy', false);
-    return { ok: false, refusal: refusalOf(signal, request) };
+    if (!(error instanceof RefusalSignal)) throw error;
+    return { ok: false, refusal: refusalFrom(error, 'error', request, null) };
   }
 }
-
-function refusalOf(
-  { code, rule, temporary, message, facts }: RefusalSignal,
-  request: string,
-): ChainOutcomeRefusal {
-  return {
-    code,
-    tag: rule.tag,
-    law: rule.law,
-    severity: 'error',
-    temporary,
-    message,
-    facts,
-    request,
-    channel: null,
-  };
-}
-type ChainOutcomeRefusal = Extract<ChainOutcome, { ok: false }>['refusal'];

@@ -12,8 +12,10 @@ import {
 } from '../records/chain.ts';
 import { kindNow } from '../remedies/plan.ts';
 import type { Alarm, AlarmCode, AlarmSeverity, Deadline } from './alarm-types.ts';
+import { hashrateAlarm } from './hashrate.ts';
+import type { ChainPlace } from './input.ts';
 import { isResolved } from './resolution.ts';
-import { type Read, silenceSeconds } from './view-of.ts';
+import type { Read } from './view-of.ts';
 
 interface Told {
   readonly code: AlarmCode;
@@ -81,8 +83,9 @@ function alarmOfFundings(read: Read, id: ChannelId, { candidates }: ChannelRecor
 }
 
 /** Of the chain as a whole. */
-export function alarmsOfChain(read: Read, policy: Policy, nowSeconds: number): readonly Alarm[] {
-  const chain = read(chainRecords, CHAIN_ID);
+export function alarmsOfChain(place: Pick<ChainPlace, 'draft' | 'policy' | 'nowSeconds'>): readonly Alarm[] {
+  const { draft, policy } = place;
+  const chain = draft.get(chainRecords, CHAIN_ID);
   if (chain === null) return [];
   const alarms: Alarm[] = [];
   const add = (code: AlarmCode, severity: AlarmSeverity, message: string, facts: Alarm['facts']) =>
@@ -104,9 +107,10 @@ export function alarmsOfChain(read: Read, policy: Policy, nowSeconds: number): r
   if (lagBlocks > policy.limits.chainLagBlocksMax) {
     add('chain-lag', 'warn', 'the contents of the newest blocks are not proven', { lag_blocks: lagBlocks });
   }
-  const silent = silenceSeconds(read, chain, policy, nowSeconds);
-  if (silent > policy.limits.chainSilenceSecondsMax) {
-    add('chain-silent', 'critical', 'no block for longer than plausible', { seconds: silent });
+  const slow = hashrateAlarm(place);
+  if (slow !== null) {
+    const isSilent = slow.facts.silence_seconds !== undefined;
+    add(isSilent ? 'chain-silent' : 'hashrate', 'critical', slow.message, slow.facts);
   }
   return alarms;
 }

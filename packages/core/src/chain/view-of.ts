@@ -61,7 +61,7 @@ function isFresh(read: Read, chain: ChainRecord, policy: Policy, nowSeconds: num
 }
 
 /** Since the tip's own time; on regtest blocks come when somebody wants one. */
-export function silenceSeconds(read: Read, chain: ChainRecord, policy: Policy, nowSeconds: number): number {
+function silenceSeconds(read: Read, chain: ChainRecord, policy: Policy, nowSeconds: number): number {
   if (policy.network.name === 'regtest') return 0;
   const tip = read(headerRecords, heightId(chain.tipHeightBlocks));
   return tip === null ? 0 : Math.max(0, nowSeconds - headerTimeSeconds(tip.header));

@@ -5,7 +5,7 @@
 import type { LawNumber } from './law.ts';
 import type { Preset } from './settings.ts';
 
-/** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending; 'form' for malformed requests, 'keys' and 'setup' beside the laws. */
+/** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending; 'form' for malformed requests, 'keys', 'setup' and 'chain' beside the laws. */
 export type Law = LawNumber | 'form' | 'keys' | 'setup' | 'chain';
 
 /** The operations of the catalogue: what a request does, whatever message asks for it. */

@@ -22,6 +22,7 @@ import {
   chainViewOf,
   channelRecords,
   type Deadline,
+  Draft,
   deadlinesOf,
   headerRecords,
   heightId,
@@ -145,11 +146,12 @@ export class ChainSide {
   }
 
   alarms(): readonly Alarm[] {
-    const { policy, nowSeconds } = this.#options;
+    const { policy, state, nowSeconds } = this.#options;
     const ofChannels = this.#channels().flatMap(([id, record]) =>
       alarmsOfChannel(this.#read, policy, id, record, deadlinesOf(this.#read, policy, id, record)),
     );
-    return [...alarmsOfChain(this.#read, policy, nowSeconds()), ...ofChannels];
+    const ofChain = alarmsOfChain({ draft: new Draft(state), policy, nowSeconds: nowSeconds() });
+    return [...ofChain, ...ofChannels];
   }
 
   #channels() {

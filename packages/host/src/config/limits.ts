@@ -57,6 +57,8 @@ const DELAY_MAX = 65_535;
 /** Ten times what Bitcoin Core's wallet ever pays: beyond it a fee rate is a mistake. */
 const FEERATE_MAX = 10_000_000;
 const DEPTH_MAX = 144;
+/** The signer keeps the headers of two periods of 2,016; a deeper reorg could not be judged. */
+const REORG_DEPTH_MAX = 2000;
 const PER_KW = 'sat per 1000 weight';
 
 export const LIMIT_FORMS: { readonly [Name in keyof Limits]: LimitForm } = {
@@ -173,6 +175,27 @@ export const LIMIT_FORMS: { readonly [Name in keyof Limits]: LimitForm } = {
     'blocks',
     'channel',
     'how long before its expiry an HTLC with a known preimage must be claimed',
+  ),
+  reorgDepthBlocksMax: count(
+    1,
+    REORG_DEPTH_MAX,
+    'blocks',
+    'node',
+    'how many blocks a reorg may take back before the chain view is locked',
+  ),
+  chainLagBlocksMax: count(
+    0,
+    DEPTH_MAX,
+    'blocks',
+    'node',
+    'how far the chain view may lag before what depends on heights has to wait',
+  ),
+  chainSilenceSecondsMax: count(
+    600,
+    7 * 24 * 3600,
+    'seconds',
+    'node',
+    'how long no block may come before there is an alarm',
   ),
   onchainWeightMax: count(400, 400_000, 'weight units', 'node', 'size of an on-chain transaction'),
   onchainFeerateMinPerKw: count(0, FEERATE_MAX, PER_KW, 'channel', 'lowest fee rate of a spend or a close'),

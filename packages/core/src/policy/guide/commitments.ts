@@ -75,7 +75,7 @@ const LEDGER: Guides = {
     ...limited(
       'A new HTLC expires too soon or too far in the future, or an old one has passed its deadline.',
       'A payment over a very long route, or one that would be stuck for weeks; or a channel that should have gone to the chain.',
-      ['cltvMarginBlocks', 'cltvMaxBlocks', 'deadlineGraceBlocks', 'claimMarginBlocks'],
+      ['cltvMarginBlocks', 'cltvMaxBlocks', 'deadlineGraceBlocks', 'claimMarginBlocks', 'chainLagBlocksMax'],
     ),
     needsChain: true,
   },

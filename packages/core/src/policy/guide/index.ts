@@ -1,4 +1,5 @@
 /** The guide of every rule, by its tag. */
+import { CHAIN_GUIDE } from './chain.ts';
 import { COMMITMENT_GUIDE } from './commitments.ts';
 import type { Guide, Guides } from './guide.ts';
 import { ONCHAIN_GUIDE } from './onchain.ts';
@@ -12,6 +13,7 @@ export const GUIDES: Guides = {
   ...ONCHAIN_GUIDE,
   ...COMMITMENT_GUIDE,
   ...PAYMENT_GUIDE,
+  ...CHAIN_GUIDE,
 };
 
 export function guideOf(tag: string): Guide | undefined {
