@@ -49,6 +49,7 @@ export {
 } from './decide.ts';
 export * from './keys/index.ts';
 export { perform } from './keys/perform.ts';
+export { signRemedy } from './keys/sign-remedy.ts';
 export { keyView } from './keys/view.ts';
 export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
 export {
@@ -90,4 +91,8 @@ export * from './records/payment.ts';
 export { velocityRecords } from './records/velocity.ts';
 export { REFUSAL_WIRE_CODE, type Refusal, type RefusalCode, refusalText } from './refusal.ts';
 export type { PsbtKey, PsbtSignature, Release } from './release.ts';
+export type { Feerates } from './remedies/fee-ladder.ts';
+export { type ForceCloseInput, type ForceCloseOutcome, forceClose } from './remedies/force-close.ts';
+export { type RemedyPlace, remediesOf } from './remedies/plan.ts';
+export type * from './remedies/remedy.ts';
 export { type Change, Draft, recordKey, type StateReader, type Versioned } from './state.ts';

@@ -2,7 +2,7 @@
  * The signer's side of the chain: what a feeder (a follower of a node, or the node side) tells it goes through core's
  * judgement, becomes durable, and is the view that the next request is judged by. One step at a time, in order.
  */
-import type { Secp256k1 } from '@countersign/bitcoin';
+import { type Secp256k1, txid, txidToHex } from '@countersign/bitcoin';
 import {
   type Alarm,
   type AuditEvent,
@@ -21,16 +21,24 @@ import {
   chainRecords,
   chainViewOf,
   channelRecords,
+  closingRecords,
   type Deadline,
   Draft,
   deadlinesOf,
+  type Feerates,
+  forceClose,
   headerRecords,
   heightId,
+  type KeyRing,
   type KeyView,
   type Policy,
   type RecordKind,
   type Refusal,
+  type Remedy,
+  type RemedyPlan,
+  remediesOf,
   type StateReader,
+  signRemedy,
   type WatchIndex,
 } from '@countersign/core';
 
@@ -38,6 +46,7 @@ export interface ChainSideOptions {
   readonly policy: Policy;
   readonly secp: Secp256k1;
   readonly keys: KeyView;
+  readonly ring: KeyRing;
   readonly state: StateReader;
   readonly watch: WatchIndex;
   readonly nowSeconds: () => number;
@@ -80,8 +89,31 @@ export interface ChainStart {
 const birthdayOf = ({ birthdayHeightBlocks, sourceHeightBlocks }: ChainStart): number =>
   birthdayHeightBlocks ?? Math.max(1, sourceHeightBlocks - BIRTHDAY_AHEAD_BLOCKS);
 
+/** A transaction for the network. */
+export interface Publishable {
+  /** Txid in display hex. */
+  readonly id: string;
+  readonly raw: Uint8Array;
+  /** For the log. */
+  readonly reason: string;
+}
+
+/** Until the feeder knows better: 10 and 50 satoshi for each virtual byte. */
+const FEERATES_AT_START: Feerates = { normalPerKw: 2500, urgentPerKw: 12_500 };
+/** Blocks before the deadline of a claim from which the signer no longer waits for the node. */
+const URGENT_BLOCKS = 6;
+
+/** Worth publishing without being asked. */
+function isDue(remedy: Remedy, heightBlocks: number): boolean {
+  const { kind, isReleased, isFallback, earliestHeightBlocks, deadlineHeightBlocks } = remedy;
+  if (!isReleased || isFallback || earliestHeightBlocks > heightBlocks) return false;
+  if (kind === 'justice' || kind === 'commitment') return true;
+  return deadlineHeightBlocks !== null && deadlineHeightBlocks - heightBlocks <= URGENT_BLOCKS;
+}
+
 export class ChainSide {
   readonly #options: ChainSideOptions;
+  #feerates = FEERATES_AT_START;
   #feed: ChainFeed | null = null;
 
   constructor(options: ChainSideOptions) {
@@ -136,6 +168,66 @@ export class ChainSide {
 
   acceptBlock(raw: Uint8Array): Promise<ChainAnswer> {
     return this.#take('chain-block', acceptBlock(this.#input(), raw));
+  }
+
+  /** What a transaction pays that saves funds; the feeder may know better than the start. */
+  setFeerates(feerates: Feerates): void {
+    this.#feerates = feerates;
+  }
+
+  /**
+   * Transactions that should be on the network now, signed: justice on a breach, a channel past its deadline, and claims
+   * whose deadline is near. All else can wait for the node, whose business it is first.
+   */
+  async toPublish(): Promise<readonly Publishable[]> {
+    const found: Publishable[] = [];
+    for (const [id] of this.#channels()) found.push(...(await this.#rescue(id)));
+    return found;
+  }
+
+  async #rescue(id: string): Promise<readonly Publishable[]> {
+    const plan = this.#mustClose(id) ? await this.#close(id) : this.remedies(id);
+    const { heightBlocks } = this.#height();
+    return plan.remedies.filter((remedy) => isDue(remedy, heightBlocks)).map((remedy) => this.#sign(remedy));
+  }
+
+  /** Everything that would save the funds of a channel, whoever publishes it; unsigned. */
+  remedies(id: string): RemedyPlan {
+    const { policy, keys, secp, state } = this.#options;
+    const place = { draft: new Draft(state), policy, keys, secp, feerates: this.#feerates };
+    return remediesOf({ ...place, ...this.#height() }, id);
+  }
+
+  #height(): { readonly heightBlocks: number } {
+    return { heightBlocks: this.view()?.heightBlocks ?? 0 };
+  }
+
+  /** A deadline of the open channel has passed: what the node should have done, the signer does. */
+  #mustClose(id: string): boolean {
+    const record = this.#read(channelRecords, id);
+    if (record === null || this.#read(closingRecords, id) !== null) return false;
+    const deadlines = deadlinesOf(this.#read, this.#options.policy, id, record);
+    return deadlines.some(({ level }) => level === 'passed');
+  }
+
+  /** Law 1 first: that the channel ends is durable before its commitment is signed. */
+  async #close(id: string): Promise<RemedyPlan> {
+    const { state, watch: _, ...options } = this.#options;
+    const place = { ...this.#input(), draft: new Draft(state), events: [] };
+    const feerates = this.#feerates;
+    const outcome = forceClose({ place, chain: this.view(), ...this.#height(), feerates }, id);
+    if (!outcome.ok) {
+      options.refused(outcome.refusal);
+      return { channel: id, remedies: [], unclaimed: [] };
+    }
+    await options.commit('force-close', outcome.changes, outcome.events);
+    return outcome.plan;
+  }
+
+  #sign(remedy: Remedy): Publishable {
+    const { kind, channel, transaction } = remedy;
+    const raw = signRemedy(this.#options.ring, remedy);
+    return { id: txidToHex(txid(transaction)), raw, reason: `${kind} of channel ${channel}` };
   }
 
   /** Every deadline that is near, the nearest first. */
