@@ -1,0 +1,185 @@
+/**
+ * The chain as the running signer has it: told by a feeder, durable, there again after a restart, waited for by requests that
+ * came too early, and acted upon when the node does not.
+ */
+import { parseTransaction, txid, txidToHex } from '@countersign/bitcoin';
+import { keyView, networkByName, PERMISSION, type Policy, policyOf } from '@countersign/core';
+import type { Journal } from '@countersign/store';
+import type { Request } from '@countersign/wire';
+import { describe, expect, it } from 'vitest';
+import { type Balances, ChannelModel, htlc } from '../../core/test/channel-model.ts';
+import { MinedChain } from '../../core/test/mined-chain.ts';
+import { adding } from '../../core/test/open-channel.ts';
+import type { Signer } from '../src/index.ts';
+import { inDirectory, openStore, ringOf, signerOn } from './support.ts';
+
+const NOW = 1_300_000_000;
+const hubPolicy: Policy = policyOf(networkByName('regtest')!, 'hub', {
+  approvals: { auto: 'all', autoPaymentVelocity: null, expirySeconds: 86_400 },
+});
+
+const onChain = (journal: Journal): Signer => signerOn(journal, { policy: hubPolicy, nowSeconds: () => NOW });
+
+/** Brings what the chain has and the signer does not. */
+async function feed({ chain }: Signer, mined: MinedChain): Promise<void> {
+  if (chain.tip() === null)
+    await chain.begin({ birthdayHeightBlocks: 1, sourceHeightBlocks: 0 }, new Uint8Array(0));
+  let fork = Math.min(chain.tip()!.tipHeightBlocks, mined.tip.heightBlocks);
+  while (fork > 0 && Buffer.compare(chain.headerHash(fork)!, mined.blocks[fork]!.hash) !== 0) fork--;
+  if (mined.tip.heightBlocks > fork)
+    expect(await chain.acceptHeaders(mined.headers(fork + 1))).toEqual({ ok: true });
+  for (let tip = chain.tip()!; tip.provenHeightBlocks < tip.tipHeightBlocks; tip = chain.tip()!) {
+    expect(await chain.acceptBlock(mined.blocks[tip.provenHeightBlocks + 1]!.raw)).toEqual({ ok: true });
+  }
+}
+
+/** A channel of this signer, over the wire's messages. */
+class HostChannel {
+  readonly model = new ChannelModel(keyView(ringOf(1)));
+  balances: Balances = this.model.initial;
+  number = 0;
+
+  async ask(signer: Signer, request: Request) {
+    return signer.answer({ channel: this.model.ref, permissions: ~PERMISSION.MASTER & 0x7ffn }, request);
+  }
+
+  async done(signer: Signer, request: Request): Promise<void> {
+    const answer = await this.ask(signer, request);
+    if (answer.kind === 'refused')
+      expect.fail(`${request.name}: ${answer.refusal.tag} ${answer.refusal.message}`);
+  }
+
+  async open(signer: Signer): Promise<this> {
+    await this.done(signer, this.model.setup());
+    await this.done(signer, this.model.validate(0));
+    await this.done(signer, this.model.signRemote(0));
+    return this;
+  }
+
+  async update(signer: Signer, balances: Balances): Promise<void> {
+    await this.done(signer, this.model.signRemote(this.number + 1, balances));
+    await this.done(signer, this.model.validateRevocation(this.number));
+    await this.done(signer, this.model.validate(this.number + 1, balances));
+    await this.done(signer, this.model.revoke(this.number));
+    this.number += 1;
+    this.balances = balances;
+  }
+}
+
+const ours = htlc('holder', 50_000, 'ours', 60);
+
+describe('the chain of a running signer', () => {
+  it('is there again after a restart', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const mined = new MinedChain();
+      mined.extendBy(20);
+      const signer = onChain(journal);
+      expect(signer.chain.tip()).toBeNull();
+      expect(signer.chain.view()).toBeNull();
+      await feed(signer, mined);
+      const tip = signer.chain.tip();
+      expect(tip).toMatchObject({ tipHeightBlocks: 20, provenHeightBlocks: 20, locked: false });
+      await journal.close();
+      const again = openStore(directory);
+      const restarted = onChain(again);
+      expect(restarted.chain.tip()).toEqual(tip);
+      expect(restarted.chain.headerHash(7)).toEqual(mined.blocks[7]!.hash);
+      expect(restarted.chain.headerHash(21)).toBeNull();
+      mined.extendBy(1);
+      await feed(restarted, mined);
+      expect(restarted.chain.view()?.heightBlocks).toBe(21);
+      await again.close();
+    }));
+
+  it('tells why it does not take a header or a block, and stays as it was', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = onChain(journal);
+      const mined = new MinedChain();
+      expect(await signer.chain.acceptBlock(mined.tip.raw)).toMatchObject({
+        ok: false,
+        refusal: { tag: 'policy-chain-proof', message: 'the signer follows no chain yet' },
+      });
+      mined.extendBy(2);
+      await feed(signer, mined);
+      const before = signer.chain.tip();
+      expect(await signer.chain.acceptHeaders(new Uint8Array(79))).toMatchObject({ ok: false });
+      expect(await signer.chain.acceptBlock(mined.blocks[2]!.raw)).toMatchObject({
+        ok: false,
+        refusal: { tag: 'policy-chain-proof', facts: { height: 3, tip_height: 2 } },
+      });
+      expect(signer.chain.tip()).toEqual(before);
+      await journal.close();
+    }));
+
+  it('is waited for by a request that the next block lets pass', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = onChain(journal);
+      const mined = new MinedChain();
+      await feed(signer, mined);
+      const channel = await new HostChannel().open(signer);
+      const next = channel.model.signRemote(1, { ...channel.balances, feeratePerKw: 1001 });
+      expect(await channel.ask(signer, next)).toMatchObject({
+        kind: 'refused',
+        refusal: { tag: 'policy-commitment-spends-active-utxo', temporary: true },
+      });
+      let asked = 0;
+      signer.chain.attach({
+        catchUp: async () => {
+          asked += 1;
+          // The block comes with the second look.
+          if (asked === 2) mined.extend([channel.model.funding.tx]);
+          if (asked === 1) mined.extendBy(1);
+          await feed(signer, mined);
+        },
+      });
+      expect((await channel.ask(signer, next)).kind).toBe('reply');
+      expect(asked).toBe(2);
+      // A feeder that has nothing to say ends the waiting.
+      const absurd = { ...channel.balances, feeratePerKw: 1002 };
+      const { model } = new HostChannel();
+      expect(model.funding.valueSat).toBe(1_000_000n);
+      expect((await channel.ask(signer, channel.model.signRemote(2, absurd))).kind).toBe('refused');
+      await journal.close();
+    }));
+
+  it('publishes justice on a breach, and our commitment when a deadline has passed', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = onChain(journal);
+      const mined = new MinedChain();
+      await feed(signer, mined);
+      const channel = await new HostChannel().open(signer);
+      mined.extend([channel.model.funding.tx]);
+      await feed(signer, mined);
+      const first = channel.balances;
+      await channel.update(signer, adding(first, ours));
+      expect(await signer.chain.toPublish()).toEqual([]);
+      expect(signer.chain.alarms()).toEqual([]);
+      // The peer publishes what it has revoked.
+      const fork = mined.forkAt(mined.tip.heightBlocks);
+      const old = channel.model.build('counterparty', 0, first).tx;
+      mined.extend([old]);
+      await feed(signer, mined);
+      expect(signer.chain.alarms().map(({ code }) => code)).toContain('breach');
+      const [justice] = await signer.chain.toPublish();
+      const tx = parseTransaction(justice!.raw);
+      expect(justice).toMatchObject({ id: txidToHex(txid(tx)), reason: expect.stringContaining('justice') });
+      expect(tx.inputs.map((input) => txidToHex(input.txid))).toContain(txidToHex(txid(old)));
+      // In another history nobody cheats, and the node lets an HTLC run out.
+      fork.extendBy(62 - fork.tip.heightBlocks);
+      await feed(signer, fork);
+      expect(signer.chain.deadlines()).toMatchObject([{ what: 'offered-htlc-expires', level: 'passed' }]);
+      const published = (await signer.chain.toPublish()).map(({ raw }) => parseTransaction(raw));
+      expect(txid(published[0]!)).toEqual(txid(channel.model.build('holder', 1, channel.balances).tx));
+      expect(published[0]!.inputs[0]!.witness).toHaveLength(4);
+      // From here on law 1 knows that the channel ends.
+      expect(await channel.ask(signer, channel.model.revoke(1))).toMatchObject({
+        refusal: { tag: 'policy-revoke-not-closed' },
+      });
+      expect((await signer.chain.toPublish()).length).toBe(published.length);
+      await journal.close();
+    }));
+});
