@@ -302,7 +302,10 @@ describe('policy-payment-fee-budget', () => {
   const dear = { ...approval, amountMsat: msat(100_000_000n), feeBudgetMsat: msat(1_050_000n) };
   const judge = (signer: TestSigner, outMsat: bigint, given: PaymentApproval = dear) => {
     const ctx = contextOf(signer);
-    return { tag: tagOf(() => requireWithinApproval(ctx, hex, given, outMsat)), warnings: ctx.warnings };
+    return {
+      tag: tagOf(() => requireWithinApproval(ctx, hex, given, outMsat, () => false)),
+      warnings: ctx.warnings,
+    };
   };
   it('policy-payment-fee-budget: trips on a millisatoshi more than the budget', () => {
     const signer = velocity(0n);
