@@ -203,9 +203,9 @@ export const LAW_2: readonly CatalogueEntry[] = [
   },
   {
     id: 'A24',
-    attack: 'our balance leaks a satoshi per update',
-    refusedBy: ['policy-commitment-balance-conserved'],
-    note: 'Balances are kept to the millisatoshi, so the first satoshi is one too many.',
+    attack: 'our balance leaks up to a satoshi per update, 10,000 times',
+    refusedBy: ['policy-commitment-balance-conserved', 'policy-commitment-dust-outflow'],
+    note: 'Balances are kept to the millisatoshi: a satoshi that the peer gets at once is one too many. What is rounded away first, as in an honest channel, is dust outflow, so 10,000 updates lose its budget and no more.',
     at: 'sign_remote_commitment_tx',
   },
   {
