@@ -124,16 +124,16 @@ export const LAW_1: readonly CatalogueEntry[] = [
   {
     id: 'A12',
     attack: 'roll the local store back to an earlier copy and go on',
-    refusedBy: ['policy-channel-frozen'],
-    at: 'sign_commitment_tx, once the peer has shown what it knows (check_future_secret)',
-    note: 'A store on the same disk cannot see its own rollback, so a node that can write to it can do this. Until a remote store counts versions, only the proof that the peer brings (channel_reestablish) freezes the channel.',
+    refusedBy: ['policy-channel-frozen', 'store-rolled-back'],
+    at: 'INIT, with a witness file; without one sign_commitment_tx, once the peer has shown what it knows (check_future_secret)',
+    note: 'A store on the same disk cannot see its own rollback, so a node that can write to it can do this. With `witness_file` where the node cannot write, the older copy is not opened; without, only the proof that the peer brings (channel_reestablish) freezes the channel.',
   },
   {
     id: 'A13',
     attack: 'two signer processes on one state, or on two copies of it',
-    refusedBy: ['store-locked'],
-    at: 'INIT of the second process',
-    note: 'Two copies are the rollback of A12 in another form and are not told apart before there is a remote store.',
+    refusedBy: ['store-locked', 'store-fenced', 'store-rolled-back'],
+    at: 'INIT of the second process; of two copies with a witness file, the next change of the first and its next INIT',
+    note: 'Two copies are the rollback of A12 in another form: without `witness_file` they are not told apart.',
   },
   {
     id: 'A14',
@@ -203,9 +203,9 @@ export const LAW_2: readonly CatalogueEntry[] = [
   },
   {
     id: 'A24',
-    attack: 'our balance leaks a satoshi per update',
-    refusedBy: ['policy-commitment-balance-conserved'],
-    note: 'Balances are kept to the millisatoshi, so the first satoshi is one too many.',
+    attack: 'our balance leaks up to a satoshi per update, 10,000 times',
+    refusedBy: ['policy-commitment-balance-conserved', 'policy-commitment-dust-outflow'],
+    note: 'Balances are kept to the millisatoshi: a satoshi that the peer gets at once is one too many. What is rounded away first, as in an honest channel, is dust outflow, so 10,000 updates lose its budget and no more.',
     at: 'sign_remote_commitment_tx',
   },
   {

@@ -1,5 +1,5 @@
 /** Attacks on law 1, the ratchet: A01 to A19. */
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCommitmentForm } from '@countersign/bitcoin';
@@ -15,7 +15,7 @@ import { LAW_1 } from './catalogue.ts';
 import { AttackChannel } from './channel.ts';
 import { fairClose } from './closing.ts';
 import { forwardOver, paying } from './payments.ts';
-import { type AttackWorld, secp } from './world.ts';
+import { AttackWorld, HUB, secp, type WorldOptions } from './world.ts';
 
 const NOT_REVOKED = 'policy-commitment-holder-not-revoked';
 const NOT_CLOSED = 'policy-revoke-not-closed';
@@ -25,6 +25,23 @@ const RETRY_SAME = 'policy-commitment-retry-same';
 const PREVIOUS_REVOKED = 'policy-commitment-previous-revoked';
 const CONSERVED = 'policy-commitment-balance-conserved';
 const STORE = 'countersign';
+
+const WITNESS = 'witness';
+/** A witness file, which the attacker can write to no more than to the signer's memory. */
+const WITNESSED: WorldOptions = {
+  toml: `witness_file = "${WITNESS}"\n${HUB}`,
+  prepare: (directory) => writeFileSync(join(directory, WITNESS), ''),
+};
+
+/** Of a signer that is at rest and goes on holding its lock. */
+const copyStore = (from: string, to: string): void =>
+  cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+
+/** The signer doesn't start on what is there after `change`. */
+async function expectRolledBack(world: AttackWorld, change: () => void): Promise<void> {
+  await expect(world.restartAfter(change)).rejects.toThrow('store-rolled-back');
+  world.refusals.push({ request: 'hsmd_init', tag: 'store-rolled-back' });
+}
 
 const opened = (world: AttackWorld, ...options: ConstructorParameters<typeof AttackChannel>[1][]) =>
   new AttackChannel(world, options[0]).open();
@@ -377,6 +394,61 @@ const ratchet: readonly Scenario[] = [
       await channel.refused(channel.model.signCommitment(1, current), 'policy-channel-frozen');
       await channel.refused(channel.model.revoke(1), 'policy-channel-frozen');
       await channel.refused(channel.model.signRemote(2, current), 'policy-channel-frozen');
+    },
+  },
+  {
+    id: 'A12',
+    variant: 'with a witness file',
+    alone: WITNESSED,
+    async run(world) {
+      const channel = await opened(world);
+      const store = join(world.directory, STORE);
+      await world.restartAfter(() => cpSync(store, `${store}-yesterday`, { recursive: true }));
+      await channel.goesOn();
+      // Killed, so that nothing was told that the store ends.
+      await world.restart('kill');
+      await expectRolledBack(world, () => {
+        renameSync(store, `${store}-today`);
+        renameSync(`${store}-yesterday`, store);
+      });
+      // A deleted store is an old one too.
+      await expectRolledBack(world, () => rmSync(store, { recursive: true }));
+      await world.restartAfter(() => {
+        rmSync(store, { recursive: true });
+        renameSync(`${store}-today`, store);
+      });
+      await channel.goesOn();
+    },
+  },
+  {
+    id: 'A13',
+    variant: 'two copies, with a witness file',
+    alone: WITNESSED,
+    async run(world) {
+      const channel = await opened(world);
+      const store = join(world.directory, STORE);
+      const witness = JSON.stringify(join(world.directory, WITNESS));
+      // A copy of before the first began would be too old.
+      const other = await AttackWorld.start({
+        toml: `witness_file = ${witness}\n${HUB}`,
+        prepare: (directory) => copyStore(store, join(directory, STORE)),
+      });
+      try {
+        // Each copy would sign another number 1; only the one that began last gets to.
+        const { model } = channel;
+        const mine = model.signRemote(channel.theirNumber + 1, feeratePlus(channel.balances, 1));
+        const theirs = model.signRemote(channel.theirNumber + 1, feeratePlus(channel.balances, 2));
+        await channel.refused(mine, 'store-fenced');
+        await other.ask(theirs, model.ref);
+        copyStore(join(other.directory, STORE), `${store}-newest`);
+      } finally {
+        await other.stop();
+      }
+      await expectRolledBack(world, () => {});
+      await world.restartAfter(() => {
+        rmSync(store, { recursive: true });
+        renameSync(`${store}-newest`, store);
+      });
     },
   },
   {

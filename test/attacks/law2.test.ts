@@ -31,6 +31,15 @@ const moving = (balances: Balances, amountMsat: bigint): Balances => ({
   counterpartyMsat: balances.counterpartyMsat + amountMsat,
 });
 
+const LEAK_MSAT = 999n;
+const LEAK_MAX_SAT = 100n;
+/** Dust outflow of so much a day. */
+const withOutflow = (amountSat: bigint): string =>
+  HUB.replace(
+    '[allowlist]',
+    `dust_outflow_velocity = { amount_sat = ${amountSat}, per = "day" }\n\n[allowlist]`,
+  );
+
 const KINDS: readonly OpenOptions[] = FORMATS.flatMap((format) =>
   [true, false].map((isOutbound) => ({ format, isOutbound })),
 );
@@ -189,6 +198,24 @@ const htlcs: readonly Scenario[] = [
       await channel.goesOn();
     },
   },
+  {
+    id: 'A24',
+    variant: 'less than a satoshi each time, by way of the fee, until the budget is used up',
+    alone: { toml: withOutflow(LEAK_MAX_SAT) },
+    async run(world) {
+      const channel = await opened(world);
+      const [begin, { model }] = [channel.balances, channel];
+      // What the peer gets is rounded down too: for one update the satoshi is in no output, then in the peer's.
+      const leaking = () => moving(channel.balances, LEAK_MSAT);
+      for (let i = 0n; i < LEAK_MAX_SAT; i++) await channel.peerUpdates(leaking());
+      const next = model.signRemote(channel.theirNumber + 1, leaking());
+      for (let i = 0; i < 3; i++) await channel.refused(next, OUTFLOW);
+      // Each was charged with the satoshi that is gone from our output.
+      expect(begin.holderMsat - channel.balances.holderMsat).toBe(LEAK_MAX_SAT * LEAK_MSAT);
+      await channel.refused(model.validate(channel.ourNumber + 1, moving(leaking(), 1000n)), CONSERVED);
+      await channel.goesOn();
+    },
+  },
   ...(['offered', 'received'] as const).map(
     (direction): Scenario => ({
       id: 'A25',
@@ -228,9 +255,7 @@ const htlcs: readonly Scenario[] = [
   {
     id: 'A27b',
     variant: 'a budget of the operator’s own, used up over a restart',
-    alone: {
-      toml: `${HUB.replace('[allowlist]', 'dust_outflow_velocity = { amount_sat = 1_000, per = "day" }\n\n[allowlist]')}`,
-    },
+    alone: { toml: withOutflow(1000n) },
     async run(world) {
       const channel = await opened(world, { format: 'static_remotekey' });
       let settled = 0n;

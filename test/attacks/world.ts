@@ -55,6 +55,8 @@ export interface WorldOptions {
   readonly seed?: Uint8Array;
   /** The hsmd protocol that lightningd speaks; below 6, points carry secrets. */
   readonly protocolVersion?: number;
+  /** Puts more into lightningd's directory before the signer starts. */
+  readonly prepare?: (directory: string) => void;
 }
 
 /** A request that was refused as it should be. */
@@ -92,10 +94,11 @@ export class AttackWorld {
 
   /** A node with a new store, its signer answering. */
   static async start(options: WorldOptions = {}): Promise<AttackWorld> {
-    const { toml = HUB, seed = bytesOf('the attacked node'), protocolVersion = 6 } = options;
+    const { toml = HUB, seed = bytesOf('the attacked node'), protocolVersion = 6, prepare } = options;
     const directory = mkdtempSync(join(tmpdir(), 'countersign-attack-'));
     writeFileSync(join(directory, 'hsm_secret'), seed, { mode: 0o400 });
     writeFileSync(join(directory, 'countersign.toml'), toml);
+    prepare?.(directory);
     const world = new AttackWorld(directory, seed, protocolVersion, spawn(directory));
     await world.#init();
     return world;

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { CountersignError, type Secp256k1 } from '@countersign/bitcoin';
+import { CountersignError, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
   type DevForce,
   decideInit,
@@ -40,6 +40,8 @@ export const PROTOCOL_VERSION_MAX = 6;
 /** Requests announced beyond the base protocol, by number, in CLN's order; the last two unless preinit says no. */
 const CAPABILITIES = [28, 56, 142, 147, 149, 29, 32, 34, 40, 41, 45];
 const PREAPPROVE_CHECKS = [51, 52];
+
+const RUN_BYTES = 16;
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
 const GENERIC_ERROR_CODE = 20;
@@ -139,7 +141,10 @@ async function startOrThrow(input: StartInput, protocolVersion: number): Promise
     failPreapprovals,
     nowSeconds: input.nowSeconds,
   });
-  signer.recordEvent({ event: 'signer-started', facts: { network: network.name, preset: policy.preset } });
+  // The random number makes this run's log unlike that of any copy of the store: see the store's witness.
+  const run = toHex(input.randomBytes(RUN_BYTES));
+  const { preset } = policy;
+  signer.recordEvent({ event: 'signer-started', facts: { network: network.name, preset, run } });
   return {
     ok: true,
     reply: initReply(ring, secret, preinit, protocolVersion),
@@ -198,7 +203,8 @@ function openOrBegin(input: StartInput): Journal {
 }
 
 function open({ config, randomBytes, monotonicMs }: StartInput, mode: OpenMode): Journal {
-  return openJournal(config.stateDirectory, { mode, randomBytes, monotonicMs });
+  const { stateDirectory, witnessFile } = config;
+  return openJournal(stateDirectory, { mode, randomBytes, monotonicMs, witnessFile });
 }
 
 function ringOf(secret: HsmSecret, init: Init, network: Network, secp: Secp256k1): KeyRing {

@@ -36,6 +36,7 @@ import { ALLOWLIST_MAX } from '../src/records/approval.ts';
 import { bolt11, bolt12, CREATED_AT_SECONDS, PAYEE } from './invoices.ts';
 import { canonical } from './memory-state.ts';
 import { OpenChannel } from './open-channel.ts';
+import { partWith } from './payment-part.ts';
 import { bytesOf, MASTER, secp, TestSigner } from './test-signer.ts';
 
 const HASH = bytesOf('payment hash');
@@ -377,19 +378,7 @@ describe('an approval', () => {
     ]);
     signer.nowSeconds += 60;
     expect(listed()).toEqual([[hex, 'operator']]);
-    const part = {
-      channel: 'c',
-      outMsat: 7000n,
-      inMsat: 0n,
-      standingMsat: 0n,
-      creditMaxMsat: 0n,
-      settledHolderMsat: 0n,
-      settledCounterpartyMsat: 0n,
-      creditedHolderMsat: 0n,
-      creditedCounterpartyMsat: 0n,
-      outgoing: [],
-      incoming: [],
-    };
+    const part = partWith({ outMsat: 7000n });
     put(signer, { ...record(signer)!, usedMsat: 7000n, parts: [part] });
     signer.nowSeconds += 10 * DAY_SECONDS;
     expect(ok(signer, { op: 'approvals-list' }).approvals).toMatchObject([{ id: hex, usedMsat: 7000n }]);

@@ -12,7 +12,6 @@ import {
   mayRetire,
   onchainApprovalRecords,
   type PaymentApproval,
-  type PaymentPart,
   type PaymentRecord,
   paymentRecords,
   pendingPayment,
@@ -28,6 +27,7 @@ import { APPROVAL_SLOTS, approvalIndexRecords, approvalSlotRecords } from '../sr
 import { RefusalSignal } from '../src/refusal.ts';
 import { PAYEE } from './invoices.ts';
 import { canonical } from './memory-state.ts';
+import { partWith } from './payment-part.ts';
 import { bytesOf, MASTER, regtest, secp, TestSigner } from './test-signer.ts';
 
 const HASH = bytesOf('payment hash');
@@ -98,19 +98,7 @@ function tagOf(action: () => void): string {
   return 'none';
 }
 
-const part: PaymentPart = {
-  channel: 'c',
-  outMsat: 0n,
-  inMsat: 0n,
-  standingMsat: 0n,
-  creditMaxMsat: 0n,
-  settledHolderMsat: 0n,
-  settledCounterpartyMsat: 0n,
-  creditedHolderMsat: 0n,
-  creditedCounterpartyMsat: 0n,
-  outgoing: [],
-  incoming: [],
-};
+const part = partWith();
 
 const approval: PaymentApproval = {
   kind: 'invoice',
@@ -302,7 +290,10 @@ describe('policy-payment-fee-budget', () => {
   const dear = { ...approval, amountMsat: msat(100_000_000n), feeBudgetMsat: msat(1_050_000n) };
   const judge = (signer: TestSigner, outMsat: bigint, given: PaymentApproval = dear) => {
     const ctx = contextOf(signer);
-    return { tag: tagOf(() => requireWithinApproval(ctx, hex, given, outMsat)), warnings: ctx.warnings };
+    return {
+      tag: tagOf(() => requireWithinApproval(ctx, hex, given, outMsat, () => false)),
+      warnings: ctx.warnings,
+    };
   };
   it('policy-payment-fee-budget: trips on a millisatoshi more than the budget', () => {
     const signer = velocity(0n);

@@ -47,6 +47,36 @@ describe('a velocity', () => {
     recordFlow(ctx, 'fee', limit, 2000n);
     expect(flowMsat(ctx, 'fee', limit)).toBe(2000n);
   });
+
+  it('takes what flows back off what flowed, so that it is no allowance once that is over', () => {
+    const { draft } = place();
+    let { nowSeconds } = place();
+    const limit = { amountSat: 10n, per: 'day' } as const;
+    const after = (hours: number, amountMsat: bigint) => {
+      nowSeconds += hours * 3600;
+      recordFlow({ draft, nowSeconds }, 'dust-outflow', limit, amountMsat);
+      return flowMsat({ draft, nowSeconds }, 'dust-outflow', limit);
+    };
+    expect(after(0, 2000n)).toBe(2000n);
+    expect(after(4, 6000n)).toBe(8000n);
+    expect(after(19, -7000n)).toBe(1000n);
+    expect(draft.get(velocityRecords, 'dust-outflow')!.amountsMsat.filter((one) => one !== 0n)).toEqual([
+      1000n,
+    ]);
+    // The first hour is over, and with it what was left of the first flow; nothing is saved up.
+    expect(after(1, 500n)).toBe(500n);
+    expect(after(10, 9500n)).toBe(10_000n);
+  });
+
+  it('leaves amounts below nothing, as records from before may have them, until they are over', () => {
+    const ctx = place();
+    const limit = { amountSat: 10n, per: 'day' } as const;
+    const newestBucket = BigInt(ctx.nowSeconds) / 3600n;
+    const amountsMsat = [-3000n, 5000n, 1000n];
+    ctx.draft.put(velocityRecords, 'fee', { newestBucket, bucketSeconds: 3600n, amountsMsat });
+    recordFlow(ctx, 'fee', limit, -2000n);
+    expect(ctx.draft.get(velocityRecords, 'fee')!.amountsMsat).toEqual([-3000n, 3000n, 1000n]);
+  });
 });
 
 describe('a transaction that we sign', () => {

@@ -29,6 +29,7 @@ import {
 import { observableOf, record, VIEW } from './ledger-model.ts';
 import { MemoryState } from './memory-state.ts';
 import { adding, OpenChannel } from './open-channel.ts';
+import { partWith } from './payment-part.ts';
 
 /** The channel's record, changed behind the signer's back. */
 function craft(channel: OpenChannel, change: (record: ChannelRecord) => ChannelRecord): void {
@@ -174,19 +175,7 @@ describe('what is known of a hash', () => {
     const ctx = { draft: new Draft(state), policy } as unknown as Context;
     return { ctx, open: requireChannel(ctx, channel.model.ref) };
   };
-  const part = {
-    channel: 'c',
-    outMsat: 0n,
-    inMsat: 0n,
-    standingMsat: 0n,
-    creditMaxMsat: 0n,
-    settledHolderMsat: 0n,
-    settledCounterpartyMsat: 0n,
-    creditedHolderMsat: 0n,
-    creditedCounterpartyMsat: 0n,
-    outgoing: [],
-    incoming: [],
-  };
+  const part = partWith();
   const invoice = { amountMsat: null, expiresAtSeconds: 0 };
   const preimage = new Uint8Array(32);
 

@@ -26,6 +26,7 @@ import {
 import { NO_BASE, partOf } from '../src/payments/part.ts';
 import { differingHashes, sumsAt, sumsOf } from '../src/payments/sums.ts';
 import { record } from './ledger-model.ts';
+import { partWith } from './payment-part.ts';
 
 const MAX_MSAT = 1_000_000_000n;
 
@@ -262,17 +263,6 @@ describe('a channel’s part of a payment', () => {
   });
 });
 
-const partWith = (amounts: Partial<PaymentPart>): PaymentPart => ({
-  channel: 'c',
-  outMsat: 0n,
-  inMsat: 0n,
-  standingMsat: 0n,
-  creditMaxMsat: 0n,
-  ...NO_BASE,
-  outgoing: [],
-  incoming: [],
-  ...amounts,
-});
 const paymentWith = (
   fields: Partial<PaymentRecord>,
   ...parts: readonly Partial<PaymentPart>[]

@@ -15,7 +15,7 @@ import {
 } from '@countersign/bitcoin';
 import type { HtlcRecord, Ledger } from '../src/channel/record.ts';
 import { type Explanation, explain, type Knowledge } from '../src/ledger/explain.ts';
-import { sumMsat } from '../src/ledger/htlc-set.ts';
+import { hashHex, sumMsat } from '../src/ledger/htlc-set.ts';
 import { type Observable, observe } from '../src/ledger/observe.ts';
 import { bytesOf } from './test-signer.ts';
 
@@ -120,3 +120,18 @@ export function explained(
     knowledge,
   });
 }
+
+/** Knows the preimages of these. */
+export const knowing = (...known: readonly HtlcRecord[]): Knowledge => {
+  const hashes = new Set(known.map(({ paymentHash }) => hashHex(paymentHash)));
+  const knows = (hash: Uint8Array) => hashes.has(hashHex(hash));
+  return { maySettle: knows, knows, backs: () => false, owedMsat: () => 0n, mustCredit: () => false };
+};
+/** Balances alone. */
+export const start: State = { holderMsat: 500_000_000n, feeratePerKw: 1000, htlcs: [] };
+/** The state with these HTLCs and this balance of ours. */
+export const withHtlcs = (state: State, holderMsat: bigint, ...htlcs: readonly HtlcRecord[]): State => ({
+  ...state,
+  holderMsat,
+  htlcs,
+});

@@ -16,6 +16,7 @@ import type { Reply, Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { bolt11, bolt12, CREATED_AT_SECONDS, PAYEE, words } from './invoices.ts';
 import { canonical } from './memory-state.ts';
+import { partWith } from './payment-part.ts';
 import { bytesOf, MASTER, secp, TestSigner } from './test-signer.ts';
 
 const HASH = bytesOf('payment hash');
@@ -330,19 +331,7 @@ describe('policy-commitment-payment-invoiced, preapproval', () => {
       expect(record(signer)).toMatchObject({ usedMsat: 0n });
     },
   );
-  const part = {
-    channel: 'c',
-    outMsat: 1n,
-    inMsat: 0n,
-    standingMsat: 0n,
-    creditMaxMsat: 0n,
-    settledHolderMsat: 0n,
-    settledCounterpartyMsat: 0n,
-    creditedHolderMsat: 0n,
-    creditedCounterpartyMsat: 0n,
-    outgoing: [],
-    incoming: [],
-  };
+  const part = partWith({ outMsat: 1n });
   const uses = [
     ['is in flight', { usedMsat: 1n }],
     ['stands in a channel', { parts: [part] }],

@@ -37,6 +37,7 @@ describe('a configuration', () => {
       mode: 'inplace',
       clnVersion: undefined,
       stateDirectory: 'countersign',
+      witnessFile: undefined,
       messageBytesMax: 4_194_304,
       preset: undefined,
       permissiveOnMainnet: false,
@@ -56,6 +57,7 @@ describe('a configuration', () => {
 mode = "inplace"
 cln_version = "v26.06.6-modded"
 state_directory = "/srv/state of the signer"
+witness_file = "/mnt/other/witness"
 message_bytes_max = 8_388_608
 
 [policy]
@@ -66,10 +68,11 @@ permissive_on_mainnet = "${MAINNET_OVERRIDE}"
       ...DEFAULT_CONFIG,
       clnVersion: 'v26.06.6-modded',
       stateDirectory: '/srv/state of the signer',
+      witnessFile: '/mnt/other/witness',
       messageBytesMax: 8_388_608,
       preset: 'merchant',
       permissiveOnMainnet: true,
-      places: new Map([['policy.preset', 8]]),
+      places: new Map([['policy.preset', 9]]),
     });
   });
 
@@ -95,7 +98,8 @@ describe('an error says where, what is wrong and what to write', () => {
   const bytes = 'a whole number from 65536 to 67108864';
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
-  const keys = 'mode, cln_version, state_directory, message_bytes_max, policy, approvals, allowlist';
+  const keys =
+    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],
@@ -129,6 +133,7 @@ describe('an error says where, what is wrong and what to write', () => {
     ['cln_version = 2026-06-01', `1: "cln_version" is a date, expected ${version}`],
     ['\n[cln_version]\na = 1', `2: "cln_version" is a table, expected ${version}`],
     ['state_directory = ""', `1: "state_directory" is "", expected the path of a directory, in quotes`],
+    ['witness_file = ""', `1: "witness_file" is "", expected the path of a file, in quotes`],
     ['message_bytes_max = 65535', `1: "message_bytes_max" is 65535, expected ${bytes}`],
     ['message_bytes_max = 67108865', `1: "message_bytes_max" is 67108865, expected ${bytes}`],
     ['message_bytes_max = 70000.5', `1: "message_bytes_max" is 70000.5, expected ${bytes}`],

@@ -14,7 +14,7 @@ export interface BatchSink<T extends Enqueued> {
   apply(batch: readonly T[]): void;
   /** Undefined: `apply` itself returns only when durable. */
   readonly sync: (() => Promise<void>) | undefined;
-  /** Called once a batch is durable, before its promises resolve. */
+  /** Called once a batch is durable, before its promises resolve; a throw fails the journal, and they reject. */
   durable(batch: readonly T[]): void;
   /** Any error, as the StoreError that callers are given. */
   asStoreError(cause: unknown): StoreError;
@@ -141,7 +141,12 @@ export class GroupCommit<T extends Enqueued> {
 
   #finish(items: readonly T[]): void {
     if (this.#failure !== undefined) return;
-    this.#sink.durable(items);
+    try {
+      this.#sink.durable(items);
+    } catch (cause) {
+      this.fail(this.#sink.asStoreError(cause));
+      return;
+    }
     const done = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;

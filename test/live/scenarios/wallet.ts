@@ -84,10 +84,16 @@ const withdraw: Scenario = {
   },
 };
 
-/** Two inputs signed one after the other with `signonly`, and the reservations given back. */
+/** A PSBT that pays this much to the node's own wallet: `fundpsbt` leaves the amount for outputs to come. */
+async function paidToOurselves(node: Lightningd, satoshi: number): Promise<string> {
+  const params = { satoshi, feerate: '2000perkb', startweight: 400, excess_as_change: true };
+  const initialpsbt = textAt(await node.call('fundpsbt', params), 'psbt');
+  return textAt(await node.call('addpsbtoutput', { satoshi, initialpsbt }), 'psbt');
+}
+
+/** Two inputs (no coin is that large) signed one after the other with `signonly`, and the reservations given back. */
 async function signInParts(node: Lightningd): Promise<void> {
-  const params = { satoshi: 600_000, feerate: '2000perkb', startweight: 400, excess_as_change: true };
-  const psbt = textAt(await node.call('fundpsbt', params), 'psbt');
+  const psbt = await paidToOurselves(node, 800_000);
   const lengths = [psbt.length];
   for (const input of [0, 1]) {
     const signed = await node.call('signpsbt', { psbt, signonly: [input] });
@@ -104,13 +110,7 @@ const psbts: Scenario = {
     const [l1] = await world.start({});
     const node = l1!;
     await fundWallet(node, 500_000, 4);
-    const funded = await node.call('fundpsbt', {
-      satoshi: 700_000,
-      feerate: '2000perkb',
-      startweight: 400,
-      excess_as_change: true,
-    });
-    const signed = await node.call('signpsbt', { psbt: textAt(funded, 'psbt') });
+    const signed = await node.call('signpsbt', { psbt: await paidToOurselves(node, 700_000) });
     const sent = await node.call('sendpsbt', { psbt: textAt(signed, 'signed_psbt') });
     await confirm(node, textAt(sent, 'txid'));
     const outputs = [{ [DESTINATIONS.p2wsh!]: 100_000 }];

@@ -199,6 +199,11 @@ function hiddenHere(step: Step, known: readonly HtlcRecord[], lostMsat: bigint):
  * What is invisible is known only as a sum, so an offered HTLC that was taken for hidden may have been other dust. Where
  * the books do not come out even with such HTLCs, because one shows as new or went without a preimage, they are tried
  * without: what they stood for is drift, and counts as dust outflow.
+ *
+ * An attacker may so let an HTLC vanish unpaid that was visible, and covered by an incoming one, before a fee rate hid it. He
+ * gains what any dust lets him, part (c) of the promise, and no more: with each step our balance, the HTLCs that we offer and
+ * what is proven settled change by the drift alone. So the amount that law 3 stops counting is the one that the budget of
+ * dust outflow is charged with, and beyond the budget the step is refused.
  */
 export function explain(step: Step): Explanation {
   const known = explainWith(step);

@@ -36,7 +36,7 @@ export const paymentInvoiced = rule({
   severity: 'hard',
   operations: ['pay', 'cc', 'rev', 'fc'],
   documentation:
-    'For one payment hash there is one approval, used once: no more goes out than its amount and fee budget. A later approval replaces it and never adds to it, and none takes its place once a part of the payment is in flight or settled.',
+    'For one payment hash there is one approval, used once: no more goes out than its amount and fee budget. A later approval replaces it and never adds to it, and none takes its place once a part of the payment is in flight or settled. While only an older variant that the peer never acknowledged makes it too much, the refusal is temporary.',
 });
 
 export const paymentAllowlisted = softRule({

@@ -107,12 +107,13 @@ function refuseOffer(
   const isExpired = approval !== null && ctx.nowSeconds >= approval.expiresAtSeconds;
   if (approval !== null && !isExpired) {
     const outUncovered = outMsat(record) - coverMsat(record) - record.dustChargedMsat;
-    requireWithinApproval(ctx, step.hash, approval, outUncovered);
+    requireWithinApproval(ctx, step.hash, approval, outUncovered, () => isLostVariant(ctx, step, record));
     const feeBudgetMsat = msat(outUncovered - (approval.amountMsat ?? 0n));
     return { ...record, approval: { ...approval, feeBudgetMsat } };
   }
   if (isForward) {
-    refuse(routingBalance, 'more would go out than is irrevocably coming in', facts);
+    const refuseForward = isLostVariant(ctx, step, record) ? refuseForNow : refuse;
+    refuseForward(routingBalance, 'more would go out than is irrevocably coming in', facts);
   }
   const amountMsat = msat(outMsat(record) - coverMsat(record));
   const wasAskedFor = pendingList(ctx.draft).some(({ id, kind }) => id === step.hash && kind !== 'payment');
@@ -129,12 +130,24 @@ function refuseOffer(
   );
 }
 
+/**
+ * Only a variant that a crash of the node has lost makes it too much: nobody acknowledged it, and it is gone when the peer
+ * revokes its number. Until then it can reach the chain, so this turns no refusal into a yes.
+ */
+function isLostVariant(ctx: Context, step: PaymentStep, record: PaymentRecord): boolean {
+  const { before, after } = step.acknowledged();
+  const { approval, dustChargedMsat } = record;
+  const missing = deficitMsat({ ...after, approval, dustChargedMsat }, ctx.nowSeconds);
+  return missing <= deficitMsat(before, ctx.nowSeconds);
+}
+
 /** The record when it may be given up after all. */
 function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord {
   const facts = factsOf(step, record);
   const message = 'an incoming HTLC would be released while the outgoing one it covers can be claimed';
-  const acknowledged = deficitMsat(step.afterAcknowledged(), ctx.nowSeconds);
-  if (acknowledged <= deficitMsat(step.before, ctx.nowSeconds)) refuseForNow(routingBalanced, message, facts);
+  const { before, after } = step.acknowledged();
+  if (deficitMsat(after, ctx.nowSeconds) <= deficitMsat(before, ctx.nowSeconds))
+    refuseForNow(routingBalanced, message, facts);
   if (mayAbandon(ctx, step, record, facts)) return record;
   refuse(routingBalanced, message, facts);
 }

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { Limits } from '../policy/settings.ts';
 import type { PaymentApproval } from '../records/payment.ts';
-import { refuse } from '../refusal.ts';
+import { refuse, refuseForNow } from '../refusal.ts';
 import { paymentFeeBudget, paymentInvoiced } from './approval-rules.ts';
 
 const PPM = 1_000_000n;
@@ -26,12 +26,16 @@ export function feeBudgetMsat(limits: Limits, amountMsat: bigint): Msat {
   return msat(budget < max ? budget : max);
 }
 
-/** `outMsat` is what goes out under this approval, fees included; refuses when it is more than may go out. */
+/**
+ * `outMsat` is what goes out under this approval, fees included; refuses when it is more than may go out. `isTemporary`:
+ * whether less will count without the node doing anything else.
+ */
 export function requireWithinApproval(
   ctx: Context,
   hash: string,
   approval: PaymentApproval,
   outMsat: bigint,
+  isTemporary: () => boolean,
 ): void {
   const amountMsat = approval.amountMsat ?? 0n;
   const feeMsat = outMsat - amountMsat;
@@ -45,7 +49,9 @@ export function requireWithinApproval(
   const isBound = approval.amountMsat !== null && approval.kind !== 'unasked';
   const feeMax = isBound ? feeMaxMsat(ctx.policy.limits, amountMsat) : 0n;
   if (feeMsat > feeMax) {
-    refuse(paymentInvoiced, 'more goes out than was approved', { ...facts, fee_max_msat: feeMax });
+    const refuseMore = isTemporary() ? refuseForNow : refuse;
+    refuseMore(paymentInvoiced, 'more goes out than was approved', { ...facts, fee_max_msat: feeMax });
   }
-  enforce(ctx, paymentFeeBudget, null, { message: 'the routing fee is above its budget', facts });
+  const message = 'the routing fee is above its budget';
+  enforce(ctx, paymentFeeBudget, null, { message, facts, isTemporary: isTemporary() });
 }

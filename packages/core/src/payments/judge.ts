@@ -26,13 +26,19 @@ import {
 import { isRetired, settleSums } from './balance.ts';
 import { requireConserved } from './conserve.ts';
 import type { FoldedFates } from './fold.ts';
-import { NO_BASE, type PartBase, partOf } from './part.ts';
+import { NO_BASE, type PartBase, type PartView, partOf } from './part.ts';
 import { type CommitmentSums, differingHashes, sumsOf } from './sums.ts';
 
 /** Fates that leave the commitments for the payments' records: those before them are revoked. */
 export interface Fold {
   readonly view: 'holder' | 'counterparty';
   readonly fates: FoldedFates;
+}
+
+/** Records with only the last variant of each number, on every channel: what the peers can have acknowledged. */
+export interface AcknowledgedStep {
+  readonly before: PaymentRecord;
+  readonly after: PaymentRecord;
 }
 
 /** What the judgement of one hash needs to know of the step. */
@@ -47,8 +53,8 @@ export interface PaymentStep {
   readonly hasIncoming: boolean;
   /** HTLCs of the hash that we offer on this channel. */
   readonly offered: readonly TimedAmount[];
-  /** The same with only the last variant of each number, on every channel: what the peers can have acknowledged. */
-  readonly afterAcknowledged: () => PaymentRecord;
+  /** The step as it will be once the variants that nobody acknowledged are gone. */
+  readonly acknowledged: () => AcknowledgedStep;
   /** A record of the hash with only what other channels may cover a new offer with: within their in-flight limits. */
   readonly withinLimits: (record: PaymentRecord) => PaymentRecord;
 }
@@ -77,20 +83,21 @@ export function judgePayments(
     const before = known(ctx, channel.id, hash, liveBefore, receivedMaxMsat);
     const base = addBase(baseOf(before, channel.id), folded.get(hash));
     const present = partOf(channel.id, hash, base, live, receivedMaxMsat);
-    const { part, isOver, hasIncoming, offered } = present;
+    const { hasIncoming, offered } = present;
     if (limits.transferVelocity !== null) {
       const past = partOf(channel.id, hash, baseOf(before, channel.id), liveBefore, receivedMaxMsat);
       transferredMsat += present.settledMsat - past.settledMsat;
     }
-    const settled = settleSums(isOver ? closePart(before, part) : withPart(before, part));
-    // What the step takes of an approval is used only once it is judged: until then an expired one covers what it did.
-    const updated = { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) };
-    const acknowledgedHere = () => partOf(channel.id, hash, base, acknowledged(live), receivedMaxMsat).part;
-    const afterAcknowledged = () =>
-      withOthers(ctx, hash, withPart(before, acknowledgedHere()), channel.id, (other) => ({
+    const acknowledgedStep = () => {
+      const others = withOthers(ctx, hash, before, channel.id, (other) => ({
         live: acknowledged(liveOf(ctx, other)),
         receivedMaxMsat,
       }));
+      const view = (from: PartBase, commitments: readonly LiveCommitment[]) =>
+        partOf(channel.id, hash, from, acknowledged(commitments), receivedMaxMsat);
+      const past = settleSums(withPart(others, view(baseOf(before, channel.id), liveBefore).part));
+      return { before: past, after: stepped(past, view(base, live)) };
+    };
     const withinLimits = (record: PaymentRecord) =>
       withOthers(ctx, hash, record, channel.id, (other) => ({
         live: liveOf(ctx, other),
@@ -102,10 +109,10 @@ export function judgePayments(
       limits,
       hash,
       before,
-      after: updated,
+      after: stepped(before, present),
       hasIncoming,
       offered,
-      afterAcknowledged,
+      acknowledged: acknowledgedStep,
       withinLimits,
     };
     const judged = settleSums(requireConserved(ctx, step));
@@ -120,6 +127,15 @@ function liveOf(ctx: Context, record: ChannelRecord): readonly LiveCommitment[] 
   const { resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
   const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
   return liveOnChain(read, channelId(record), record, resolveDepthBlocks);
+}
+
+/**
+ * The payment with this channel's part as the step leaves it. What it takes of an approval is used only once it is judged:
+ * until then an expired one covers what it did.
+ */
+function stepped(before: PaymentRecord, { part, isOver }: PartView): PaymentRecord {
+  const settled = settleSums(isOver ? closePart(before, part) : withPart(before, part));
+  return { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) };
 }
 
 /**

@@ -18,7 +18,7 @@ export const routingBalance = rule({
   severity: 'hard',
   operations: GIVES,
   documentation:
-    'A forward pays out at most what comes in: the incoming HTLCs of its hash, each irrevocably committed (in every commitment that could reach the chain), less what they cover already.',
+    'A forward pays out at most what comes in: the incoming HTLCs of its hash, each irrevocably committed (in every commitment that could reach the chain), less what they cover already. While only an older variant that the peer never acknowledged makes it too much, the refusal is temporary.',
 });
 
 export const routingBalanced = rule({

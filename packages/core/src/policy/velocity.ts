@@ -2,6 +2,7 @@
  * Velocities: how much may flow in a sliding window of 24 buckets. Kept in records, so a restart forgets nothing, and
  * the window never moves back when the clock does.
  */
+import { smaller } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { VELOCITY_BUCKETS, type VelocityRecord, velocityRecords } from '../records/velocity.ts';
 import type { VelocityLimit } from './settings.ts';
@@ -65,6 +66,20 @@ export function tryFlow(
   return true;
 }
 
+/**
+ * What flows back comes off what flowed, the latest first. Counted for itself it would outlive what it makes up for, and
+ * allow as much beyond the limit once that has left the window.
+ */
+function withoutMsat(amounts: readonly bigint[], backMsat: bigint): readonly bigint[] {
+  let rest = backMsat;
+  return amounts.map((amount) => {
+    if (amount <= 0n) return amount;
+    const taken = smaller(amount, rest);
+    rest -= taken;
+    return amount - taken;
+  });
+}
+
 /** Adds to the flow whatever the limit says (what was only warned of, and what flowed back: negative). */
 export function recordFlow(
   ctx: VelocityPlace,
@@ -74,12 +89,12 @@ export function recordFlow(
 ): void {
   if (amountMsat === 0n) return;
   const record = shifted(ctx.draft.get(velocityRecords, name), limit, ctx.nowSeconds);
-  const [newest = 0n, ...older] = record.amountsMsat;
-  const before = sum(record.amountsMsat);
-  // What flows back can't be saved up: the window's sum stays at zero or above.
-  const floor = amountMsat < 0n && before + amountMsat < 0n ? (before > 0n ? -before : 0n) : amountMsat;
-  const flowed = newest + floor;
+  ctx.draft.put(velocityRecords, name, { ...record, amountsMsat: flowed(record.amountsMsat, amountMsat) });
+}
+
+function flowed(amounts: readonly bigint[], amountMsat: bigint): readonly bigint[] {
+  if (amountMsat < 0n) return withoutMsat(amounts, -amountMsat);
+  const [newest = 0n, ...older] = amounts;
   // Where a rule only warns, nothing bounds what is counted but the record.
-  const kept = flowed > FLOW_MAX_MSAT ? FLOW_MAX_MSAT : flowed;
-  ctx.draft.put(velocityRecords, name, { ...record, amountsMsat: [kept, ...older] });
+  return [smaller(newest + amountMsat, FLOW_MAX_MSAT), ...older];
 }

@@ -33,7 +33,7 @@ export function spliceOutId({ script, valueSat }: PendingOutput): string {
 
 function approvalOf(ctx: Context, id: string): OnchainApproval | null {
   const approval = ctx.draft.get(onchainApprovalRecords, id);
-  return approval === null || approval.expiresAtSeconds < ctx.nowSeconds ? null : approval;
+  return approval === null || approval.expiresAtSeconds <= ctx.nowSeconds ? null : approval;
 }
 
 const sameOutput = (a: PendingOutput, b: PendingOutput): boolean =>

@@ -34,6 +34,8 @@ export interface Config {
   readonly mode: 'inplace';
   readonly clnVersion: string | undefined;
   readonly stateDirectory: string;
+  /** Undefined: a rollback of the state is told by no file. */
+  readonly witnessFile: string | undefined;
   readonly messageBytesMax: number;
   /** Undefined: the network decides. */
   readonly preset: Preset | undefined;
@@ -54,6 +56,7 @@ export const DEFAULT_CONFIG: Config = {
   mode: 'inplace',
   clnVersion: undefined,
   stateDirectory: 'countersign',
+  witnessFile: undefined,
   messageBytesMax: MESSAGE_BYTES_MAX_DEFAULT,
   preset: undefined,
   permissiveOnMainnet: false,
@@ -77,6 +80,7 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
     ...DEFAULT_CONFIG,
     clnVersion: top.cln_version,
     stateDirectory: top.state_directory ?? DEFAULT_CONFIG.stateDirectory,
+    witnessFile: top.witness_file,
     messageBytesMax: top.message_bytes_max ?? DEFAULT_CONFIG.messageBytesMax,
     ...readPolicy(source, top.policy ?? {}, rules, places),
     approvals: readApprovals(source, top.approvals ?? {}, places),

@@ -94,6 +94,9 @@ export const document = v.strictObject({
       v.minLength(1, 'the path of a directory, in quotes'),
     ),
   ),
+  witness_file: v.optional(
+    v.pipe(v.string('the path of a file, in quotes'), v.minLength(1, 'the path of a file, in quotes')),
+  ),
   message_bytes_max: v.optional(whole(MESSAGE_BYTES_MIN, MESSAGE_BYTES_LIMIT)),
   policy: v.optional(
     v.strictObject(

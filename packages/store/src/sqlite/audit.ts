@@ -57,6 +57,11 @@ export class AuditLog {
     return this.#head;
   }
 
+  /** Of one entry, or of the beginning (0); undefined beyond the head. */
+  hashAt(seq: number): Uint8Array | undefined {
+    return seq === 0 ? this.#genesis : this.range(seq, seq, 1)[0]?.hash;
+  }
+
   /** The caller holds a transaction; when it fails, this object is of no use any more. */
   append(body: Uint8Array): void {
     const seq = this.#head.seq + 1;

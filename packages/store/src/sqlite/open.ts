@@ -3,6 +3,7 @@
  * has been synced; the first failure ends it, and reopening finds every acknowledged commit and no part of another.
  */
 import { closeSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { JournalCounters } from '../counters.ts';
 import { StoreError } from '../error.ts';
@@ -20,6 +21,7 @@ import {
   type RecordChange,
   type StoredRecord,
 } from '../journal.ts';
+import { Witness } from '../witness.ts';
 import { AuditLog } from './audit.ts';
 import { type OpenDatabase, openDatabase, pageProblems } from './database.ts';
 import type { OpenMode } from './directory.ts';
@@ -40,6 +42,8 @@ export interface JournalOptions {
   readonly monotonicMs: () => number;
   readonly limits?: Partial<JournalLimits>;
   readonly flush?: Flush;
+  /** A file beyond the reach of who may write to the store: see witness.ts. It must exist; an empty one begins here. */
+  readonly witnessFile?: string | undefined;
   /** Another schema than this release's; for tests of migration. */
   readonly migrations?: MigrationPlan;
 }
@@ -48,10 +52,11 @@ export interface JournalOptions {
  * Open the store in a directory, which is created (0700) if the mode allows. Takes the exclusive lock until `close` or
  * the end of the process. The process must not open the database file by other means meanwhile.
  * @throws StoreError `store-locked`, `store-missing`, `store-exists`, `store-corrupt`, `store-newer-schema`,
- * `store-read-only`, `store-disk-full`, `store-io`
+ * `store-read-only`, `store-disk-full`, `store-io`; with a witness `store-rolled-back`, `store-witness`
  */
 export function openJournal(directory: string, options: JournalOptions): Journal {
   const { mode, randomBytes, migrations: plan = MIGRATIONS } = options;
+  requireOutside(directory, options.witnessFile);
   const opened = openDatabase(directory, { mode, randomBytes, plan });
   try {
     return new SqliteJournal(opened, options);
@@ -60,6 +65,13 @@ export function openJournal(directory: string, options: JournalOptions): Journal
     opened.db.close();
     throw storeError(cause, 'opening the journal');
   }
+}
+
+/** In the store's own directory it would be rolled back along with the store. */
+function requireOutside(directory: string, witnessFile: string | undefined): void {
+  if (witnessFile === undefined || !resolve(witnessFile).startsWith(resolve(directory) + sep)) return;
+  const facts = { directory, witness: witnessFile };
+  throw new StoreError('store-witness', `${witnessFile} lies in the directory of the store`, facts);
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -77,6 +89,7 @@ class SqliteJournal implements Journal {
   readonly #nowMs: () => number;
   readonly #counters = new JournalCounters();
   readonly #group: GroupCommit<Intake>;
+  readonly #witness: Witness | undefined;
   /** Enqueued and not yet written; what is written is read from SQLite. */
   readonly #ahead = new Map<string, RecordChange>();
   #durableHead: AuditHead;
@@ -97,6 +110,7 @@ class SqliteJournal implements Journal {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#nowMs = options.monotonicMs;
     this.#group = this.#groupCommit(options.flush ?? BLOCKING);
+    this.#witness = this.#witnessed(options);
   }
 
   #groupCommit(flush: Flush): GroupCommit<Intake> {
@@ -109,6 +123,12 @@ class SqliteJournal implements Journal {
       asStoreError: (cause: unknown) => storeError(cause, 'writing the journal'),
     };
     return new GroupCommit(sink, this.#limits);
+  }
+
+  #witnessed({ witnessFile, randomBytes }: JournalOptions): Witness | undefined {
+    if (witnessFile === undefined) return undefined;
+    const store = { head: this.#auditLog.head, hashAt: (seq: number) => this.#auditLog.hashAt(seq) };
+    return new Witness(witnessFile, store, randomBytes);
   }
 
   get state(): JournalState {
@@ -210,6 +230,7 @@ class SqliteJournal implements Journal {
   #durable(batch: readonly Intake[]): void {
     // Batches do not overlap, so the written head is this batch's.
     this.#durableHead = this.#auditLog.head;
+    this.#witness?.confirm(this.#durableHead);
     const nowMs = this.#nowMs();
     this.#counters.addBatch(
       batch.map(({ changes, audit, bytes, enqueuedMs }) => ({
@@ -283,6 +304,7 @@ class SqliteJournal implements Journal {
     await this.#group.quiet;
     this.#closed = true;
     try {
+      this.#witness?.close();
       closeSync(this.#walFd);
       this.#db.close();
     } catch (cause) {

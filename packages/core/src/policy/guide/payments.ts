@@ -4,10 +4,14 @@ import { type Guides, HOSTILE, hostile, limited } from './guide.ts';
 const APPROVE =
   'Look at it with `countersign approvals list`. If the payment is yours, approve it and pay again; else reject it and find out who asked.';
 
+const LOST_VARIANT =
+  'After a crash the node may try again on another channel while the commitment it lost can still reach the chain: then the refusal is temporary, until the peer of that channel has revoked it.';
+
 export const PAYMENT_GUIDE: Guides = {
-  'policy-commitment-htlc-routing-balance': hostile(
-    'More would go out under a payment hash than comes in under it and is approved.',
-  ),
+  'policy-commitment-htlc-routing-balance': {
+    ...hostile('More would go out under a payment hash than comes in under it and is approved.'),
+    means: `${LOST_VARIANT} Otherwise: ${HOSTILE}`,
+  },
   'policy-routing-balanced': {
     happened:
       'The incoming part of a forward was to be given back while the outgoing part can still be claimed, or was paid.',
@@ -53,7 +57,7 @@ export const PAYMENT_GUIDE: Guides = {
   },
   'policy-commitment-payment-invoiced': {
     happened: 'More would be paid than was approved with its fee budget, or a second time.',
-    means: `A route that costs more than the budget; otherwise: ${HOSTILE}`,
+    means: `A route that costs more than the budget. ${LOST_VARIANT} Otherwise: ${HOSTILE}`,
     todo: 'Pay again over a cheaper route or in other parts. A paid invoice needs no second payment.',
   },
   'policy-commitment-payment-allowlisted': {
