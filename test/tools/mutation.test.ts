@@ -7,36 +7,51 @@ describe('the order in which tests meet a mutant', () => {
   const order = () =>
     new TestOrder(
       new Map([
-        ['quick', 1],
-        ['middling', 10],
-        ['slow', 100],
+        ['q#quick', 1],
+        ['m#middling', 10],
+        ['m#neighbour', 10],
+        ['s#slow', 100],
       ]),
     );
-  const all = ['slow', 'middling', 'quick'];
+  const all = ['s#slow', 'm#middling', 'q#quick'];
 
   it('is by time at first, within the budget', () => {
-    expect(order().forMutant('a.ts', all, 1000)).toEqual(['quick', 'middling', 'slow']);
-    expect(order().forMutant('a.ts', all, 11)).toEqual(['quick', 'middling']);
-    expect(order().forMutant('a.ts', all, 10)).toEqual(['quick']);
+    expect(order().forMutant('a.ts', all, 1000)).toEqual(['q#quick', 'm#middling', 's#slow']);
+    expect(order().forMutant('a.ts', all, 11)).toEqual(['q#quick', 'm#middling']);
+    expect(order().forMutant('a.ts', all, 10)).toEqual(['q#quick']);
   });
 
   it('has one test at least', () => {
-    expect(order().forMutant('a.ts', ['slow'], 10)).toEqual(['slow']);
+    expect(order().forMutant('a.ts', ['s#slow'], 10)).toEqual(['s#slow']);
   });
 
   it('begins with the test that noticed the last mutant of the file', () => {
     const learning = order();
-    learning.record('a.ts', 'slow', true);
-    expect(learning.forMutant('a.ts', all, 1000)[0]).toBe('slow');
-    expect(learning.forMutant('b.ts', all, 1000)[0]).toBe('quick');
+    learning.record('a.ts', 's#slow', true);
+    expect(learning.forMutant('a.ts', all, 1000)[0]).toBe('s#slow');
+    expect(learning.forMutant('b.ts', all, 1000)[0]).toBe('q#quick');
   });
 
   it('puts a test that notices nothing behind one that does', () => {
     const learning = order();
-    learning.record('a.ts', 'middling', true);
-    learning.record('a.ts', 'slow', true);
-    for (let count = 0; count < 20; count += 1) learning.record('a.ts', 'quick', false);
-    expect(learning.forMutant('a.ts', all, 1000)).toEqual(['slow', 'middling', 'quick']);
+    learning.record('a.ts', 'm#middling', true);
+    learning.record('a.ts', 's#slow', true);
+    for (let count = 0; count < 20; count += 1) learning.record('a.ts', 'q#quick', false);
+    expect(learning.forMutant('a.ts', all, 1000)).toEqual(['s#slow', 'm#middling', 'q#quick']);
+  });
+
+  it('guesses what a test will notice by the others of its file', () => {
+    const learning = order();
+    for (let count = 0; count < 20; count += 1) {
+      learning.record('a.ts', 'm#middling', true);
+      learning.record('a.ts', 'q#quick', false);
+    }
+    learning.record('a.ts', 's#slow', true);
+    expect(learning.forMutant('a.ts', ['s#slow', 'q#quick', 'm#neighbour'], 1000)).toEqual([
+      's#slow',
+      'm#neighbour',
+      'q#quick',
+    ]);
   });
 });
 

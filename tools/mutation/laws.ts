@@ -12,7 +12,7 @@ export interface MutatedLaw {
 const LAW_TESTS = [
   'law*',
   'ledger-*',
-  'review-*',
+  'review*',
   'preimage*',
   'trim-line',
   'candidates',

@@ -27,7 +27,7 @@ const DURATIONS = 'mutation-durations.json';
 const FIRST_RUN_MS = 60_000;
 
 /** What all tests together may take for one mutant, as measured in the first run. */
-const budgetMs = Number(process.env.MUTATION_BUDGET_MS ?? 3000);
+const budgetMs = Number(process.env.MUTATION_BUDGET_MS ?? 5000);
 
 class OneProcessRunner implements TestRunner {
   readonly #tests = new Map<string, CollectedTest>();

@@ -1,14 +1,15 @@
 /**
  * The order in which tests meet a mutant: the one that noticed the mutant before, then those that most often notice
- * one of the same file for the time they take.
+ * one of the same source file for the time they take. Of a test that met few, its whole file's record is the best guess.
  */
 interface Tally {
   met: number;
   noticed: number;
 }
 
-/** A test that never met a mutant of the file is thought to notice one in ten. */
+/** Tests of a file that never met a mutant are thought to notice one in ten. */
 const FIRST_GUESS = 0.1;
+const FIRST_GUESS_WEIGHT = 10;
 /** Below that, times are noise. */
 const SHORTEST_MS = 0.5;
 
@@ -42,20 +43,22 @@ export class TestOrder {
   }
 
   record(file: string, test: string, noticed: boolean): void {
-    const tally = this.#tally(file, test);
-    tally.met += 1;
-    if (!noticed) return;
-    tally.noticed += 1;
-    this.#last.set(file, test);
+    for (const tally of [this.#tally(file, test), this.#tally(file, fileOf(test))]) {
+      tally.met += 1;
+      if (noticed) tally.noticed += 1;
+    }
+    if (noticed) this.#last.set(file, test);
   }
 
   #worth(file: string, test: string): number {
+    const ofFile = this.#tally(file, fileOf(test));
+    const guess = (ofFile.noticed + FIRST_GUESS * FIRST_GUESS_WEIGHT) / (ofFile.met + FIRST_GUESS_WEIGHT);
     const { met, noticed } = this.#tally(file, test);
-    return (noticed + FIRST_GUESS) / (met + 1) / Math.max(this.durationMs(test), SHORTEST_MS);
+    return (noticed + guess) / (met + 1) / Math.max(this.durationMs(test), SHORTEST_MS);
   }
 
-  #tally(file: string, test: string): Tally {
-    const key = `${file} ${test}`;
+  #tally(file: string, name: string): Tally {
+    const key = `${file} ${name}`;
     const known = this.#tallies.get(key);
     if (known !== undefined) return known;
     const tally = { met: 0, noticed: 0 };
@@ -63,3 +66,5 @@ export class TestOrder {
     return tally;
   }
 }
+
+const fileOf = (test: string): string => test.split('#')[0]!;
