@@ -9,19 +9,55 @@ export interface MutatedLaw {
   readonly tests: readonly string[];
 }
 
-const RATCHET_TESTS = ['commitment-form*', 'ratchet*', 'candidates', 'frozen', 'channel-lifecycle'];
-const LAW_TESTS = ['law*', 'review-*', 'preimage*'];
+const LAW_TESTS = [
+  'law*',
+  'ledger-*',
+  'review*',
+  'preimage*',
+  'trim-line',
+  'candidates',
+  'channel-lifecycle',
+  'variant-order',
+];
 
 export const MUTATED_LAWS: readonly MutatedLaw[] = [
-  { folder: 'ratchet', tests: RATCHET_TESTS },
-  { folder: 'ledger', tests: [...LAW_TESTS, 'record-migrations'] },
+  {
+    folder: 'ratchet',
+    tests: [
+      'commitment-form*',
+      'ratchet-*',
+      'candidates',
+      'frozen',
+      'channel-lifecycle',
+      'variant-order',
+      'edges',
+    ],
+  },
+  { folder: 'ledger', tests: [...LAW_TESTS, 'ratchet-*', 'record-migrations'] },
   {
     folder: 'payments',
-    tests: [...LAW_TESTS, 'approvals', 'preapproval', 'bolt*', 'invoices', 'administration', 'identity'],
+    tests: [
+      ...LAW_TESTS,
+      'approvals',
+      'preapproval',
+      'bolt*',
+      'administration',
+      'identity',
+      'ratchet-holder',
+    ],
   },
   { folder: 'time', tests: LAW_TESTS },
   {
     folder: 'spending',
-    tests: ['spending-*', 'sweeps', 'wallet', 'opening', 'review5-*', 'ratchet-closing', 'allowlist-entry'],
+    tests: [
+      'spending-*',
+      'sweeps',
+      'wallet',
+      'opening',
+      'review5-*',
+      'ratchet-closing',
+      'allowlist-entry',
+      'approvals',
+    ],
   },
 ];

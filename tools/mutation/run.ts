@@ -1,56 +1,65 @@
 /**
- * `npm run test:mutation [-- <folder of a law> …]`: runs Stryker on the law folders of core, one after the other, and
- * writes docs/mutation.md from all reports there are. A run remembers its results in coverage/mutation.
+ * `npm run test:mutation [-- <folder of a law, or file in it> …]`: runs Stryker on the law folders of core, one after
+ * the other, lists what survived in coverage/mutation, and writes docs/mutation.md from the reports of whole folders.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MUTATED_LAWS, type MutatedLaw } from './laws.ts';
-import { type MutationReport, mutationDocument } from './report.ts';
+import { type MutationReport, mutationDocument, survivors } from './report.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const reports = `${root}coverage/mutation`;
 
-/** Whether Stryker came to an end; survivors are for the report, not for the exit code. */
-function runLaw({ folder, tests }: MutatedLaw): boolean {
-  const { status } = spawnSync(
-    `${root}node_modules/.bin/stryker`,
-    [
-      'run',
-      'tools/mutation/stryker.json',
-      '--mutate',
-      `packages/core/src/${folder}/**/*.ts`,
-      '--incrementalFile',
-      `coverage/mutation/${folder}.json`,
-      '--concurrency',
-      process.env.MUTATION_CONCURRENCY ?? '2',
-    ],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, MUTATION_TESTS: tests.join(' ') } },
-  );
-  return status === 0;
+interface Run extends MutatedLaw {
+  /** In the folder of the law. */
+  readonly files: string;
+  /** Of the report, without ending. */
+  readonly name: string;
 }
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !MUTATED_LAWS.some(({ folder }) => folder === name));
-if (unknown.length > 0) throw new Error(`no law has the folder ${unknown.join(', ')}`);
+const reportPath = (name: string) => `${reports}/${name}.json`;
+const reportOf = (name: string) => JSON.parse(readFileSync(reportPath(name), 'utf8')) as MutationReport;
+
+function runOf(argument: string): Run {
+  const [folder, file] = argument.split('/');
+  const law = MUTATED_LAWS.find((one) => one.folder === folder);
+  if (law === undefined) throw new Error(`no law has the folder ${folder}`);
+  return file === undefined
+    ? { ...law, files: '**/*.ts', name: law.folder }
+    : { ...law, files: file, name: `${law.folder}-${file}` };
+}
+
+/** Whether Stryker came to an end; survivors are for the report, not for the exit code. */
+function mutate({ folder, files, tests, name }: Run): boolean {
+  const environment = {
+    ...process.env,
+    MUTATED_FILES: `packages/core/src/${folder}/${files}`,
+    MUTATION_TESTS: tests.join(' '),
+    MUTATION_REPORT: reportPath(name),
+  };
+  const { status } = spawnSync(
+    `${root}node_modules/.bin/stryker`,
+    ['run', 'tools/mutation/stryker.ts', '--concurrency', process.env.MUTATION_CONCURRENCY ?? '2'],
+    { cwd: root, stdio: 'inherit', env: environment },
+  );
+  if (status !== 0) return false;
+  writeFileSync(`${reports}/${name}.txt`, survivors(reportOf(name)));
+  process.stdout.write(`what survived: coverage/mutation/${name}.txt\n`);
+  return true;
+}
 
 mkdirSync(reports, { recursive: true });
-const chosen = MUTATED_LAWS.filter(({ folder }) => wanted.length === 0 || wanted.includes(folder));
-const failed = chosen.filter((law) => !runLaw(law));
+const wanted = process.argv.slice(2);
+const runs = (wanted.length > 0 ? wanted : MUTATED_LAWS.map(({ folder }) => folder)).map(runOf);
+const failed = runs.filter((run) => !mutate(run));
 
-const known = MUTATED_LAWS.map(({ folder }) => ({ folder, path: `${reports}/${folder}.json` }));
+const known = MUTATED_LAWS.filter(({ folder }) => existsSync(reportPath(folder)));
 writeFileSync(
   `${root}docs/mutation.md`,
-  mutationDocument(
-    known
-      .filter(({ path }) => existsSync(path))
-      .map(({ folder, path }) => ({
-        folder,
-        report: JSON.parse(readFileSync(path, 'utf8')) as MutationReport,
-      })),
-  ),
+  mutationDocument(known.map(({ folder }) => ({ folder, report: reportOf(folder) }))),
 );
 if (failed.length > 0) {
-  process.stderr.write(`Stryker failed for ${failed.map(({ folder }) => folder).join(', ')}\n`);
+  process.stderr.write(`Stryker failed for ${failed.map(({ name }) => name).join(', ')}\n`);
   process.exitCode = 1;
 }

@@ -35,6 +35,9 @@ describe('a balance without an output', () => {
     expect([...chooseGains([gain(600_000n, true)], 500_000n, none)]).toEqual([]);
     expect([...chooseGains([gain(600_000n)], 0n, none)]).toEqual([]);
     expect([...chooseGains([], 0n, none)]).toEqual([]);
+    // Each fits, and only one of them.
+    expect([...chooseGains([small, gain(600_001n, true)], 0n, none)]).toEqual([small]);
+    expect([...chooseGains([small, gain(600_000n, true)], 0n, none)]).toHaveLength(2);
   });
 
   it('policy-commitment-balance-conserved: passes when an invoice of ours fails whose preimage is known', () => {
@@ -59,5 +62,32 @@ describe('a balance whose fraction of a satoshi is not known', () => {
     // Where a subset is exact, it goes first.
     const exact = gain(1_236_600n);
     expect([...chooseGains([came, exact, stayed], 297_758_500n, shown)]).toEqual([exact]);
+  });
+
+  it('is explained so rather than by dust, where the gain is small', () => {
+    const came = gain(300_099n);
+    expect([...chooseGains([came], 297_758_500n, observed({ holderSat: 298_059n }))]).toEqual([came]);
+  });
+
+  it('is never a whole satoshi', () => {
+    expect([...chooseGains([gain(1_000_999n)], 0n, observed({ holderSat: 1000n }))]).toHaveLength(1);
+    expect([...chooseGains([gain(1_001_000n)], 0n, observed({ holderSat: 1000n }))]).toEqual([]);
+    const more = [gain(1_001_000n), gain(900_000n)];
+    expect([...chooseGains(more, 0n, observed({ holderSat: 1000n }))]).toEqual([more[1]]);
+  });
+});
+
+describe('the search among gains', () => {
+  it('finds nothing where whatever came would be more than is missing', () => {
+    const less = observed({ holderSat: 9n, poolMsat: 990n });
+    expect([...chooseGains([gain(1_000_000n)], 10_000n, less)]).toEqual([]);
+  });
+
+  it('ends, however many there are, and answers with what came near', () => {
+    const many = Array.from({ length: 60 }, (_, i) => gain(2_000_000n * BigInt(i + 1)));
+    const shown = observed({ holderSat: 300_001n, poolMsat: 10_000_000n });
+    const chosen = [...chooseGains(many, 0n, shown)];
+    const came = chosen.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
+    expect(came - 300_001_000n).toBeLessThanOrEqual(10_000_000n);
   });
 });

@@ -53,6 +53,12 @@ export type Approved = Extract<Decision, { kind: 'approved' }>;
 
 const sharedRing = ringOf('our seed');
 
+/** Whoever is refused or warned is told in words why, not only by a tag. */
+function expectWords(decision: Decision): void {
+  const told = decision.kind === 'refused' ? [decision.refusal] : decision.warnings;
+  for (const { tag, message } of told) expect(message, tag).toMatch(/\w \w/);
+}
+
 export class TestSigner {
   readonly ring: KeyRing;
   readonly keys;
@@ -103,6 +109,7 @@ export class TestSigner {
     expect(canonical(decide(input, second.message as Request))).toBe(canonical(decision));
     state.expectUntouched();
     expect(state.snapshot()).toBe(before);
+    expectWords(decision);
     return decision;
   }
 
