@@ -56,7 +56,7 @@ const sharedRing = ringOf('our seed');
 /** Whoever is refused or warned is told in words why, not only by a tag. */
 function expectWords(decision: Decision): void {
   const told = decision.kind === 'refused' ? [decision.refusal] : decision.warnings;
-  for (const { tag, message } of told) expect(message, tag).toMatch(/\w \w/);
+  for (const { tag, message } of told) expect(message, tag).toMatch(/\w[ :]+\w/);
 }
 
 export class TestSigner {

@@ -114,7 +114,13 @@ export class Signer {
   async answer(client: ClientIdentity, request: Request): Promise<Answer> {
     if (this.#failure !== null) return this.#stopped(client, request);
     try {
-      const decision = await this.#decideInTime(client, request);
+      if (this.chain.isFed && request.name === 'hsmd_check_outpoint') await this.chain.catchUp();
+      // What is decided is in memory before anything else is: no await between the two.
+      let decision = this.#decide(client, request);
+      for (let attempt = 0; attempt < CATCH_UPS_MAX && this.#isEarly(decision); attempt++) {
+        if (!(await this.chain.catchUp())) break;
+        decision = this.#decide(client, request);
+      }
       if (decision.kind === 'refused') return await this.#refused(decision);
       const durable = this.#commit(decision, client, request);
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
@@ -128,14 +134,9 @@ export class Signer {
     }
   }
 
-  /** A no that only the chain's next block stands behind waits a moment for it: nodes hear of blocks first. */
-  async #decideInTime(client: ClientIdentity, request: Request): Promise<Decision> {
-    if (request.name === 'hsmd_check_outpoint') await this.chain.catchUp();
-    for (let attempt = 0; ; attempt++) {
-      const decision = this.#decide(client, request);
-      const isEarly = decision.kind === 'refused' && decision.refusal.temporary;
-      if (!isEarly || attempt >= CATCH_UPS_MAX || !(await this.chain.catchUp())) return decision;
-    }
+  /** A no that the next block may turn into a yes, and somebody who can bring it: nodes hear of blocks first. */
+  #isEarly(decision: Decision): boolean {
+    return this.chain.isFed && decision.kind === 'refused' && decision.refusal.temporary;
   }
 
   #decide(client: ClientIdentity, request: Request): Decision {

@@ -329,16 +329,22 @@ describe('what an operator’s request gets', () => {
 });
 
 describe('what the signer knows of its node', () => {
-  const state = (value: typeof EMPTY_NODE | undefined): StateReader => ({
+  /** A state with these records and no others. */
+  const state = (records: Readonly<Record<string, unknown>>): StateReader => ({
     read: (kind, id) => {
-      expect([kind.name, id]).toEqual([nodeRecords.name, 'node']);
+      const value = records[`${kind.name}/${id}`];
       return value === undefined ? undefined : { version: 1, value: value as never };
     },
   });
 
   it('is read from the node record', () => {
-    expect(signerFacts(state(undefined))).toEqual(NOTHING);
-    expect(signerFacts(state(EMPTY_NODE))).toEqual(NOTHING);
-    expect(signerFacts(state({ ...EMPTY_NODE, deliversPreimages: true })).deliversPreimages).toBe(true);
+    expect(signerFacts(state({}))).toEqual(NOTHING);
+    expect(signerFacts(state({ 'node/node': EMPTY_NODE }))).toEqual(NOTHING);
+    const delivering = { ...EMPTY_NODE, deliversPreimages: true };
+    expect(signerFacts(state({ 'node/node': delivering }))).toEqual({ ...NOTHING, deliversPreimages: true });
+  });
+
+  it('has a view of the chain once it follows one', () => {
+    expect(signerFacts(state({ 'chain/chain': {} }))).toEqual({ ...NOTHING, hasChainView: true });
   });
 });

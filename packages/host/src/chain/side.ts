@@ -125,7 +125,12 @@ export class ChainSide {
     this.#feed = feed;
   }
 
-  /** False when nobody could bring anything. */
+  /** Somebody can be asked for blocks. */
+  get isFed(): boolean {
+    return this.#feed !== null;
+  }
+
+  /** Whether it brought anything. */
   async catchUp(): Promise<boolean> {
     if (this.#feed === null) return false;
     const before = this.#record();
