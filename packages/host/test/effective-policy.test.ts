@@ -1,5 +1,5 @@
 /** The policy in force: each value with its origin, each rule with its reason, and when the promise is void. */
-import { EMPTY_NODE, nodeRecords, type StateReader } from '@countersign/core';
+import { EMPTY_NODE, type StateReader } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import {
   type EffectivePolicy,
