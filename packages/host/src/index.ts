@@ -2,6 +2,7 @@
 
 export * from './admin/protocol.ts';
 export { BURST_ENTRIES } from './audit/trail.ts';
+export type { BitcoindChain, ChainConfig, EsploraChain, NodeLogin } from './config/chain.ts';
 export {
   type Config,
   type ConfiguredEntry,

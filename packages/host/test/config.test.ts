@@ -46,6 +46,7 @@ describe('a configuration', () => {
       channels: new Map(),
       approvals: {},
       allowlist: [],
+      chain: { source: 'none' },
       file: FILE,
       places: new Map(),
     });
@@ -95,7 +96,7 @@ describe('an error says where, what is wrong and what to write', () => {
   const bytes = 'a whole number from 65536 to 67108864';
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
-  const keys = 'mode, cln_version, state_directory, message_bytes_max, policy, approvals, allowlist';
+  const keys = 'mode, cln_version, state_directory, message_bytes_max, policy, approvals, allowlist, chain';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],
