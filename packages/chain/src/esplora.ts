@@ -36,6 +36,7 @@ const PAGE_BYTES_MAX = 64 * 1024;
 export class EsploraSource implements ChainSource {
   readonly name: string;
   readonly headersPerRunMax = HEADERS_PER_RUN_MAX;
+  readonly askedAgainMsMin = 2_000;
   readonly #options: EsploraOptions;
   readonly #http: HttpClient;
   #isRightNetwork = false;

@@ -45,8 +45,15 @@ export interface FollowerStatus {
 const RETRY = { minMs: 1_000, maxMs: 60_000 };
 /** A signer that will never have it. The source may come to better mind, or the operator. */
 const REFUSED_RETRY = { minMs: 15_000, maxMs: 300_000 };
-/** A source that says at once that something changed, and nothing has, is not asked faster than this. */
-const UNCHANGED_MS_MIN = 250;
+/** How long `catchUp` may hold its caller up. */
+export const CATCH_UP_MS = 3_000;
+
+/** What follows a round. */
+type Next =
+  /** Another one. */
+  | { readonly kind: 'more' }
+  | { readonly kind: 'pause'; readonly ms: number }
+  | { readonly kind: 'news'; readonly after: ChainPoint };
 
 export class Follower {
   readonly #options: FollowerOptions;
@@ -58,7 +65,13 @@ export class Follower {
   readonly #problems: Problems;
   readonly #publisher: Publisher;
   #best: ChainPoint | null = null;
+  #askedAtMs = 0;
   #running: Promise<void> | null = null;
+  /** The one call that waits for a block, over several rounds if it must: a node holds a thread for each. */
+  #news: Promise<unknown> | null = null;
+  /** Told at the end of the next round that finds no more blocks. */
+  #waiters: (() => void)[] = [];
+  #wake: () => void = () => {};
 
   constructor(options: FollowerOptions) {
     const { sink, source, log, monotonicMs, random } = options;
@@ -88,41 +101,58 @@ export class Follower {
   /** Resolves when nothing of it goes on: calls to the source are broken off, one to the sink is waited for. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#wake();
     await this.#running;
     this.#options.source.close();
+  }
+
+  /**
+   * Look for blocks now. Resolves when the signer has what the source has at this moment, or at once or after
+   * `CATCH_UP_MS` where that takes longer.
+   */
+  async catchUp(): Promise<void> {
+    const isFar = (this.#meter.current?.secondsLeft ?? 0) * 1000 > CATCH_UP_MS;
+    if (this.#running === null || this.#stop.signal.aborted || this.#problems.current !== null || isFar)
+      return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.push(resolve);
+    this.#wake();
+    const late = setTimeout(resolve, CATCH_UP_MS);
+    await promise;
+    clearTimeout(late);
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     try {
       while (!signal.aborted) {
-        const waitMs = await this.#round();
-        if (waitMs > 0) await this.#sleep(waitMs, signal);
+        const waiters = this.#waiters.splice(0);
+        const next = await this.#round();
+        if (next.kind === 'more') this.#waiters.unshift(...waiters);
+        else for (const resolve of waiters) resolve();
+        if (!signal.aborted) await this.#until(next);
       }
     } catch (error) {
       this.#options.onFailure(error);
+    } finally {
+      for (const resolve of this.#waiters.splice(0)) resolve();
     }
   }
 
-  /** How long to wait before the next. */
-  async #round(): Promise<number> {
-    const { source } = this.#options;
+  async #round(): Promise<Next> {
+    const { source, monotonicMs } = this.#options;
     const { signal } = this.#stop;
     try {
-      const before = this.#best;
+      this.#askedAtMs = monotonicMs();
       const best = await source.bestTip(signal);
       this.#best = best;
       const outcome = await this.#step(best);
-      if (signal.aborted) return 0;
+      if (signal.aborted) return { kind: 'more' };
       if (outcome.kind === 'refused') return this.#refused(outcome);
       await this.#publish();
       this.#settled(outcome);
-      if (outcome.kind === 'more') return 0;
-      const isNews = before === null || before.heightBlocks !== best.heightBlocks;
-      return await this.#awaitNews(best, isNews);
+      return outcome.kind === 'more' ? outcome : { kind: 'news', after: best };
     } catch (error) {
-      if (signal.aborted) return 0;
-      if (!(error instanceof SourceError)) throw error;
       return this.#failed(error);
     }
   }
@@ -158,27 +188,53 @@ export class Follower {
     if (outcome.kind === 'done' && this.#best !== null) this.#meter.finish(this.#best.heightBlocks);
   }
 
-  async #awaitNews(best: ChainPoint, isNews: boolean): Promise<number> {
+  async #until(next: Next): Promise<void> {
+    const { signal } = this.#stop;
+    if (next.kind === 'pause') return this.#sleep(next.ms, signal);
+    if (next.kind === 'more') return;
+    this.#news ??= this.#options.source.changed(next.after, signal).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    const failure = await Promise.race([this.#news, this.#woken()]);
+    if (failure !== WOKEN) this.#news = null;
+    if (failure === WOKEN || failure === null) return this.#sleepUntilAllowed();
+    const pause = this.#failed(failure);
+    if (!signal.aborted && pause.kind === 'pause') await this.#sleep(pause.ms, signal);
+  }
+
+  /** Resolves when somebody asks for blocks, or has done so meanwhile. */
+  #woken(): Promise<typeof WOKEN> {
+    if (this.#waiters.length > 0) return Promise.resolve(WOKEN);
+    return new Promise((resolve) => {
+      this.#wake = () => resolve(WOKEN);
+    });
+  }
+
+  /** A source that says at once that something changed, or a caller that asks again and again, is no reason to hurry. */
+  async #sleepUntilAllowed(): Promise<void> {
     const { source, monotonicMs } = this.#options;
-    const atMs = monotonicMs();
-    await source.changed(best, this.#stop.signal);
-    const takenMs = monotonicMs() - atMs;
-    return isNews ? 0 : Math.max(0, UNCHANGED_MS_MIN - takenMs);
+    const leftMs = this.#askedAtMs + source.askedAgainMsMin - monotonicMs();
+    if (leftMs > 0) await this.#sleep(leftMs, this.#stop.signal);
   }
 
-  #refused({ temporary, message }: Extract<StepOutcome, { kind: 'refused' }>): number {
+  #refused({ temporary, message }: Extract<StepOutcome, { kind: 'refused' }>): Next {
     this.#problems.report(temporary ? 'warn' : 'error', message);
-    return (temporary ? this.#retry : this.#refusedRetry).next();
+    return { kind: 'pause', ms: (temporary ? this.#retry : this.#refusedRetry).next() };
   }
 
-  #failed(error: SourceError): number {
+  #failed(error: unknown): Next {
+    if (this.#stop.signal.aborted) return { kind: 'more' };
+    if (!(error instanceof SourceError)) throw error;
     this.#problems.report(NEEDS_OPERATOR.has(error.code) ? 'error' : 'warn', errorText(error));
-    return Math.max(this.#retry.next(), error.retryAfterMs ?? 0);
+    return { kind: 'pause', ms: Math.max(this.#retry.next(), error.retryAfterMs ?? 0) };
   }
 }
 
+const WOKEN = Symbol('woken');
+
 /** The message with its facts and code, on one line. */
-export function errorText({ message, code, facts }: CountersignError): string {
+function errorText({ message, code, facts }: CountersignError): string {
   return `${message}${factsText(facts)} (${code})`;
 }
 

@@ -1,6 +1,7 @@
 /**
  * The signer's side of a follower: what it knows, and what it takes. It judges every byte itself. Its promises reject only for
- * a bug or a failed store; a header or block it will not have is an answer.
+ * a bug or a failed store, which ends the follower, or with a `SourceError` where a connection lies in between, which does
+ * not; a header or block it will not have is an answer.
  */
 
 export interface SinkTip {
@@ -22,6 +23,12 @@ export type SinkAnswer =
       readonly temporary: boolean;
       readonly message: string;
     };
+
+/** Heights of headers, both included. */
+export interface HeaderRange {
+  readonly firstHeightBlocks: number;
+  readonly lastHeightBlocks: number;
+}
 
 /** How the chain begins, once in a signer's life. */
 export interface SinkStart {
@@ -47,8 +54,10 @@ export interface ChainSink {
   tip(): Awaitable<SinkTip | null>;
   /** Of the recorded chain; null where nothing is on record. */
   headerHash(heightBlocks: number): Awaitable<Uint8Array | null>;
-  /** Records where to start from: afterwards there is a tip, the network's first block or a checkpoint. */
-  begin(start: SinkStart): Promise<SinkAnswer>;
+  /** The headers that `begin` wants, which end with a checkpoint; null: none, the chain begins at its first block. */
+  beginNeeds(start: SinkStart): Awaitable<HeaderRange | null>;
+  /** Afterwards there is a tip. */
+  begin(start: SinkStart, headers: Uint8Array): Promise<SinkAnswer>;
   /** A run of headers that connects to a recorded one. With less work than ours it is taken and changes nothing. */
   acceptHeaders(headers: Uint8Array): Promise<SinkAnswer>;
   /** The block after the last proven one. */

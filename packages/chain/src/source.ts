@@ -23,6 +23,8 @@ export interface ChainSource {
   readonly name: string;
   /** Headers that one call of `headers` may ask for. */
   readonly headersPerRunMax: number;
+  /** Not asked for its tip more often, whoever wants to know. */
+  readonly askedAgainMsMin: number;
   bestTip(signal: AbortSignal): Promise<ChainPoint>;
   /** The headers of `count` heights, 80 bytes each, in ascending order. */
   headers(fromHeightBlocks: number, count: number, signal: AbortSignal): Promise<Uint8Array>;

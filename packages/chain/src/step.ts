@@ -2,10 +2,10 @@
  * One step of a catch-up: headers until the signer has the source's chain, then some blocks. Keeps nothing: what is next
  * follows from what the signer has. At most one block and two runs of headers are in memory.
  */
-import { equalBytes, hash256, invariant } from '@countersign/bitcoin';
+import { concat, equalBytes, hash256, invariant } from '@countersign/bitcoin';
 import { headerAt, linkedTo } from './headers.ts';
 import type { CatchUpPhase } from './progress.ts';
-import type { ChainSink, SinkAnswer, SinkTip } from './sink.ts';
+import type { ChainSink, HeaderRange, SinkAnswer, SinkTip } from './sink.ts';
 import { type ChainPoint, type ChainSource, HEADER_BYTES, SourceError } from './source.ts';
 
 /** After so many the source is asked for its tip again. */
@@ -16,9 +16,14 @@ export type StepOutcome =
   | { readonly kind: 'done' }
   /** There are more blocks. */
   | { readonly kind: 'more' }
-  /** The source has nothing that the signer could use now; why, for the operator. */
-  | { readonly kind: 'waiting'; readonly message: string }
+  | Waiting
   | Refused;
+
+/** The source has nothing that the signer could use now; why, for the operator. */
+export interface Waiting {
+  readonly kind: 'waiting';
+  readonly message: string;
+}
 
 /** The signer will not have it. */
 export interface Refused {
@@ -49,10 +54,18 @@ export async function step(input: StepInput): Promise<StepOutcome> {
   return fed.kind === 'done' && stopped !== null ? stopped : fed;
 }
 
-async function begin({ sink, best, birthdayHeightBlocks }: StepInput): Promise<SinkTip | Refused> {
+async function begin(input: StepInput): Promise<SinkTip | Refused | Waiting> {
+  const { sink, source, best, birthdayHeightBlocks, signal } = input;
   const before = await sink.tip();
   if (before !== null) return before;
-  const answer = await sink.begin({ birthdayHeightBlocks, sourceHeightBlocks: best.heightBlocks });
+  const start = { birthdayHeightBlocks, sourceHeightBlocks: best.heightBlocks };
+  const needs = await sink.beginNeeds(start);
+  if (needs !== null && needs.lastHeightBlocks > best.heightBlocks) {
+    const where = `${source.name} ends at height ${best.heightBlocks}, the signer begins at ${needs.lastHeightBlocks}`;
+    return waiting(`${where}: the source is still catching up itself`);
+  }
+  const headers = needs === null ? new Uint8Array(0) : await rangeOf(source, needs, signal);
+  const answer = await sink.begin(start, headers);
   if (!answer.ok) return refused('the chain cannot begin', answer);
   const tip = await sink.tip();
   invariant(tip !== null, 'a chain that has begun has a tip');
@@ -60,10 +73,7 @@ async function begin({ sink, best, birthdayHeightBlocks }: StepInput): Promise<S
 }
 
 /** Null: the signer has the source's chain now. */
-async function syncHeaders(
-  input: StepInput,
-  tip: SinkTip,
-): Promise<Refused | Extract<StepOutcome, { kind: 'waiting' }> | null> {
+async function syncHeaders(input: StepInput, tip: SinkTip): Promise<Refused | Waiting | null> {
   const { sink, source, best, onReorg } = input;
   if (equalBytes(best.hash, tip.tipHash)) return null;
   const fork = await findFork(input, tip);
@@ -136,6 +146,17 @@ function prefetch({ source, best, signal }: StepInput, from: number): Promise<Ui
   return run;
 }
 
+async function rangeOf(source: ChainSource, range: HeaderRange, signal: AbortSignal): Promise<Uint8Array> {
+  const { firstHeightBlocks, lastHeightBlocks } = range;
+  const runs: Uint8Array[] = [];
+  for (let from = firstHeightBlocks; from <= lastHeightBlocks; from += source.headersPerRunMax) {
+    runs.push(
+      await runOf(source, from, Math.min(source.headersPerRunMax, lastHeightBlocks - from + 1), signal),
+    );
+  }
+  return concat(...runs);
+}
+
 async function runOf(
   source: ChainSource,
   from: number,
@@ -185,7 +206,7 @@ async function blockOf(
   }
 }
 
-const waiting = (message: string) => ({ kind: 'waiting', message }) as const;
+const waiting = (message: string): Waiting => ({ kind: 'waiting', message });
 
 function refused(what: string, { temporary, message }: Extract<SinkAnswer, { ok: false }>): Refused {
   return { kind: 'refused', temporary, message: `${what}: ${message}` };

@@ -30,7 +30,16 @@ class RpcFault extends Error {
 /** Instead of the answer to a whole request. */
 export type HttpFault = (response: ServerResponse) => void | Promise<void>;
 
-export const displayed = (hash: Uint8Array): string => toHex(Uint8Array.from(hash).reverse());
+const texts = new WeakMap<Uint8Array, string>();
+
+/** As bitcoind shows a hash. */
+export function displayed(hash: Uint8Array): string {
+  const known = texts.get(hash);
+  if (known !== undefined) return known;
+  const text = toHex(Uint8Array.from(hash).reverse());
+  texts.set(hash, text);
+  return text;
+}
 
 export class FakeBitcoind {
   chain: MinedChain;

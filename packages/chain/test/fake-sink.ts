@@ -3,7 +3,7 @@
  * does, without judging anything else. Remembers all it was given.
  */
 import { equalBytes, hash256, toHex } from '@countersign/bitcoin';
-import type { ChainSink, Publishable, SinkAnswer, SinkStart, SinkTip } from '../src/index.ts';
+import type { ChainSink, HeaderRange, Publishable, SinkAnswer, SinkStart, SinkTip } from '../src/index.ts';
 
 const OK: SinkAnswer = { ok: true };
 
@@ -15,6 +15,8 @@ export class FakeSink implements ChainSink {
   birthday = 0;
   locked = false;
   starts: SinkStart[] = [];
+  needs: HeaderRange | null = null;
+  beginning: Uint8Array | null = null;
   runs: number[] = [];
   blocks: number[] = [];
   wanted: Publishable[] = [];
@@ -47,7 +49,12 @@ export class FakeSink implements ChainSink {
     return this.hashes[heightBlocks - this.base] ?? null;
   }
 
-  async begin(start: SinkStart): Promise<SinkAnswer> {
+  beginNeeds(): HeaderRange | null {
+    return this.needs;
+  }
+
+  async begin(start: SinkStart, headers: Uint8Array): Promise<SinkAnswer> {
+    this.beginning = headers;
     const refused = this.refuse('begin');
     if (refused !== undefined) return refused;
     this.starts.push(start);

@@ -252,6 +252,7 @@ describe('a step', () => {
     const source: ChainSource = {
       name: 'a source',
       headersPerRunMax: 2000,
+      askedAgainMsMin: 50,
       bestTip: (signal) => real.bestTip(signal),
       headers: (...args) => real.headers(...args),
       block: (...args) => real.block(...args),
@@ -291,7 +292,7 @@ describe('a step', () => {
     const better = new MinedChain(undefined, 7);
     better.extendBy(9);
     const sink = new FakeSink(better.blocks[0]!);
-    await sink.begin({ birthdayHeightBlocks: 1, sourceHeightBlocks: 0 });
+    await sink.begin({ birthdayHeightBlocks: 1, sourceHeightBlocks: 0 }, new Uint8Array(0));
     await sink.acceptHeaders(better.headers(1));
     expect(await stepOf({}, sink)).toMatchObject({
       kind: 'waiting',

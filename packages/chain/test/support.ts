@@ -47,12 +47,13 @@ export function sourceOf(
   fake: FakeBitcoind,
   file = fileWith(`${fake.cookie}\n`),
   timeoutMs = 5_000,
+  pollMs = 200,
 ): BitcoindSource {
   const source = new BitcoindSource({
     url: fake.url,
     credentials: { kind: 'cookie', file },
     network: 'regtest',
-    pollMs: 200,
+    pollMs,
     timeoutMs,
   });
   afterTest(() => source.close());

@@ -15,6 +15,7 @@ import { afterTest, follow, sourceOf, until } from '../../chain/test/support.ts'
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { type ChainFeed, feedOverNodeSocket, TEMPORARY_ENDING } from '../src/plugin/chain-feed.ts';
 
+const START = { birthdayHeightBlocks: 1, sourceHeightBlocks: 0 };
 const directories: string[] = [];
 afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
@@ -36,8 +37,10 @@ function deskOf(sink: FakeSink): ChainDesk {
   };
   return {
     tip: () => sink.tip(),
+    begins: () => (sink.tip() === null ? sink.needs : null),
     headerHash: (height) => sink.headerHash(height),
-    acceptHeaders: (headers) => judged(sink.acceptHeaders(headers)),
+    acceptHeaders: (headers) =>
+      judged(sink.tip() === null ? sink.begin(START, headers) : sink.acceptHeaders(headers)),
     acceptBlock: (raw) => judged(sink.acceptBlock(raw)),
   };
 }
@@ -56,7 +59,7 @@ async function world(blocks: number) {
   afterTest(() => fake.stop());
   const path = socketPath();
   const sink = new FakeSink(chain.blocks[0]!);
-  await sink.begin({ birthdayHeightBlocks: 1, sourceHeightBlocks: 0 });
+  await sink.begin(START, new Uint8Array(0));
   const listener = await listen(path, deskOf(sink));
   const feed = feedOverNodeSocket({ socketPath: path });
   return { fake, sink, path, listener, feed };
@@ -108,12 +111,13 @@ describe('a feed over node.sock', () => {
     expect(refusalText(refusal).endsWith(TEMPORARY_ENDING)).toBe(true);
   });
 
-  it('waits for a signer whose chain has not begun', async () => {
+  it('brings what the chain begins with', async () => {
     const { fake, sink, feed } = await world(10);
     sink.hashes = [];
-    const { log } = followed(feed, fake);
-    await until('the complaint', () => log.length > 0);
-    expect(log[0]).toMatch(/^warn: the chain cannot begin: the signer begins its chain by itself/);
+    sink.needs = { firstHeightBlocks: 0, lastHeightBlocks: 0 };
+    followed(feed, fake);
+    await until('catching up', () => sink.isAt(fake.chain));
+    expect(sink.beginning).toEqual(fake.chain.headers(0, 0));
     await expect(feed.toPublish()).resolves.toEqual([]);
   });
 

@@ -42,6 +42,9 @@ class FakeDesk implements ChainDesk {
   tip() {
     return this.current;
   }
+  begins() {
+    return this.current === null ? { firstHeightBlocks: 5, lastHeightBlocks: 9 } : null;
+  }
   headerHash(heightBlocks: number): Uint8Array | null {
     return heightBlocks === 120 ? HASH : null;
   }
@@ -125,7 +128,7 @@ describe('the chain on node.sock', () => {
     withNode(async ({ ask, desk }) => {
       const { locked: _, ...tip } = TIP;
       expect(await ask({ name: 'countersign_chain_tip' })).toEqual([
-        { name: 'countersign_chain_tip_reply', tip: { ...tip, isLocked: false } },
+        { name: 'countersign_chain_tip_reply', tip: { ...tip, isLocked: false }, begins: undefined },
       ]);
       desk.current = null;
       expect(
@@ -135,7 +138,11 @@ describe('the chain on node.sock', () => {
           { name: 'countersign_header_hash', heightBlocks: 121 },
         ),
       ).toEqual([
-        { name: 'countersign_chain_tip_reply', tip: undefined },
+        {
+          name: 'countersign_chain_tip_reply',
+          tip: undefined,
+          begins: { firstHeightBlocks: 5, lastHeightBlocks: 9 },
+        },
         { name: 'countersign_header_hash_reply', hash: HASH },
         { name: 'countersign_header_hash_reply', hash: undefined },
       ]);

@@ -73,19 +73,22 @@ describe('the messages about the chain', () => {
 
   test('countersign_chain_tip_reply is absent, or heights, hash and a flag', () => {
     const name = 'countersign_chain_tip_reply';
-    expect([...encodeMessage({ name, tip: undefined })]).toEqual([0x0f, 0xd3, 0]);
-    const bytes = encodeMessage({ name, tip: TIP });
-    expect(bytes).toHaveLength(2 + 1 + 4 + 32 + 4 + 4 + 1);
+    const begins = { firstHeightBlocks: 1, lastHeightBlocks: 2016 };
+    expect([...encodeMessage({ name, tip: undefined, begins })]).toEqual([
+      0x0f, 0xd3, 0, 1, 0, 0, 0, 1, 0, 0, 7, 0xe0,
+    ]);
+    const bytes = encodeMessage({ name, tip: TIP, begins: undefined });
+    expect(bytes).toHaveLength(2 + 1 + 4 + 32 + 4 + 4 + 1 + 1);
     expect(decodeMessage(bytes, 'reply')).toMatchObject({ ok: true, message: { name, tip: TIP } });
     expect(encodeMessage({ name: 'countersign_headers_reply', tip: TIP }).subarray(2)).toEqual(
-      bytes.subarray(2),
+      bytes.subarray(2, -1),
     );
   });
 
-  test('countersign_headers holds 2,000 headers of 80 bytes', () => {
+  test('countersign_headers holds 2,016 headers of 80 bytes', () => {
     const headers = Array.from({ length: HEADERS_MAX }, () => new Uint8Array(80));
     const most = encodeMessage({ name: 'countersign_headers', headers });
-    expect(most).toHaveLength(4 + 160_000);
+    expect(most).toHaveLength(4 + 161_280);
     expect(decodeMessage(most, 'request').ok).toBe(true);
     expect(() => encodeMessage({ name: 'countersign_headers', headers: [...headers, headers[0]!] })).toThrow(
       FormError,

@@ -61,6 +61,7 @@ const COMPACT = false;
 export class BitcoindSource implements ChainSource {
   readonly name: string;
   readonly headersPerRunMax = HEADERS_PER_RUN_MAX;
+  readonly askedAgainMsMin = 50;
   readonly #options: BitcoindOptions;
   readonly #rpc: BitcoindRpc;
   /** Some nodes' RPC does not offer to wait for a block. */

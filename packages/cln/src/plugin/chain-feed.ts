@@ -41,22 +41,20 @@ export function feedOverNodeSocket(options: ChainFeedOptions): ChainFeed {
     tip: async () => tipOf(expected(await line.ask({ name: 'countersign_chain_tip' }))),
     headerHash: async (heightBlocks) =>
       expected(await line.ask({ name: 'countersign_header_hash', heightBlocks })).hash ?? null,
-    begin: async () => {
-      const message = 'the signer begins its chain by itself, at its birthday_height';
-      return { ok: false, temporary: true, message };
-    },
-    acceptHeaders: async (run) =>
-      answerOf(await line.ask({ name: 'countersign_headers', headers: headersOf(run) })),
+    beginNeeds: async () => expected(await line.ask({ name: 'countersign_chain_tip' })).begins ?? null,
+    begin: (_, headers) => sendHeaders(line, headers),
+    acceptHeaders: (headers) => sendHeaders(line, headers),
     acceptBlock: (raw) => sendBlock(line, raw),
     toPublish: async () => [],
     close: () => line.close(),
   };
 }
 
-function headersOf(run: Uint8Array): Uint8Array[] {
-  return Array.from({ length: run.length / HEADER_BYTES }, (_, i) =>
+async function sendHeaders(line: Line, run: Uint8Array): Promise<SinkAnswer> {
+  const headers = Array.from({ length: run.length / HEADER_BYTES }, (_, i) =>
     run.subarray(i * HEADER_BYTES, (i + 1) * HEADER_BYTES),
   );
+  return answerOf(await line.ask({ name: 'countersign_headers', headers }));
 }
 
 async function sendBlock(line: Line, raw: Uint8Array): Promise<SinkAnswer> {

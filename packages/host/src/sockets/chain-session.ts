@@ -23,7 +23,9 @@ export interface ChainDesk {
   tip(): ChainDeskTip | null;
   /** Null where no header is on record. */
   headerHash(heightBlocks: number): Uint8Array | null;
-  /** 80 bytes each. */
+  /** The headers that have to come first; null when the chain has begun, or needs none. */
+  begins(): { readonly firstHeightBlocks: number; readonly lastHeightBlocks: number } | null;
+  /** 80 bytes each. Before the chain has begun: those of `begins`. */
   acceptHeaders(headers: Uint8Array): Promise<ChainDeskAnswer>;
   /** The block after the last proven one. */
   acceptBlock(raw: Uint8Array): Promise<ChainDeskAnswer>;
@@ -68,7 +70,11 @@ export class ChainSession {
   async answer(request: ChainRequest): Promise<ChainSessionAnswer> {
     switch (request.name) {
       case 'countersign_chain_tip':
-        return replied({ name: 'countersign_chain_tip_reply', tip: this.#tip() });
+        return replied({
+          name: 'countersign_chain_tip_reply',
+          tip: this.#tip(),
+          begins: this.#desk.begins() ?? undefined,
+        });
       case 'countersign_header_hash': {
         const hash = this.#desk.headerHash(request.heightBlocks) ?? undefined;
         return replied({ name: 'countersign_header_hash_reply', hash });

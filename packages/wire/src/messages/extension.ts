@@ -8,8 +8,8 @@ import { reply, request } from './define.ts';
 
 /** Values in one message; a node side that has more sends several. */
 export const PREIMAGES_MAX = 1024;
-/** Headers in one message, as many as a Bitcoin peer sends at once. */
-export const HEADERS_MAX = 2000;
+/** Headers in one message: those of a whole period between two retargets, which a chain may have to begin with. */
+export const HEADERS_MAX = 2016;
 /** Bytes of a block in one message. */
 export const BLOCK_CHUNK_BYTES_MAX = 128 * 1024;
 
@@ -27,6 +27,9 @@ const chainTip = option(
     }),
   ),
 );
+
+/** Both included. */
+const headerRange = named('header_range', struct({ firstHeightBlocks: u32, lastHeightBlocks: u32 }));
 
 export const extensionMessages = {
   countersign_preimages: request(
@@ -50,14 +53,14 @@ export const extensionMessages = {
   countersign_chain_tip_reply: reply(
     4051,
     'The last header with the most work, the last block whose content is proven, the first whose content counts, and whether a ' +
-      'reorg deeper than allowed was shown. Absent before the chain has begun.',
-    { tip: chainTip },
+      'reorg deeper than allowed was shown. Absent before the chain has begun: then `begins` says which headers have to come first.',
+    { tip: chainTip, begins: option(headerRange) },
   ),
   countersign_headers: request(
     4002,
     ['countersign_headers_reply'],
     'Headers in order, the first a child of one that the signer has. With more work than the signer’s chain they replace its end; ' +
-      'with less they change nothing.',
+      'with less they change nothing. Before the chain has begun, exactly the headers it begins with.',
     { headers: array(named('block_header', bytes(HEADER_BYTES)), HEADERS_MAX) },
   ),
   countersign_headers_reply: reply(4052, 'Taken, and durable; what the signer knows now.', { tip: chainTip }),
