@@ -22,9 +22,10 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['wire', 'bitcoin'],
   transport: ['wire', 'bitcoin'],
   store: ['core', 'bitcoin'],
+  chain: ['bitcoin'],
   host: ['store', 'transport', 'core', 'wire', 'bitcoin'],
-  cln: ['host', 'store', 'transport', 'core', 'wire', 'bitcoin'],
-  cli: ['cln', 'host', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  cln: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  cli: ['cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };
 
 /**

@@ -2,6 +2,7 @@
  * Renders `docs/errors.md`. Codes come from exported tables where there is one; the others are named here by their
  * types, so that a new code without its line does not compile.
  */
+import type { SourceErrorCode } from '@countersign/chain';
 import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
 import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
@@ -37,6 +38,19 @@ const SOCKETS: Table<SocketErrorCode> = {
   'socket-path-too-long': 'the kernel takes no socket path this long: give the state directory a shorter one',
   'socket-path-taken': 'something that is no socket lies at the path: remove it',
   'socket-listen-failed': 'the socket could not be opened; the cause says why. The signer runs without it',
+};
+
+const CHAIN_SOURCES: Table<SourceErrorCode> = {
+  'chain-source-unreachable':
+    'no connection, or none that lasted; is it running, and is `url` in `[chain]` right?',
+  'chain-source-unauthorized':
+    'it does not let the signer in: see `cookie_file`, or `user` and `password_file`',
+  'chain-source-answer': 'what came back is no answer; nothing of it was used',
+  'chain-source-busy': 'it starts, catches up itself, or wants fewer requests',
+  'chain-source-network': 'it follows another network than the node',
+  'chain-source-pruned':
+    'it has thrown away a block that the signer has not read yet: take another source until the signer has caught up',
+  'chain-source-missing': 'it no longer has what it had just named, as after a reorg',
 };
 
 const HSM_SECRETS: Table<HsmSecretFault> = {
@@ -146,6 +160,12 @@ export function renderErrorsDocument(): string {
     'Of `admin.sock` and `node.sock` in the state directory; in lightningd’s log.',
     '',
     ...codeTable(SOCKETS),
+    '## The source of blocks',
+    '',
+    'Of the Bitcoin node or Esplora server in `[chain]`; in lightningd’s log and in `countersign chain status`. The signer goes on',
+    'meanwhile with the chain it knows, and tries again by itself.',
+    '',
+    ...codeTable(CHAIN_SOURCES),
     '## The command line',
     '',
     ...codeTable(COMMANDS),

@@ -180,7 +180,16 @@ describe('the configuration', () => {
       'auto_payment_velocity',
     ];
     const others = ['expiry_hours', 'destinations', 'payees', 'preset', 'mode', 'message_bytes_max'];
-    for (const key of [...keys, ...others]) expect(page).toContain(`\`${key}\``);
+    const chain = [
+      'url',
+      'cookie_file',
+      'user',
+      'password_file',
+      'birthday_height',
+      'poll_seconds',
+      'publish',
+    ];
+    for (const key of [...keys, ...others, ...chain]) expect(page).toContain(`\`${key}\``);
     for (const name of [...PRESETS, ...AUTO_APPROVALS]) expect(page).toContain(`\`${name}\``);
   });
 

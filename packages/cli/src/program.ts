@@ -8,6 +8,7 @@ import { CommandError, EXIT } from './command-error.ts';
 import { addAllowlistCommand } from './commands/allowlist.ts';
 import { addApprovalsCommand } from './commands/approvals.ts';
 import { addAuditCommand, addExplainCommand } from './commands/audit.ts';
+import { addChainCommand } from './commands/chain.ts';
 import { addChannelCommand } from './commands/channel.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
@@ -41,6 +42,7 @@ export function buildProgram(): Command {
   addAuditCommand(program);
   addExplainCommand(program);
   addChannelCommand(program);
+  addChainCommand(program);
   addReplayCommand(program);
   return program;
 }

@@ -279,7 +279,7 @@ describe('without a signer', () => {
 
   it('has help for every command, from any directory', async () => {
     expect(tmpdir()).not.toBe('');
-    for (const name of ['approvals', 'allowlist', 'policy', 'audit', 'explain', 'status', 'channel'])
+    for (const name of ['approvals', 'allowlist', 'policy', 'audit', 'explain', 'status', 'channel', 'chain'])
       expect(await run(name, '--help')).toMatchObject({ status: 0 });
   });
 });

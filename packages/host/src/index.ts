@@ -2,6 +2,7 @@
 
 export * from './admin/protocol.ts';
 export { BURST_ENTRIES } from './audit/trail.ts';
+export type { BitcoindChain, ChainConfig, EsploraChain, NodeLogin } from './config/chain.ts';
 export {
   type Config,
   type ConfiguredEntry,
@@ -27,5 +28,6 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';
-export { NODE_SOCKET } from './sockets/node-socket.ts';
+export type { ChainDesk, ChainDeskAnswer, ChainDeskTip } from './sockets/chain-session.ts';
+export { NODE_FRAME_BYTES_MAX, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';

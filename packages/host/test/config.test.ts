@@ -47,6 +47,7 @@ describe('a configuration', () => {
       channels: new Map(),
       approvals: {},
       allowlist: [],
+      chain: { source: 'none' },
       file: FILE,
       places: new Map(),
     });
@@ -99,7 +100,7 @@ describe('an error says where, what is wrong and what to write', () => {
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
   const keys =
-    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist';
+    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist, chain';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],

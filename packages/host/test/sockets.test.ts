@@ -369,7 +369,7 @@ describe('node.sock', () => {
       const journal = openStore(directory);
       const signer = signerOn(journal);
       const path = join(directory, 'node.sock');
-      const listener = await openNodeSocket({ path, signer, onBug: () => {} });
+      const listener = await openNodeSocket({ path, signer, chain: null, onBug: () => {} });
       expect(await exchange(path, preimages)).toBe('countersign_preimages_reply');
       const before = journal.auditHead.seq;
       for (const body of [encodeMessage(ecdhRequest), Uint8Array.of(0x0f, 0xff), Uint8Array.of(1)])
@@ -386,7 +386,7 @@ describe('node.sock', () => {
       const store = openStore(directory);
       const signer = signerOn(failing(store));
       const path = join(directory, 'node.sock');
-      const listener = await openNodeSocket({ path, signer, onBug: () => {} });
+      const listener = await openNodeSocket({ path, signer, chain: null, onBug: () => {} });
       expect(await exchange(path, preimages)).toBe('vls_signer_error');
       await listener.close();
       await store.close();
@@ -401,7 +401,12 @@ describe('node.sock', () => {
         answer: () => Promise.reject(new InvariantError('broken')),
         recordRefusal: () => null,
       };
-      const listener = await openNodeSocket({ path, signer, onBug: (bug) => void bugs.push(bug) });
+      const listener = await openNodeSocket({
+        path,
+        signer,
+        chain: null,
+        onBug: (bug) => void bugs.push(bug),
+      });
       const client = new FrameSocket(connect(path));
       client.start({ frame: () => {}, closed: () => {} });
       client.send(preimages);

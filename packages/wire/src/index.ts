@@ -5,7 +5,7 @@ export { renderMessagesDocument, shapeText } from './document.ts';
 export { encodeValue } from './encode.ts';
 export * from './hsm-types.ts';
 export type { Definition, MessageKind } from './messages/define.ts';
-export { PREIMAGES_MAX } from './messages/extension.ts';
+export { BLOCK_CHUNK_BYTES_MAX, HEADERS_MAX, PREIMAGES_MAX } from './messages/extension.ts';
 export * from './messages.ts';
 export * from './record.ts';
 export * from './text.ts';

@@ -2,17 +2,15 @@
  * Values on their way to the signer. Whoever delivers waits until the signer has them, but never long: what does not
  * arrive in time is kept and sent as soon as the signer is there, and until then nobody waits for it again.
  */
-import { connect } from 'node:net';
 import { toHex } from '@countersign/bitcoin';
-import { FrameSocket } from '@countersign/transport';
-import { decodeMessage, encodeMessage, PREIMAGES_MAX } from '@countersign/wire';
+import { PREIMAGES_MAX } from '@countersign/wire';
+import { Link, type LinkAnswer } from './link.ts';
 
 /** Kept while the signer is away; the oldest go first. */
 export const KEPT_VALUES_MAX = 16_384;
 export const WAIT_MS = 5_000;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
-const TEXT_BYTES_MAX = 64 * 1024;
 
 export type LogLevel = 'info' | 'warn' | 'error';
 
@@ -121,7 +119,8 @@ export class Delivery {
     const batch = [...this.#kept].slice(0, PREIMAGES_MAX);
     // One that the signer closed for its silence is no problem.
     if (this.#link === null || !this.#link.isOpen) this.#link = new Link(this.#socketPath);
-    const problem = await this.#link.ask(batch.map(([, value]) => value));
+    const preimages = batch.map(([, value]) => value);
+    const problem = problemIn(await this.#link.ask({ name: 'countersign_preimages', preimages }));
     if (problem !== null) {
       this.#link.end();
       this.#link = null;
@@ -133,54 +132,12 @@ export class Delivery {
   }
 }
 
-/** One connection: a message, its reply, the next message. */
-class Link {
-  readonly #frames: FrameSocket;
-  #settle: ((problem: string | null) => void) | null = null;
-  #ended: string | null = null;
-
-  constructor(path: string) {
-    const socket = connect(path);
-    // lightningd decides how long this process lives, not an open connection.
-    socket.unref();
-    this.#frames = new FrameSocket(socket, { frameBytesMax: TEXT_BYTES_MAX });
-    this.#frames.start({
-      frame: (body) => this.#end(problemIn(body), false),
-      closed: (end) => this.#end(end.how === 'failed' ? end.error.message : 'it closed the connection', true),
-    });
-  }
-
-  get isOpen(): boolean {
-    return this.#ended === null;
-  }
-
-  /** Null when the signer took the values. */
-  ask(values: readonly Uint8Array[]): Promise<string | null> {
-    return new Promise((resolve) => {
-      if (this.#ended !== null) return resolve(this.#ended);
-      this.#settle = resolve;
-      this.#frames.send(encodeMessage({ name: 'countersign_preimages', preimages: values }));
-    });
-  }
-
-  end(): void {
-    this.#frames.destroy();
-  }
-
-  #end(problem: string | null, isEnd: boolean): void {
-    if (isEnd) this.#ended = problem;
-    this.#settle?.(problem);
-    this.#settle = null;
-  }
-}
-
 /** Null for the reply that was waited for. */
-function problemIn(body: Uint8Array): string | null {
-  const decoded = decodeMessage(body, 'reply');
-  if (!decoded.ok) return `its reply is malformed: ${decoded.error.message}`;
-  const { message } = decoded;
-  if (message.name === 'countersign_preimages_reply') return null;
-  return message.name === 'vls_signer_error' ? message.message : `its reply is of type ${message.name}`;
+function problemIn(answer: LinkAnswer): string | null {
+  if (!answer.ok) return answer.problem;
+  const { reply } = answer;
+  if (reply.name === 'countersign_preimages_reply') return null;
+  return reply.name === 'vls_signer_error' ? reply.message : `its reply is of type ${reply.name}`;
 }
 
 function pause(ms: number): Promise<void> {

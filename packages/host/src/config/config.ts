@@ -14,6 +14,7 @@ import {
 } from '@countersign/core';
 import { parse, TomlError } from 'smol-toml';
 import type { InferOutput } from 'valibot';
+import { type ChainConfig, readChain } from './chain.ts';
 import { ConfigError } from './error.ts';
 import { linesOf } from './lines.ts';
 import { CHANNELS, PEERS, type Places, readLimits, readOverrides, velocityOf } from './overrides.ts';
@@ -46,6 +47,7 @@ export interface Config {
   readonly channels: ReadonlyMap<string, Override>;
   readonly approvals: Partial<ApprovalPolicy>;
   readonly allowlist: readonly ConfiguredEntry[];
+  readonly chain: ChainConfig;
   /** The file all of this was read from, as an error or an origin names it. */
   readonly file: string;
   /** The line of every value of [policy] and [approvals] that the file sets, by its dotted key. */
@@ -66,6 +68,7 @@ export const DEFAULT_CONFIG: Config = {
   channels: new Map(),
   approvals: {},
   allowlist: [],
+  chain: { source: 'none' },
   file: 'countersign.toml',
   places: new Map(),
 };
@@ -85,6 +88,7 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
     ...readPolicy(source, top.policy ?? {}, rules, places),
     approvals: readApprovals(source, top.approvals ?? {}, places),
     allowlist: readAllowlist(source, top.allowlist ?? {}),
+    chain: readChain(source, top.chain ?? { source: 'none' }),
     file,
     places,
   };

@@ -13,6 +13,7 @@ export const AUTO_APPROVALS = [
   'velocity',
   'all',
 ] as const satisfies readonly AutoApproval[];
+export const CHAIN_SOURCES = ['none', 'node', 'bitcoind', 'esplora'] as const;
 export const SEVERITIES = ['error', 'warn', 'off'] as const satisfies readonly Severity[];
 const WINDOWS = ['hour', 'day', 'week'] as const satisfies readonly VelocityLimit['per'][];
 
@@ -22,8 +23,11 @@ export const MAINNET_OVERRIDE = 'a-compromised-node-can-take-all-funds';
 const MESSAGE_BYTES_MIN = 65_536;
 const MESSAGE_BYTES_LIMIT = 67_108_864;
 const EXPIRY_HOURS_MAX = 8760;
+/** BIP 65: from here on a locktime is a time. */
+const HEIGHT_MAX = 499_999_999;
+const POLL_SECONDS_MAX = 3600;
 
-const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
+export const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
 
 const oneOf = <const T extends readonly string[]>(names: T) => v.picklist(names, `one of ${quoted(names)}`);
 
@@ -51,6 +55,11 @@ function limitSchema({ form, unit }: LimitForm) {
 
 function limitSchemas(names: readonly (keyof Limits)[]): Record<string, ReturnType<typeof limitSchema>> {
   return Object.fromEntries(names.map((name) => [tomlKey(name), limitSchema(LIMIT_FORMS[name])]));
+}
+
+/** One line, so that an error or a log that repeats it stays one. */
+function line(expected: string) {
+  return v.pipe(v.string(expected), v.regex(/^[^\p{Cc}]{1,1024}$/u, expected));
 }
 
 /** Tables whose keys the operator chooses are read one by one (`rules.ts`, `overrides.ts`). */
@@ -127,6 +136,26 @@ export const document = v.strictObject({
     v.strictObject(
       { destinations: texts, payees: texts },
       'a table: [allowlist] on a line of its own, its keys below',
+    ),
+  ),
+  chain: v.optional(
+    v.strictObject(
+      {
+        source: v.optional(oneOf(CHAIN_SOURCES)),
+        url: v.optional(line('an address in quotes: "http://…" or "https://…"')),
+        cookie_file: v.optional(line('the path of a file, in quotes')),
+        user: v.optional(
+          v.pipe(
+            line('a name in quotes'),
+            v.excludes(':', 'a name without ":", which separates it from the password'),
+          ),
+        ),
+        password_file: v.optional(line('the path of a file, in quotes')),
+        birthday_height: v.optional(whole(0, HEIGHT_MAX, 'a height of the chain')),
+        poll_seconds: v.optional(whole(1, POLL_SECONDS_MAX, 'seconds')),
+        publish: v.optional(yesOrNo),
+      },
+      'a table: [chain] on a line of its own, its keys below',
     ),
   ),
 });

@@ -1,6 +1,6 @@
 /**
  * What the node side may say beside lightningd's own sockets: `node.sock`, frames as on the hsmd wire. It takes
- * preimages and nothing else; whoever asks for more gets a refusal, and its connection ends.
+ * preimages, headers and blocks, and nothing else; whoever asks for more gets a refusal, and its connection ends.
  */
 import type { Socket } from 'node:net';
 import {
@@ -12,15 +12,23 @@ import {
   refusalText,
 } from '@countersign/core';
 import { FrameSocket, UnixListener } from '@countersign/transport';
-import { decodeMessage, encodeMessage, type MessageOf, PREIMAGES_MAX, type Reply } from '@countersign/wire';
+import {
+  decodeMessage,
+  encodeMessage,
+  HEADERS_MAX,
+  type MessageOf,
+  type Reply,
+  type Request,
+} from '@countersign/wire';
 import type { Answer } from '../signer.ts';
+import { type ChainDesk, type ChainRequest, ChainSession, isChainRequest } from './chain-session.ts';
 
 export const NODE_SOCKET = 'node.sock';
 export const NODE_CONNECTIONS_MAX = 16;
 /** The plugin is silent while lightningd writes nothing; it connects again when it has something to say. */
 export const NODE_IDLE_MS = 10 * 60_000;
-/** A full message of preimages, and little more. */
-export const NODE_FRAME_BYTES_MAX = 1024 + 32 * PREIMAGES_MAX;
+/** A full message of headers, the longest there is, and little more. */
+export const NODE_FRAME_BYTES_MAX = 1024 + 80 * HEADERS_MAX;
 
 /** The node's permission, not lightningd's own client: nothing here signs gossip or does an ECDH. */
 const NODE_SIDE: ClientIdentity = { channel: null, permissions: PERMISSION.MASTER };
@@ -34,6 +42,8 @@ export interface NodeSide {
 export interface NodeSocketOptions {
   readonly path: string;
   readonly signer: NodeSide;
+  /** Null where the chain does not come from the node. */
+  readonly chain: ChainDesk | null;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;
   readonly idleMs?: number;
@@ -49,40 +59,59 @@ export function openNodeSocket(options: NodeSocketOptions): Promise<UnixListener
   });
 }
 
-function serve(socket: Socket, { signer, onBug }: NodeSocketOptions): void {
+function serve(socket: Socket, options: NodeSocketOptions): void {
   const frames = new FrameSocket(socket, {
     frameBytesMax: NODE_FRAME_BYTES_MAX,
     sendQueuePauseBytes: 0,
     sendQueueBytesMax: NODE_FRAME_BYTES_MAX,
   });
+  const session = options.chain === null ? null : new ChainSession(options.chain);
   frames.start({
     frame: async (body) => {
       try {
-        await answer(frames, signer, body);
+        await answer(frames, options.signer, session, body);
       } catch (error) {
-        onBug(error);
+        options.onBug(error);
       }
     },
     closed: () => {},
   });
 }
 
-async function answer(frames: FrameSocket, signer: NodeSide, body: Uint8Array): Promise<void> {
-  const asked = preimagesOf(body);
-  if (asked.name !== 'countersign_preimages') {
+async function answer(
+  frames: FrameSocket,
+  signer: NodeSide,
+  session: ChainSession | null,
+  body: Uint8Array,
+): Promise<void> {
+  const asked = requestIn(body, session);
+  if (asked.name === 'refused') {
     signer.recordRefusal(asked.refusal);
     frames.send(encodeMessage(refused(asked.refusal)));
     // Closing lets the refusal leave first.
     void frames.close();
     return;
   }
-  const answered = await signer.answer(NODE_SIDE, asked);
-  frames.send(encodeMessage(answered.kind === 'reply' ? answered.reply : refused(answered.refusal)));
+  frames.send(encodeMessage(await replyTo(signer, asked)));
 }
 
-type Asked = MessageOf<'countersign_preimages'> | { readonly name: 'refused'; readonly refusal: Refusal };
+async function replyTo(signer: NodeSide, asked: Exclude<Asked, { name: 'refused' }>): Promise<Reply> {
+  if (asked.name === 'countersign_preimages') {
+    const answered = await signer.answer(NODE_SIDE, asked);
+    return answered.kind === 'reply' ? answered.reply : refused(answered.refusal);
+  }
+  const answered = await asked.session.answer(asked.request);
+  if (answered.kind === 'reply') return answered.reply;
+  if (!answered.isRecorded) signer.recordRefusal(answered.refusal);
+  return refused(answered.refusal);
+}
 
-function preimagesOf(body: Uint8Array): Asked {
+type Asked =
+  | MessageOf<'countersign_preimages'>
+  | { readonly name: 'chain'; readonly session: ChainSession; readonly request: ChainRequest }
+  | { readonly name: 'refused'; readonly refusal: Refusal };
+
+function requestIn(body: Uint8Array, session: ChainSession | null): Asked {
   const decoded = decodeMessage(body, 'request', { messageBytesMax: NODE_FRAME_BYTES_MAX });
   if (!decoded.ok) {
     const { message, facts } = decoded.error;
@@ -90,8 +119,18 @@ function preimagesOf(body: Uint8Array): Asked {
   }
   const { message } = decoded;
   if (message.name === 'countersign_preimages') return message;
+  if (!isChainRequest(message))
+    return unwanted(message, 'the socket of the node side takes preimages and blocks only');
+  if (session === null)
+    return unwanted(message, 'the chain does not come from the node: see source in [chain]');
+  return { name: 'chain', session, request: message };
+}
+
+function unwanted(
+  message: Request | { readonly name: 'unknown'; readonly type: number },
+  text: string,
+): Asked {
   const facts = message.name === 'unknown' ? { message_type: message.type } : {};
-  const text = 'the socket of the node side takes preimages only';
   return { name: 'refused', refusal: malformedRefusal(message.name, null, text, facts) };
 }
 

@@ -8,11 +8,14 @@ import { AdminDesk } from '../admin/desk.ts';
 import { type Operated, operatorSide } from '../admin/operator.ts';
 import { ADMIN_SOCKET } from '../admin/protocol.ts';
 import { openAdminSocket } from './admin-socket.ts';
+import type { ChainDesk } from './chain-session.ts';
 import { NODE_SOCKET, openNodeSocket } from './node-socket.ts';
 
 export interface SocketsOptions extends Operated {
   /** Ours alone, and locked. */
   readonly stateDirectory: string;
+  /** Takes headers and blocks from the node side; without one it may bring none. */
+  readonly chain?: ChainDesk | null;
   /** Why a socket could not be opened, for the operator. */
   readonly onProblem: (text: string) => void;
   /** A bug of ours: the process must end. */
@@ -26,10 +29,10 @@ export interface Sockets {
 
 /** Never rejects for what the file system does. */
 export async function openSockets(options: SocketsOptions): Promise<Sockets> {
-  const { stateDirectory, signer, onBug } = options;
+  const { stateDirectory, signer, chain = null, onBug } = options;
   const desk = new AdminDesk(operatorSide(options));
   const opened = await Promise.all([
-    tried(options, openNodeSocket({ path: join(stateDirectory, NODE_SOCKET), signer, onBug })),
+    tried(options, openNodeSocket({ path: join(stateDirectory, NODE_SOCKET), signer, chain, onBug })),
     tried(options, openAdminSocket({ path: join(stateDirectory, ADMIN_SOCKET), desk, onBug })),
   ]);
   return {

@@ -1,6 +1,7 @@
 /**
  * VLS's messages that bring the chain to a signer without a node of its own: tip, watches, blocks with their proofs.
- * Proofs stay bytes here; the chain follower reads them.
+ * Proofs stay bytes here. They belong to VLS's own link; on ours the signer refuses them, and takes the chain by the
+ * messages of `extension.ts`.
  */
 import { array, bytes, largeOctets, named, octets, option, rest, u32 } from '../codec.ts';
 import { blockHash, outpointLe, txid } from '../hsm-types.ts';

@@ -1,0 +1,97 @@
+/** What the tests of the follower share: waiting, temporary files, and a follower with its log. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach } from 'vitest';
+import {
+  BitcoindSource,
+  type ChainSink,
+  type ChainSource,
+  Follower,
+  type FollowerOptions,
+} from '../src/index.ts';
+import type { FakeBitcoind } from './fake-bitcoind.ts';
+
+const WAIT_MS = 10_000;
+const cleanups: (() => unknown)[] = [];
+
+/** Run after the test, the last one first. */
+export function afterTest(cleanup: () => unknown): void {
+  cleanups.push(cleanup);
+}
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const end = performance.now() + WAIT_MS;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what} did not happen within ${WAIT_MS} ms`);
+    await pause(2);
+  }
+}
+
+export function fileWith(text: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-chain-'));
+  afterTest(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'file');
+  writeFileSync(file, text);
+  return file;
+}
+
+export const never = (): AbortSignal => new AbortController().signal;
+
+export function sourceOf(
+  fake: FakeBitcoind,
+  file = fileWith(`${fake.cookie}\n`),
+  timeoutMs = 5_000,
+  pollMs = 200,
+): BitcoindSource {
+  const source = new BitcoindSource({
+    url: fake.url,
+    credentials: { kind: 'cookie', file },
+    network: 'regtest',
+    pollMs,
+    timeoutMs,
+  });
+  afterTest(() => source.close());
+  return source;
+}
+
+export interface Followed {
+  readonly follower: Follower;
+  readonly log: string[];
+  readonly failures: unknown[];
+  readonly waits: number[];
+}
+
+/** A started follower that waits a thousandth of what it should. */
+export function follow(
+  sink: ChainSink,
+  source: ChainSource,
+  changed: Partial<FollowerOptions> = {},
+): Followed {
+  const log: string[] = [];
+  const failures: unknown[] = [];
+  const waits: number[] = [];
+  const follower = new Follower({
+    sink,
+    source,
+    birthdayHeightBlocks: 1,
+    publishes: true,
+    log: (level, text) => void log.push(`${level}: ${text}`),
+    onFailure: (error) => void failures.push(error),
+    monotonicMs: () => performance.now(),
+    random: () => 0,
+    sleep: async (ms, signal) => {
+      waits.push(ms);
+      await pause(ms / 1000, undefined, { signal }).catch(() => {});
+    },
+    ...changed,
+  });
+  afterTest(() => follower.stop());
+  follower.start();
+  return { follower, log, failures, waits };
+}

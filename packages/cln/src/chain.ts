@@ -1,0 +1,175 @@
+/**
+ * The chain beside a signer in this process: what [chain] in countersign.toml chooses, between the signer and a follower or
+ * the node side. The signer judges; this only connects.
+ */
+import {
+  BITCOIND_PORTS,
+  BitcoindSource,
+  type ChainLog,
+  type ChainLogLevel,
+  type ChainSink,
+  type ChainSource,
+  EsploraSource,
+  Follower,
+  type FollowerStatus,
+  type HeaderRange,
+  type Publishable,
+  type SinkAnswer,
+  type SinkStart,
+} from '@countersign/chain';
+import { type Network, refusalText } from '@countersign/core';
+import type { BitcoindChain, ChainConfig, ChainDesk, ChainDeskAnswer, EsploraChain } from '@countersign/host';
+
+/** What the signer offers about the chain. */
+export interface ChainSigner {
+  /** Null before the chain has begun. */
+  tip(): ReturnType<ChainDesk['tip']>;
+  /** Null where no header is on record. */
+  headerHash(heightBlocks: number): Uint8Array | null;
+  /** The headers that `begin` wants; null: none. */
+  beginNeeds(start: SinkStart): HeaderRange | null;
+  /** Once in its life: the first block or a checkpoint becomes the tip. */
+  begin(start: SinkStart, headers: Uint8Array): Promise<ChainDeskAnswer>;
+  acceptHeaders(headers: Uint8Array): Promise<ChainDeskAnswer>;
+  acceptBlock(raw: Uint8Array): Promise<ChainDeskAnswer>;
+  /** Transactions that should be on the network now. */
+  toPublish(): Promise<readonly Publishable[]>;
+}
+
+export interface ChainOptions {
+  readonly config: ChainConfig;
+  readonly network: Network;
+  readonly signer: ChainSigner;
+  readonly log: (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => void;
+  /** A bug of ours: the process must end. */
+  readonly onBug: (error: unknown) => void;
+  readonly monotonicMs: () => number;
+  /** From 0 up to and without 1. */
+  readonly random: () => number;
+}
+
+export interface Chain {
+  /** For node.sock; null unless the node side brings the chain. */
+  readonly desk: ChainDesk | null;
+  /** Null without a follower. */
+  status(): FollowerStatus | null;
+  /** Looks for blocks now; resolves when there are no more, or where that takes long. */
+  catchUp(): Promise<void>;
+  start(): Promise<void>;
+  /** Within a second; nothing goes to the signer any more afterwards. */
+  stop(): Promise<void>;
+}
+
+const NO_CHAIN: Chain = {
+  desk: null,
+  status: () => null,
+  catchUp: async () => {},
+  start: async () => {},
+  stop: async () => {},
+};
+
+export function openChain(options: ChainOptions): Chain {
+  const { config } = options;
+  switch (config.source) {
+    case 'none':
+      return NO_CHAIN;
+    case 'node':
+      return fedByNode(options, config.birthdayHeightBlocks);
+    case 'bitcoind':
+      return followed(options, config, bitcoindOf(config, options.network));
+    case 'esplora':
+      return followed(options, config, esploraOf(config, options.network));
+  }
+}
+
+/** The node's word for where its chain ends is worth nothing here: the chain begins at the height the operator gave. */
+function fedByNode({ signer, log }: ChainOptions, birthdayHeightBlocks: number): Chain {
+  const start = { birthdayHeightBlocks, sourceHeightBlocks: birthdayHeightBlocks };
+  const begins = (): HeaderRange | null => (signer.tip() === null ? signer.beginNeeds(start) : null);
+  const desk: ChainDesk = {
+    tip: () => signer.tip(),
+    begins,
+    headerHash: (heightBlocks) => signer.headerHash(heightBlocks),
+    acceptHeaders: (headers) =>
+      signer.tip() === null ? signer.begin(start, headers) : signer.acceptHeaders(headers),
+    acceptBlock: (raw) => signer.acceptBlock(raw),
+  };
+  const begin = async (): Promise<void> => {
+    if (signer.tip() !== null || begins() !== null) return;
+    const begun = await signer.begin(start, new Uint8Array(0));
+    if (!begun.ok) log('broken', `countersign: chain: cannot begin: ${refusalText(begun.refusal)}`);
+  };
+  return { ...NO_CHAIN, desk, start: begin };
+}
+
+function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, source: ChainSource): Chain {
+  const { signer, onBug, monotonicMs, random } = options;
+  const log = chainLog(options.log);
+  const follower = new Follower({
+    sink: sinkOf(signer),
+    source,
+    birthdayHeightBlocks: config.birthdayHeightBlocks,
+    publishes: config.publishes,
+    log,
+    onFailure: onBug,
+    monotonicMs,
+    random,
+  });
+  return {
+    desk: null,
+    status: () => follower.status,
+    catchUp: () => follower.catchUp(),
+    start: async () => {
+      log('info', `following ${source.name}`);
+      follower.start();
+    },
+    stop: () => follower.stop(),
+  };
+}
+
+/** The signer as a follower sees it: its refusals as texts. */
+export function sinkOf(signer: ChainSigner): ChainSink {
+  const told = async (answer: Promise<ChainDeskAnswer>): Promise<SinkAnswer> => {
+    const judged = await answer;
+    if (judged.ok) return judged;
+    const { refusal } = judged;
+    return { ok: false, temporary: refusal.temporary, message: refusalText(refusal) };
+  };
+  return {
+    tip: () => signer.tip(),
+    headerHash: (heightBlocks) => signer.headerHash(heightBlocks),
+    beginNeeds: (start) => signer.beginNeeds(start),
+    begin: (start, headers) => told(signer.begin(start, headers)),
+    acceptHeaders: (headers) => told(signer.acceptHeaders(headers)),
+    acceptBlock: (raw) => told(signer.acceptBlock(raw)),
+    toPublish: () => signer.toPublish(),
+  };
+}
+
+function bitcoindOf({ url, login, pollSeconds }: BitcoindChain, network: Network): ChainSource {
+  return new BitcoindSource({
+    url: new URL(url ?? `http://127.0.0.1:${BITCOIND_PORTS[network.name]}`),
+    credentials: login,
+    network: network.name,
+    pollMs: pollSeconds * 1000,
+  });
+}
+
+function esploraOf({ url, pollSeconds }: EsploraChain, network: Network): ChainSource {
+  return new EsploraSource({
+    url: new URL(url),
+    genesisHash: network.chainHash,
+    networkName: network.name,
+    pollMs: pollSeconds * 1000,
+  });
+}
+
+/** As lightningd names the levels. */
+const LEVELS = { debug: 'debug', info: 'info', warn: 'unusual', error: 'broken' } as const satisfies Record<
+  ChainLogLevel,
+  string
+>;
+
+function chainLog(log: ChainOptions['log']): ChainLog {
+  return (level, text) => log(LEVELS[level], `countersign: chain: ${text}`);
+}
