@@ -70,8 +70,8 @@ function namedNode(payload: string): Uint8Array | null {
     const named = member(payload, 'nodeId');
     return typeof named === 'string' ? fromHex(named) : null;
   } catch (error) {
-    if (error instanceof FormError) return null;
-    throw error;
+    if (!(error instanceof FormError)) throw error;
+    return null;
   }
 }
 

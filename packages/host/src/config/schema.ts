@@ -22,6 +22,8 @@ export const MAINNET_OVERRIDE = 'a-compromised-node-can-take-all-funds';
 const MESSAGE_BYTES_MIN = 65_536;
 const MESSAGE_BYTES_LIMIT = 67_108_864;
 const EXPIRY_HOURS_MAX = 8760;
+const HEARTBEAT_SECONDS_MIN = 1;
+const HEARTBEAT_SECONDS_MAX = 3600;
 
 const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
 
@@ -66,6 +68,10 @@ const texts = v.optional(
   v.array(v.pipe(v.string('a text in quotes'), v.minLength(1, 'a text in quotes')), 'a list: ["…", "…"]'),
 );
 
+const pathOf = (what: string) => v.optional(v.pipe(v.string(what), v.minLength(1, what)));
+const directory = pathOf('the path of a directory, in quotes');
+const path = pathOf('the path of a file, in quotes');
+
 export const override = v.strictObject(
   {
     ...limitSchemas(LIMIT_NAMES.filter((name) => LIMIT_FORMS[name].scope === 'channel')),
@@ -88,15 +94,8 @@ export const document = v.strictObject({
       ),
     ),
   ),
-  state_directory: v.optional(
-    v.pipe(
-      v.string('the path of a directory, in quotes'),
-      v.minLength(1, 'the path of a directory, in quotes'),
-    ),
-  ),
-  witness_file: v.optional(
-    v.pipe(v.string('the path of a file, in quotes'), v.minLength(1, 'the path of a file, in quotes')),
-  ),
+  state_directory: directory,
+  witness_file: path,
   message_bytes_max: v.optional(whole(MESSAGE_BYTES_MIN, MESSAGE_BYTES_LIMIT)),
   policy: v.optional(
     v.strictObject(
@@ -127,6 +126,15 @@ export const document = v.strictObject({
     v.strictObject(
       { destinations: texts, payees: texts },
       'a table: [allowlist] on a line of its own, its keys below',
+    ),
+  ),
+  heartbeat: v.optional(
+    v.strictObject(
+      {
+        every_seconds: v.optional(whole(HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX, 'seconds')),
+        file: path,
+      },
+      'a table: [heartbeat] on a line of its own, its keys below',
     ),
   ),
 });
