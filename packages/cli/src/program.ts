@@ -9,6 +9,7 @@ import { addAllowlistCommand } from './commands/allowlist.ts';
 import { addApprovalsCommand } from './commands/approvals.ts';
 import { addAuditCommand, addExplainCommand } from './commands/audit.ts';
 import { addChannelCommand } from './commands/channel.ts';
+import { addHeartbeatCommand } from './commands/heartbeat.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
 
@@ -32,9 +33,12 @@ export function buildProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
+    // An option belongs to the command it follows: `heartbeat` and `heartbeat watch` have some of the same names.
+    .enablePositionalOptions()
     .showHelpAfterError('(countersign --help lists the commands and options)')
     .exitOverride();
   addStatusCommand(program);
+  addHeartbeatCommand(program);
   addApprovalsCommand(program);
   addAllowlistCommand(program);
   addPolicyCommand(program);
