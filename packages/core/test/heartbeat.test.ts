@@ -2,6 +2,7 @@
  * The heartbeat: what goes in comes out, nothing else verifies, it stays within its bounds whatever there is to tell, and
  * a signature over it is one over nothing else (attack A62).
  */
+import { isDeepStrictEqual } from 'node:util';
 import { equalBytes, fromHex, sha256, toHex } from '@countersign/bitcoin';
 import {
   type Alarm,
@@ -301,18 +302,10 @@ describe('canonical JSON', () => {
         expect(canonicalJson(JSON.parse(text))).toBe(text);
         // Injective: another value, another text.
         const isSame = canonicalJson(b as never) === text;
-        expect(isSame).toBe(JSON.stringify(sorted(a)) === JSON.stringify(sorted(b)));
+        expect(isSame).toBe(isDeepStrictEqual(plain(a), plain(b)));
       }),
     );
   });
-
-  const sorted = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(sorted);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => [key, sorted(item)]);
-  };
 });
 
 describe('whatever there is to tell', () => {
@@ -389,6 +382,18 @@ describe('whatever there is to tell', () => {
     // Alarms that only warn give way to deadlines that have passed or soon will.
     expect(both.deadlines.some(({ level }) => level === 'critical')).toBe(true);
     expect(both.deadlines.some(({ level }) => level === 'urgent')).toBe(false);
+  });
+
+  it('fill the text to its bound and never beyond', () => {
+    const rooms = Array.from({ length: 240 }, (_, i) => {
+      const first: Alarm = { ...alarm, message: 'x'.repeat(i) };
+      const deadlines = new Array<Deadline>(64).fill(deadline);
+      const input = { ...whole, alarms: [first, ...new Array<Alarm>(20).fill(alarm)], deadlines };
+      return HEARTBEAT_BYTES_MAX - ENVELOPE_BYTES - heartbeatOf(input).length;
+    });
+    expect(Math.min(...rooms)).toBeGreaterThanOrEqual(0);
+    expect(Math.min(...rooms)).toBeLessThan(5);
+    expect(Math.max(...rooms)).toBeLessThan(400);
   });
 
   it('at most 64 of each, though more would fit', () => {
