@@ -82,6 +82,7 @@ const SINGLE: Table<
   | 'hsm-secret-file'
   | 'record-newer-schema'
   | 'record-unreadable'
+  | 'http-failed'
 > = {
   malformed: 'bytes that do not have the form they claim; caught at the door and answered as a refusal',
   'invariant-broken': 'a bug of ours: the process ends rather than go on; please report it',
@@ -91,6 +92,8 @@ const SINGLE: Table<
   'hsm-secret-file': '`hsm_secret` cannot be read, created or written',
   'record-newer-schema': 'a newer version of Countersign wrote a record: start that one',
   'record-unreadable': 'a record of the store cannot be decoded: the store is damaged',
+  'http-failed':
+    'a heartbeat could not be fetched, or an alarm not be delivered, over HTTP; the monitor tries again',
 };
 
 const codeTable = (rows: Readonly<Record<string, string>>): string[] => [

@@ -11,8 +11,9 @@ const KEYS = 'packages/core/src/keys/';
 /** Defines the operations on the curve, on bytes that its caller holds. */
 const CURVE = 'packages/bitcoin/src/';
 const CORE_INDEX = 'packages/core/src/index.ts';
-/** Whoever calls it holds an approved decision. */
-const PERFORM_CALLER = 'packages/host/src/signer.ts';
+/** Whoever calls `perform` holds an approved decision; whoever signs a heartbeat has made it of its own state. */
+const SIGNER = 'packages/host/src/signer.ts';
+const OF_THE_SIGNER = new Set(['perform', 'signHeartbeat']);
 
 /** Methods of the curve backend that take a private key. */
 const CURVE_METHODS =
@@ -103,7 +104,7 @@ function judgeName(
   }
   if (specifier !== '@countersign/core') return undefined;
   if (name === '*') return `everything of ${specifier} includes signing: import names`;
-  if (name === 'perform' && file.path === PERFORM_CALLER) return undefined;
+  if (OF_THE_SIGNER.has(name) && file.path === SIGNER) return undefined;
   return giving.has(name) ? `${name} signs or reveals: nothing but the signer may` : undefined;
 }
 

@@ -1,8 +1,17 @@
 /** The generated pages: complete, and the same each time. */
-import { globSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fromHex, loadSecp256k1 } from '@countersign/bitcoin';
 import { buildProgram } from '@countersign/cli';
-import { allRules, guideOf, networkByName, REFUSAL_WIRE_CODE, type Rule } from '@countersign/core';
+import {
+  allRules,
+  guideOf,
+  networkByName,
+  REFUSAL_WIRE_CODE,
+  type Rule,
+  verifyHeartbeat,
+} from '@countersign/core';
 import { AUTO_APPROVALS, LIMIT_NAMES, PRESETS, parseConfig, policyFor, tomlKey } from '@countersign/host';
 import { encodeMessage } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
@@ -179,7 +188,16 @@ describe('the configuration', () => {
       'auto',
       'auto_payment_velocity',
     ];
-    const others = ['expiry_hours', 'destinations', 'payees', 'preset', 'mode', 'message_bytes_max'];
+    const others = [
+      'every_seconds',
+      'file',
+      'expiry_hours',
+      'destinations',
+      'payees',
+      'preset',
+      'mode',
+      'message_bytes_max',
+    ];
     const chain = [
       'url',
       'cookie_file',
@@ -207,5 +225,38 @@ describe('cli', () => {
     for (const flags of options) expect(page).toContain(flags);
     expect(page.includes('\u001b')).toBe(false);
     expect(renderCliDocument(buildProgram())).toBe(page);
+  });
+});
+
+describe('the page of the heartbeat', () => {
+  const [page = ''] = read('docs/heartbeat.md');
+  const [example = ''] = read('docs/examples/heartbeat.txt');
+  const nodeId = /--node-id ([0-9a-f]{66})/.exec(page)?.[1] ?? '';
+
+  it('has an example that verifies, and that has every member the page names', () => {
+    const verdict = verifyHeartbeat(loadSecp256k1(), example, fromHex(nodeId));
+    if (!verdict.ok) throw new Error(verdict.message);
+    for (const name of Object.keys(verdict.heartbeat)) expect(page).toContain(`\`${name}\``);
+  });
+
+  it('shows a configuration that is valid', () => {
+    const text = /```toml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(parseConfig(text, 'x').heartbeat).toEqual({ everySeconds: 30, file: 'heartbeat.json' });
+  });
+
+  it('shows how to verify one without this project', () => {
+    const script = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    // Beside node_modules, where its import is found.
+    const path = join(REPOSITORY, 'node_modules/.cache/heartbeat-example.mjs');
+    const run = (text: string): string => {
+      writeFileSync(path, text);
+      return execFileSync(process.execPath, [path], { cwd: REPOSITORY }).toString();
+    };
+    try {
+      expect(run(script)).toBe('valid\n');
+      expect(run(script.replace("'latin1')", "'latin1').replace('1234', '1235')"))).toBe('not valid\n');
+    } finally {
+      rmSync(path, { force: true });
+    }
   });
 });

@@ -7,6 +7,7 @@ const KEYS_FILES = {
   'keys/sign.ts': 'export function signFunding() { return secp.signEcdsa(hash, key); }',
   'keys/release.ts': 'export function deriveSecret() { return ring.ecdh(point, key); }',
   'keys/perform.ts': 'export function perform() {}',
+  'keys/sign-node.ts': 'export function signHeartbeat() {}',
   'keys/digests.ts': 'export function gossipDigest() {}',
   'keys/index.ts': "export { Secret } from './secret.ts';\nexport { signFunding } from './sign.ts';",
 };
@@ -114,6 +115,9 @@ describe('signing functions of @countersign/core', () => {
     const text = "import { perform, decide } from '@countersign/core';";
     expect(judge('host/signer.ts', text)).toEqual([]);
     expect(judge('host/signer.ts', "import { signFunding } from '@countersign/core';")).toHaveLength(1);
+    const heartbeat = "import { signHeartbeat } from '@countersign/core';";
+    expect(judge('host/signer.ts', heartbeat)).toEqual([]);
+    expect(judge('host/heartbeat/writer.ts', heartbeat)).toHaveLength(1);
   });
 
   it('types and the rest are for everyone', () => {

@@ -10,6 +10,7 @@ import { addApprovalsCommand } from './commands/approvals.ts';
 import { addAuditCommand, addExplainCommand } from './commands/audit.ts';
 import { addChainCommand } from './commands/chain.ts';
 import { addChannelCommand } from './commands/channel.ts';
+import { addHeartbeatCommand } from './commands/heartbeat.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
 
@@ -33,9 +34,12 @@ export function buildProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
+    // An option belongs to the command it follows: `heartbeat` and `heartbeat watch` have some of the same names.
+    .enablePositionalOptions()
     .showHelpAfterError('(countersign --help lists the commands and options)')
     .exitOverride();
   addStatusCommand(program);
+  addHeartbeatCommand(program);
   addApprovalsCommand(program);
   addAllowlistCommand(program);
   addPolicyCommand(program);

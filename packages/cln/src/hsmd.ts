@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import { type Config, Memory, openSockets, policyText, type Signer, type Sockets } from '@countersign/host';
+import type { Config, Signer } from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
   DescriptorError,
@@ -20,6 +20,7 @@ import {
   prepareDescriptors,
 } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
+import { type Beside, openBeside } from './beside.ts';
 import { type OpenedClient, openClient } from './descriptors.ts';
 import { refusalReply } from './refusal-form.ts';
 import {
@@ -68,7 +69,7 @@ export class Hsmd {
   #preinit: MessageOf<'hsmd_dev_preinit'> | null = null;
   #signer: Signer | null = null;
   #journal: Journal | null = null;
-  #sockets: Sockets | null = null;
+  #beside: Beside | null = null;
   #hasEnded = false;
   /** What the process ends with once the master socket is closed. */
   #exitStatus = EXIT_MASTER_GONE;
@@ -107,7 +108,7 @@ export class Hsmd {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     for (const { frames } of this.#clients.values()) void frames.close();
-    await this.#sockets?.close();
+    await this.#beside?.close();
     this.#signer?.end();
     if (this.#journal !== null) {
       const { commits, batches, records } = this.#journal.stats;
@@ -195,24 +196,19 @@ export class Hsmd {
     this.#signer = started.signer;
     this.#journal = started.journal;
     // Before lightningd goes on: its plugins find the sockets there.
-    this.#sockets = await this.#openSockets(started, config, version);
+    this.#beside = await this.#openBeside(started, config, version);
     this.#send(this.#master, started.reply);
     // Loads the native library now, so that the first client does not wait for it.
     prepareDescriptors();
   }
 
-  #openSockets(started: Started, config: Config, protocolVersion: number): Promise<Sockets> {
+  #openBeside(started: Started, config: Config, protocolVersion: number): Promise<Beside> {
     const { status, nowSeconds } = this.#options;
-    const { signer, journal, policy, ring } = started;
-    return openSockets({
-      signer,
-      journal,
-      policy,
-      nodeId: ring.nodeId,
+    return openBeside({
+      started,
+      config,
       protocolVersion,
-      startedAtSeconds: nowSeconds(),
-      policyText: (format) => policyText(config, policy.network, new Memory(journal), format),
-      stateDirectory: config.stateDirectory,
+      nowSeconds,
       onProblem: (text) => status.log('broken', `countersign: ${text}`),
       onBug: (error) => this.#bug(error),
     });

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ByteWriter,
@@ -344,8 +345,12 @@ function residentMiB(hsmd: HsmdUnderTest): number {
 
 describe('clients come and go', () => {
   it('and leave no descriptor behind', async () => {
-    const hsmd = await serving();
+    const directory = networkDirectory();
+    const hsmd = await serving({ directory });
     expect(await isAnswered(await hsmd.openClient(1n))).toBe(true);
+    // The next one is half a minute away.
+    const heartbeat = join(directory, 'countersign/heartbeat.json');
+    for (let wait = 0; wait < 1000 && !existsSync(heartbeat); wait++) await sleep(5);
     const before = openFds(hsmd);
     for (let i = 0; i < 40; i++) {
       const client = await hsmd.openClient(BigInt(100 + i));

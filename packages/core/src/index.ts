@@ -47,6 +47,7 @@ export {
   decideInit,
   malformedRefusal,
 } from './decide.ts';
+export * from './heartbeat/index.ts';
 export * from './keys/index.ts';
 export { perform } from './keys/perform.ts';
 export { signRemedy } from './keys/sign-remedy.ts';

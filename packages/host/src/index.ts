@@ -7,6 +7,7 @@ export {
   type Config,
   type ConfiguredEntry,
   DEFAULT_CONFIG,
+  type HeartbeatConfig,
   MESSAGE_BYTES_MAX_DEFAULT,
   parseConfig,
 } from './config/config.ts';
@@ -14,6 +15,9 @@ export { ConfigError } from './config/error.ts';
 export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limits.ts';
 export { policyFor } from './config/policy.ts';
 export { AUTO_APPROVALS, MAINNET_OVERRIDE, PRESETS } from './config/schema.ts';
+export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
+export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
+export { HeartbeatWriter, type HeartbeatWriterOptions } from './heartbeat/writer.ts';
 export { Memory, RECORDS_CACHED_MAX } from './memory.ts';
 export {
   type EffectiveOverride,
@@ -27,7 +31,8 @@ export { type SignerFacts, signerFacts } from './policy/facts.ts';
 export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
-export { type Answer, bindStore, Signer, type SignerOptions } from './signer.ts';
+export { policySummary } from './policy/summary.ts';
+export { type Answer, bindStore, type HeartbeatFacts, Signer, type SignerOptions } from './signer.ts';
 export type { ChainDesk, ChainDeskAnswer, ChainDeskTip } from './sockets/chain-session.ts';
 export { NODE_FRAME_BYTES_MAX, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';

@@ -13,12 +13,17 @@ import {
   channelOf,
   type Decision,
   decide,
+  enclose,
+  type HeartbeatInput,
+  type HeartbeatSequence,
+  heartbeatOf,
   type KeyRing,
   type KeyView,
   keyView,
   type Policy,
   perform,
   type Refusal,
+  signHeartbeat,
   WatchBook,
 } from '@countersign/core';
 import { type Journal, type RecordChange, StoreError } from '@countersign/store';
@@ -26,7 +31,9 @@ import type { Reply, Request } from '@countersign/wire';
 import type { AdminAnswer } from './admin/desk.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { ChainSide } from './chain/side.ts';
+import { RefusalCounts } from './heartbeat/refusal-counts.ts';
 import { Memory } from './memory.ts';
+import { isStoreFailure } from './store-failure.ts';
 
 export interface SignerOptions {
   readonly ring: KeyRing;
@@ -49,6 +56,12 @@ export type Answer =
       /** Number of its entry in the audit log, for `countersign explain`; null when it has none. */
       readonly id: number | null;
     };
+
+/** What a heartbeat tells beside what the signer itself knows. */
+export type HeartbeatFacts = Pick<
+  HeartbeatInput,
+  'startedAtSeconds' | 'chain' | 'deadlines' | 'alarms' | 'policy'
+> & { readonly counters: Omit<HeartbeatInput['counters'], 'refusalsByTag'> };
 
 /** Bind a store to one seed and one network; the second use with another is refused (`store-bound-elsewhere`). */
 export async function bindStore(journal: Journal, ring: KeyRing, policy: Policy): Promise<void> {
@@ -84,6 +97,10 @@ export class Signer {
   readonly #watch: WatchBook;
   /** What the signer believes about the chain, and who tells it. */
   readonly chain: ChainSide;
+  readonly #refusals = new RefusalCounts();
+  /** Of the newest heartbeat; null before the first. */
+  #sequence: HeartbeatSequence | null = null;
+  readonly #auditSeqAtStart: number;
   #failure: CountersignError | null = null;
 
   constructor(options: SignerOptions) {
@@ -100,6 +117,7 @@ export class Signer {
       commit: (request, changes, events) => this.#commitChain(request, changes, events),
       refused: (refusal) => this.recordRefusal(refusal),
     });
+    this.#auditSeqAtStart = options.journal.auditHead.seq;
   }
 
   /** Why the signer stopped signing, if it did. */
@@ -177,8 +195,41 @@ export class Signer {
     }
   }
 
+  /**
+   * The signed text of a heartbeat. Rejects with a `StoreError` only while nothing of this start is durable: before, the
+   * sequence could begin twice from one number.
+   */
+  async heartbeat(facts: HeartbeatFacts): Promise<string> {
+    const { ring, policy, nowSeconds } = this.#options;
+    const begun = this.#sequence ?? { start: await this.#sequenceStart(), count: 0 };
+    // Another one may have begun meanwhile.
+    const { start, count } = this.#sequence ?? begun;
+    const sequence = { start, count: count + 1 };
+    this.#sequence = sequence;
+    const counters = { ...facts.counters, refusalsByTag: this.#refusals.byTag };
+    const payload = heartbeatOf({
+      ...facts,
+      counters,
+      sequence,
+      network: policy.network,
+      nodeId: ring.nodeId,
+      nowSeconds: nowSeconds(),
+    });
+    return enclose(payload, toHex(signHeartbeat(ring, payload)));
+  }
+
+  /** Above that of every earlier start: by at least one entry of this one, which is durable. */
+  async #sequenceStart(): Promise<number> {
+    const { journal } = this.#options;
+    await journal.settled();
+    if (journal.auditHead.seq > this.#auditSeqAtStart) return journal.auditHead.seq;
+    await this.#trail.event({ event: 'heartbeat-began', facts: {} });
+    return journal.auditHead.seq;
+  }
+
   /** What the session refused before there was a request to decide on. The entry's number, as in `Answer`. */
   recordRefusal(refusal: Refusal): number | null {
+    this.#refusals.add(refusal.tag);
     if (this.#failure !== null) return null;
     const { id, durable } = this.#trail.refused(refusal);
     this.#follow(durable);
@@ -232,6 +283,7 @@ export class Signer {
 
   /** The entry need not be durable for the no to be told; what waits for the operator must, even after a crash. */
   async #refused({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Promise<Answer> {
+    this.#refusals.add(refusal.tag);
     const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
     if (changes.length > 0) await durable.catch(failWithStore);
     else this.#follow(durable);
@@ -248,6 +300,7 @@ export class Signer {
 
   #stopped(client: ClientIdentity, request: Request): Answer {
     const failure = this.#failure;
+    this.#refusals.add(failure?.code ?? 'store-failed');
     return {
       kind: 'refused',
       id: null,
@@ -277,12 +330,6 @@ function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {
 }
 
 type Approved = Extract<Decision, { kind: 'approved' }>;
-
-/** What a journal throws or rejects with, also while a record is read for a decision, and records nobody can read. */
-function isStoreFailure(error: unknown): error is CountersignError {
-  if (error instanceof StoreError) return true;
-  return error instanceof CountersignError && error.code.startsWith('record-');
-}
 
 /** Whatever a journal rejects with, the commit is not durable. */
 function failWithStore(cause: unknown): never {

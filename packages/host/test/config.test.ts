@@ -48,6 +48,7 @@ describe('a configuration', () => {
       approvals: {},
       allowlist: [],
       chain: { source: 'none' },
+      heartbeat: { everySeconds: 30, file: 'heartbeat.json' },
       file: FILE,
       places: new Map(),
     });
@@ -64,6 +65,10 @@ message_bytes_max = 8_388_608
 [policy]
 preset = "merchant"
 permissive_on_mainnet = "${MAINNET_OVERRIDE}"
+
+[heartbeat]
+every_seconds = 3600
+file = "/srv/www/heartbeat.json"
 `;
     expect(parse(text)).toEqual({
       ...DEFAULT_CONFIG,
@@ -73,6 +78,7 @@ permissive_on_mainnet = "${MAINNET_OVERRIDE}"
       messageBytesMax: 8_388_608,
       preset: 'merchant',
       permissiveOnMainnet: true,
+      heartbeat: { everySeconds: 3600, file: '/srv/www/heartbeat.json' },
       places: new Map([['policy.preset', 9]]),
     });
   });
@@ -100,7 +106,7 @@ describe('an error says where, what is wrong and what to write', () => {
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
   const keys =
-    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist, chain';
+    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist, chain, heartbeat';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],
@@ -124,6 +130,16 @@ describe('an error says where, what is wrong and what to write', () => {
       '[policy]\npreset = "hub"\n[policy.more]\nx = 1',
       `3: unknown key "policy.more"; docs/configuration.md lists the keys of [policy]`,
     ],
+    [
+      '[heartbeat]\nfolder = "x"',
+      '2: unknown key "heartbeat.folder"; known keys of [heartbeat]: every_seconds, file',
+    ],
+    [
+      '[heartbeat]\nevery_seconds = 0',
+      '2: "heartbeat.every_seconds" is 0, expected a whole number from 1 to 3600 (seconds)',
+    ],
+    ['[heartbeat]\nfile = ""', '2: "heartbeat.file" is "", expected the path of a file, in quotes'],
+    ['every_seconds = 10', '1: unknown key "every_seconds"; "every_seconds" belongs below [heartbeat]'],
     ['__proto__ = 1', `1: unknown key "__proto__"; known keys: ${keys}`],
     ['mode = "inplce"', `1: "mode" is "inplce", expected "inplace"; did you mean "inplace"?`],
     ['mode = "remote"', `1: "mode" is "remote", expected "inplace"`],

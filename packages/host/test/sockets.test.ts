@@ -31,6 +31,8 @@ import {
   signerOn,
 } from './support.ts';
 
+/** Longer than other texts may be, and with what JSON escapes. */
+const HEARTBEAT = `{"heartbeat":"${'x"'.repeat(8000)}"}\n`;
 const POLICY_TEXT = 'the policy\nin two lines\n';
 const SCRIPT = `0014${'22'.repeat(20)}`;
 const PEER_CHANNEL = `${'02'.padEnd(66, '1')}/1`;
@@ -40,7 +42,8 @@ function operated(journal: Journal) {
   const policy = policyOf('regtest', 'hub');
   const signer = signerOn(journal, { policy });
   const facts = { nodeId: keyOf('node'), protocolVersion: 6, startedAtSeconds: 5 };
-  return { signer, journal, policy, ...facts, policyText: () => POLICY_TEXT };
+  const heartbeat = async (): Promise<string> => HEARTBEAT;
+  return { signer, journal, policy, ...facts, policyText: () => POLICY_TEXT, heartbeat };
 }
 
 interface Reply {
@@ -74,6 +77,7 @@ const deskOf = (changed: Partial<OperatorSide>): AdminDesk =>
     administer: async () => ({ ok: true, result: { op: 'reject', id: HASH } }),
     status: () => ({}),
     policyText: () => POLICY_TEXT,
+    heartbeat: async () => HEARTBEAT,
     ...changed,
   });
 
@@ -147,6 +151,20 @@ describe('the operator’s desk', () => {
         expect(await ask(desk, asked)).toMatchObject(notFound);
       }
     }));
+
+  it('passes a heartbeat on to the letter, or says that the store failed', async () => {
+    expect(await ask(deskOf({}), { op: 'heartbeat' })).toMatchObject({ result: { heartbeat: HEARTBEAT } });
+    const failed = (): Promise<never> => Promise.reject(new StoreError('store-failed', 'earlier'));
+    expect(await ask(deskOf({ heartbeat: failed }), { op: 'heartbeat' })).toMatchObject({
+      ok: false,
+      error: { code: 'store-failed' },
+    });
+    const broken = (): Promise<never> => Promise.reject(new InvariantError('broken'));
+    await expect(ask(deskOf({ heartbeat: broken }), { op: 'heartbeat' })).rejects.toThrow('broken');
+    await atDesk(async (desk) => {
+      expect(await ask(desk, { op: 'heartbeat' })).toMatchObject({ result: { heartbeat: HEARTBEAT } });
+    });
+  });
 
   it('shows the policy line by line', () =>
     atDesk(async (desk) => {

@@ -32,9 +32,14 @@ export class SignerAnswer {
 
   /** Fit for a terminal. */
   text(name: string): string {
+    return printable(this.raw(name));
+  }
+
+  /** As it came: not for a terminal. */
+  raw(name: string): string {
     const value = this.#member(name);
     if (typeof value !== 'string') throw this.#unexpected(name);
-    return printable(value);
+    return value;
   }
 
   textOrNull(name: string): string | null {

@@ -50,7 +50,9 @@ export type AlarmCode =
   /** A deadline is critical or has passed. */
   | 'deadline'
   /** A rule is turned down that the promise rests on. */
-  | 'promise-void';
+  | 'promise-void'
+  /** The signer has stopped signing because its store failed. */
+  | 'store-failed';
 
 export type AlarmSeverity = 'warn' | 'critical';
 

@@ -1,6 +1,6 @@
 /**
  * Hashes of the messages a node key signs that are not transactions: BOLT 7 gossip, BOLT 11 invoices, BOLT 12
- * Merkle roots, signed texts and liquidity leases. Pure; malformed input is a `FormError`.
+ * Merkle roots, signed texts, liquidity leases and heartbeats. Pure; malformed input is a `FormError`.
  */
 import { ByteWriter, concat, FormError, hash256, sha256, taggedHash } from '@countersign/bitcoin';
 
@@ -109,4 +109,14 @@ export function leaseDigest(lease: LeaseCommitment): Uint8Array {
       .u16be(channelFeeMaxProportional_ppt)
       .finish(),
   );
+}
+
+const HEARTBEAT_TAG = 'countersign/heartbeat';
+
+/**
+ * A heartbeat: BIP 340's tagged hash of its text. No request can have the node key sign under this tag: the tag of BOLT 12
+ * begins with "lightning" whatever the node sends, and nothing else that the node key signs is a tagged hash.
+ */
+export function heartbeatDigest(payload: string): Uint8Array {
+  return taggedHash(HEARTBEAT_TAG, new TextEncoder().encode(payload));
 }

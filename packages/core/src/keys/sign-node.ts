@@ -3,6 +3,7 @@
  * same way (BOLT 12 payer keys, BIP 137). Hashes come from `digests.ts`; grinding differs by message as in CLN.
  */
 import { hkdfSha256, sha256 } from '@countersign/bitcoin';
+import { heartbeatDigest } from './digests.ts';
 import { type KeyRing, ringSecrets, withWalletKey } from './keyring.ts';
 import { reveal, withTemporary } from './secret.ts';
 import { AUX_ZERO, signLowR } from './sign.ts';
@@ -36,6 +37,14 @@ export function signWalletRecoverable(
   digest: Uint8Array,
 ): RecoverableSignature {
   return withWalletKey(ring, index, (key) => ring.secp256k1.signEcdsaRecoverable(digest, key));
+}
+
+/**
+ * A heartbeat, 64 bytes, BIP 340. Takes the text and not a hash: what this function signs is a heartbeat or nothing. It
+ * proves to others how the signer is, and authenticates to nobody.
+ */
+export function signHeartbeat(ring: KeyRing, payload: string): Uint8Array {
+  return ring.secp256k1.signSchnorr(heartbeatDigest(payload), reveal(ringSecrets(ring).node), AUX_ZERO);
 }
 
 /** BOLT 12 with the node key itself. 64 bytes, BIP 340. */

@@ -33,6 +33,8 @@ export interface OperatorSide {
   readonly journal: Pick<Journal, 'audit' | 'auditHead' | 'verifyAudit'>;
   administer(operation: AdminOperation): Promise<AdminAnswer>;
   status(): object;
+  /** The signed text of a new one. */
+  heartbeat(): Promise<string>;
   /** The effective policy, for people or for programs. */
   policyText(format: 'text' | 'json'): string;
 }
@@ -66,6 +68,8 @@ export class AdminDesk {
         return this.#reading(() => this.#auditList(asked.from, asked.count));
       case 'audit-verify':
         return this.#auditVerify();
+      case 'heartbeat':
+        return this.#heartbeat();
       default:
         return done(this.#side.status());
     }
@@ -98,6 +102,15 @@ export class AdminDesk {
     const entries = this.#side.journal.audit(from, count);
     const { items } = pageOf(entries, 0, entryJson);
     return page({ entries: items, newest: this.#side.journal.auditHead.seq });
+  }
+
+  /** Whole and untouched, or its signature is worth nothing; far below a line. */
+  async #heartbeat(): Promise<Outcome> {
+    try {
+      return page({ heartbeat: await this.#side.heartbeat() });
+    } catch (error) {
+      return storeFailed(error);
+    }
   }
 
   /** Long on a large log: one at a time, and the signer goes on meanwhile. */

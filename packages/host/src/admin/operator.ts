@@ -18,13 +18,16 @@ export interface Operated {
   readonly protocolVersion: number;
   readonly startedAtSeconds: number;
   readonly policyText: (format: 'text' | 'json') => string;
+  /** The signed text of a new one. */
+  readonly heartbeat: () => Promise<string>;
 }
 
 export function operatorSide(operated: Operated): OperatorSide {
-  const { signer, journal, policyText } = operated;
+  const { signer, journal, policyText, heartbeat } = operated;
   return {
     journal,
     policyText,
+    heartbeat,
     administer: (operation) => signer.administer(operation),
     status: () => statusOf(operated),
   };

@@ -35,6 +35,7 @@ const PAGE = { offset: v.optional(COUNT, 0) };
 
 const request = v.variant('op', [
   v.strictObject({ ...HEAD, op: v.literal('status') }),
+  v.strictObject({ ...HEAD, op: v.literal('heartbeat') }),
   v.strictObject({
     ...HEAD,
     ...PAGE,

@@ -24,6 +24,15 @@ import { document } from './schema.ts';
 
 export const MESSAGE_BYTES_MAX_DEFAULT = 4 * 1024 * 1024;
 
+/** Where the newest heartbeat is kept, and how often it is replaced. */
+export interface HeartbeatConfig {
+  readonly everySeconds: number;
+  /** A relative path begins at the state directory. */
+  readonly file: string;
+}
+
+export const HEARTBEAT_DEFAULT: HeartbeatConfig = { everySeconds: 30, file: 'heartbeat.json' };
+
 /** An entry of [allowlist], not yet checked against the network. */
 export interface ConfiguredEntry {
   readonly list: 'destinations' | 'payees';
@@ -48,6 +57,7 @@ export interface Config {
   readonly approvals: Partial<ApprovalPolicy>;
   readonly allowlist: readonly ConfiguredEntry[];
   readonly chain: ChainConfig;
+  readonly heartbeat: HeartbeatConfig;
   /** The file all of this was read from, as an error or an origin names it. */
   readonly file: string;
   /** The line of every value of [policy] and [approvals] that the file sets, by its dotted key. */
@@ -69,6 +79,7 @@ export const DEFAULT_CONFIG: Config = {
   approvals: {},
   allowlist: [],
   chain: { source: 'none' },
+  heartbeat: HEARTBEAT_DEFAULT,
   file: 'countersign.toml',
   places: new Map(),
 };
@@ -89,6 +100,10 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
     approvals: readApprovals(source, top.approvals ?? {}, places),
     allowlist: readAllowlist(source, top.allowlist ?? {}),
     chain: readChain(source, top.chain ?? { source: 'none' }),
+    heartbeat: {
+      everySeconds: top.heartbeat?.every_seconds ?? HEARTBEAT_DEFAULT.everySeconds,
+      file: top.heartbeat?.file ?? HEARTBEAT_DEFAULT.file,
+    },
     file,
     places,
   };

@@ -85,7 +85,7 @@ function advice(name: string, table: readonly string[], known: readonly string[]
   return `known ${table.length === 0 ? 'keys' : `keys of [${table.join('.')}]`}: ${known.join(', ')}`;
 }
 
-const TABLES = ['', 'policy', 'approvals', 'allowlist', 'chain'] as const;
+const TABLES = ['', 'policy', 'approvals', 'allowlist', 'chain', 'heartbeat'] as const;
 
 function homeOf(name: string, table: string): string | null {
   const home = TABLES.find((other) => {

@@ -26,6 +26,8 @@ const EXPIRY_HOURS_MAX = 8760;
 /** BIP 65: from here on a locktime is a time. */
 const HEIGHT_MAX = 499_999_999;
 const POLL_SECONDS_MAX = 3600;
+const HEARTBEAT_SECONDS_MIN = 1;
+const HEARTBEAT_SECONDS_MAX = 3600;
 
 export const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
 
@@ -75,6 +77,10 @@ const texts = v.optional(
   v.array(v.pipe(v.string('a text in quotes'), v.minLength(1, 'a text in quotes')), 'a list: ["…", "…"]'),
 );
 
+const pathOf = (what: string) => v.optional(v.pipe(v.string(what), v.minLength(1, what)));
+const directory = pathOf('the path of a directory, in quotes');
+const path = pathOf('the path of a file, in quotes');
+
 export const override = v.strictObject(
   {
     ...limitSchemas(LIMIT_NAMES.filter((name) => LIMIT_FORMS[name].scope === 'channel')),
@@ -97,15 +103,8 @@ export const document = v.strictObject({
       ),
     ),
   ),
-  state_directory: v.optional(
-    v.pipe(
-      v.string('the path of a directory, in quotes'),
-      v.minLength(1, 'the path of a directory, in quotes'),
-    ),
-  ),
-  witness_file: v.optional(
-    v.pipe(v.string('the path of a file, in quotes'), v.minLength(1, 'the path of a file, in quotes')),
-  ),
+  state_directory: directory,
+  witness_file: path,
   message_bytes_max: v.optional(whole(MESSAGE_BYTES_MIN, MESSAGE_BYTES_LIMIT)),
   policy: v.optional(
     v.strictObject(
@@ -156,6 +155,15 @@ export const document = v.strictObject({
         publish: v.optional(yesOrNo),
       },
       'a table: [chain] on a line of its own, its keys below',
+    ),
+  ),
+  heartbeat: v.optional(
+    v.strictObject(
+      {
+        every_seconds: v.optional(whole(HEARTBEAT_SECONDS_MIN, HEARTBEAT_SECONDS_MAX, 'seconds')),
+        file: path,
+      },
+      'a table: [heartbeat] on a line of its own, its keys below',
     ),
   ),
 });

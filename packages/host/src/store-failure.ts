@@ -1,0 +1,8 @@
+/** What a journal throws or rejects with, also while a record is read for a decision, and records nobody can read. */
+import { CountersignError } from '@countersign/bitcoin';
+import { StoreError } from '@countersign/store';
+
+export function isStoreFailure(error: unknown): error is CountersignError {
+  if (error instanceof StoreError) return true;
+  return error instanceof CountersignError && error.code.startsWith('record-');
+}
