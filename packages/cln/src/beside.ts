@@ -1,6 +1,6 @@
 /**
- * What runs beside the signer in its state directory: the two sockets, and the file with the newest heartbeat. None of it
- * decides anything, and the signer does not depend on any of it.
+ * What runs beside the signer: the two sockets and the file with the newest heartbeat in its state directory, and the follower
+ * of the chain. None of it decides anything.
  */
 import { resolve } from 'node:path';
 import {
@@ -9,12 +9,12 @@ import {
   HeartbeatMaker,
   HeartbeatWriter,
   Memory,
-  NO_CHAIN,
   openSockets,
   policyText,
   signerFacts,
 } from '@countersign/host';
-import type { Started } from './start.ts';
+import { openChain } from './chain.ts';
+import type { Started, StartLogLevel } from './start.ts';
 
 export interface BesideOptions {
   readonly started: Started;
@@ -22,6 +22,10 @@ export interface BesideOptions {
   /** Negotiated hsmd protocol version. */
   readonly protocolVersion: number;
   readonly nowSeconds: () => number;
+  readonly monotonicMs: () => number;
+  /** From 0 up to and without 1. */
+  readonly random: () => number;
+  readonly log: (level: StartLogLevel, text: string) => void;
   /** For the operator's log. */
   readonly onProblem: (text: string) => void;
   /** A bug of ours: the process must end. */
@@ -38,11 +42,21 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
   const { started, config, protocolVersion, nowSeconds, onProblem, onBug } = options;
   const { signer, journal, policy, ring } = started;
   const startedAtSeconds = nowSeconds();
+  const chain = openChain({
+    config: config.chain,
+    network: policy.network,
+    signer: signer.chain,
+    log: options.log,
+    onBug,
+    monotonicMs: options.monotonicMs,
+    random: options.random,
+  });
+  signer.chain.follow(config.chain.source, chain.isFollowing ? chain : null);
   const maker = new HeartbeatMaker({
     signer,
     journal,
     effectivePolicy: () => effectivePolicy(config, policy.network, signerFacts(new Memory(journal))),
-    source: NO_CHAIN,
+    source: signer.chain,
     startedAtSeconds,
     nowSeconds,
   });
@@ -57,6 +71,7 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     policyText: (format) => policyText(config, policy.network, new Memory(journal), format),
     heartbeat,
     stateDirectory: config.stateDirectory,
+    chain: chain.desk,
     onProblem,
     onBug,
   });
@@ -67,9 +82,10 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     onProblem,
     onBug,
   });
+  await chain.start();
   return {
     close: async () => {
-      await Promise.all([sockets.close(), writer.stop()]);
+      await Promise.all([sockets.close(), writer.stop(), chain.stop()]);
     },
   };
 }

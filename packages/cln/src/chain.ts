@@ -51,6 +51,8 @@ export interface ChainOptions {
 export interface Chain {
   /** For node.sock; null unless the node side brings the chain. */
   readonly desk: ChainDesk | null;
+  /** It can be asked for blocks. */
+  readonly isFollowing: boolean;
   /** Null without a follower. */
   status(): FollowerStatus | null;
   /** Looks for blocks now; resolves when there are no more, or where that takes long. */
@@ -62,6 +64,7 @@ export interface Chain {
 
 const NO_CHAIN: Chain = {
   desk: null,
+  isFollowing: false,
   status: () => null,
   catchUp: async () => {},
   start: async () => {},
@@ -117,6 +120,7 @@ function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, s
   });
   return {
     desk: null,
+    isFollowing: true,
     status: () => follower.status,
     catchUp: () => follower.catchUp(),
     start: async () => {

@@ -203,12 +203,15 @@ export class Hsmd {
   }
 
   #openBeside(started: Started, config: Config, protocolVersion: number): Promise<Beside> {
-    const { status, nowSeconds } = this.#options;
+    const { status, nowSeconds, monotonicMs, randomBytes } = this.#options;
     return openBeside({
       started,
       config,
       protocolVersion,
       nowSeconds,
+      monotonicMs,
+      random: () => new DataView(randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+      log: (level, text) => status.log(level, text),
       onProblem: (text) => status.log('broken', `countersign: ${text}`),
       onBug: (error) => this.#bug(error),
     });

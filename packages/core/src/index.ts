@@ -5,7 +5,14 @@
 
 export { administer } from './admin/administer.ts';
 export type * from './admin/operations.ts';
-export { acceptBeginning, acceptBlock, acceptHeaders, type ChainInput } from './chain/advance.ts';
+export {
+  acceptBeginning,
+  acceptBlock,
+  acceptHeaders,
+  admitChain,
+  type ChainInput,
+  rescanChain,
+} from './chain/advance.ts';
 export type * from './chain/alarm-types.ts';
 export { alarmsOfChain, alarmsOfChannel } from './chain/alarms.ts';
 export {
@@ -25,7 +32,7 @@ export { type OracleAttestation, requireOracleQuorum } from './chain/oracle.ts';
 export { chainParams } from './chain/params.ts';
 export { type BlockProof, proveBlock } from './chain/proof.ts';
 export type { ChainView, OutpointStatus } from './chain/view.ts';
-export { chainViewOf } from './chain/view-of.ts';
+export { chainViewOf, headerTimeSeconds } from './chain/view-of.ts';
 export { WatchBook } from './chain/watch-book.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';
 export {

@@ -65,6 +65,8 @@ describe('a chain begins', () => {
       provenHeightBlocks: 0,
       birthdayHeightBlocks: 1,
       lockedBy: null,
+      admitted: null,
+      restartHeightBlocks: null,
     });
     expect(headers).toHaveLength(1);
     expect(headers[0]!.hash).toEqual(network.chainHash);
@@ -138,7 +140,13 @@ describe('a chain begins at a checkpoint', () => {
 });
 
 describe('headers on record', () => {
-  const at = { tipHash: new Uint8Array(32), birthdayHeightBlocks: 1, lockedBy: null };
+  const at = {
+    tipHash: new Uint8Array(32),
+    birthdayHeightBlocks: 1,
+    lockedBy: null,
+    admitted: null,
+    restartHeightBlocks: null,
+  };
 
   it('go two periods behind what is proven, and no earlier', () => {
     const chain = { ...at, tipHeightBlocks: 10_000, baseHeightBlocks: 5966, provenHeightBlocks: 10_000 };

@@ -126,7 +126,8 @@ describe('the chain of a running signer', () => {
         refusal: { tag: 'policy-commitment-spends-active-utxo', temporary: true },
       });
       let asked = 0;
-      signer.chain.attach({
+      signer.chain.follow('test', {
+        status: () => null,
         catchUp: async () => {
           asked += 1;
           // The block comes with the second look.

@@ -78,6 +78,13 @@ const deskOf = (changed: Partial<OperatorSide>): AdminDesk =>
     status: () => ({}),
     policyText: () => POLICY_TEXT,
     heartbeat: async () => HEARTBEAT,
+    chain: {
+      status: () => ({}),
+      tip: () => null,
+      unlock: async () => ({ ok: true }),
+      rescan: async () => ({ ok: true }),
+      remedies: (channel) => ({ channel, remedies: [], unclaimed: [] }),
+    },
     ...changed,
   });
 

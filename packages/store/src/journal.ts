@@ -141,7 +141,7 @@ const MIB = 1024 * 1024;
 export const DEFAULT_LIMITS: JournalLimits = {
   recordBytesMax: 16 * MIB,
   auditBodyBytesMax: 1 * MIB,
-  changesPerCommitMax: 4096,
+  changesPerCommitMax: 65_536,
   pendingCommitsMax: 16_384,
   pendingBytesMax: 128 * MIB,
   batchCommitsMax: 1024,

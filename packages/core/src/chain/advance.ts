@@ -2,7 +2,13 @@
  * The chain side of the signer: headers and blocks in, changed records out, or a refusal that leaves everything as it was.
  * Only more work moves the view; only a proven block tells of outputs; a reorg takes back exactly what its blocks brought.
  */
-import { type BlockTransaction, outPointToString, type Secp256k1, txidToHex } from '@countersign/bitcoin';
+import {
+  type BlockTransaction,
+  equalBytes,
+  outPointToString,
+  type Secp256k1,
+  txidToHex,
+} from '@countersign/bitcoin';
 import type { ChannelId } from '../channel/record.ts';
 import { stubPrefix } from '../channel/stubs.ts';
 import type { AuditEvent, KeyView, Warning } from '../context.ts';
@@ -30,8 +36,8 @@ import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
 import { proveBlock } from './proof.ts';
 import { isResolved } from './resolution.ts';
-import { takeBack } from './rollback.ts';
-import { chainProof } from './rules.ts';
+import { takeBack, takeBackAll } from './rollback.ts';
+import { chainProof, chainValidated } from './rules.ts';
 
 export interface ChainInput {
   readonly state: StateReader;
@@ -56,9 +62,12 @@ export function acceptBeginning(
   birthdayHeightBlocks: number,
 ): ChainOutcome {
   return attempt(input, 'chain-begin', (place) => {
-    if (place.draft.get(chainRecords, CHAIN_ID) !== null) return;
-    const beginning = beginChain(place.policy.network, headers, birthdayHeightBlocks);
+    const before = place.draft.get(chainRecords, CHAIN_ID);
+    if (before !== null && before.restartHeightBlocks === null) return;
+    const birthday = before?.restartHeightBlocks ?? birthdayHeightBlocks;
+    const beginning = beginChain(place.policy.network, headers, birthday);
     const { chain } = beginning;
+    const touched = before === null ? [] : takeBackAll(place, chain.birthdayHeightBlocks - 1);
     beginning.headers.forEach((header, i) => {
       place.draft.put(headerRecords, heightId(chain.baseHeightBlocks + i), header);
     });
@@ -67,6 +76,45 @@ export function acceptBeginning(
       event: 'chain-begun',
       facts: { height: chain.tipHeightBlocks, birthday_height: chain.birthdayHeightBlocks },
     });
+    for (const id of touched) settle(place, id);
+  });
+}
+
+/** The operator has compared the chain that locked the view with other sources: what has this block in it may come. */
+export function admitChain(input: ChainInput, tipHash: Uint8Array): ChainOutcome {
+  return attempt(input, 'chain-unlock', (place) => {
+    const chain = requireChain(place);
+    if (chain.lockedBy === null || !equalBytes(chain.lockedBy.tipHash, tipHash)) {
+      refuse(chainValidated, 'the view is not locked by a chain with this tip', {
+        tip: txidToHex(tipHash),
+        locked_by: chain.lockedBy === null ? 'nothing' : txidToHex(chain.lockedBy.tipHash),
+      });
+    }
+    putChain(place, { ...chain, lockedBy: null, admitted: tipHash });
+    place.events.push({ event: 'chain-unlocked', facts: { tip: txidToHex(tipHash) } });
+  });
+}
+
+/** Contents are read again from this block on; null: from the birthday. What is known from there on is forgotten meanwhile. */
+export function rescanChain(input: ChainInput, fromHeightBlocks: number | null): ChainOutcome {
+  return attempt(input, 'chain-rescan', (place) => {
+    const chain = requireChain(place);
+    const from = Math.max(1, fromHeightBlocks ?? chain.birthdayHeightBlocks);
+    if (from > chain.tipHeightBlocks) {
+      refuse(chainProof, 'there is no such block yet', {
+        from_height: from,
+        tip_height: chain.tipHeightBlocks,
+      });
+    }
+    place.events.push({ event: 'chain-rescan', facts: { from_height: from } });
+    if (from <= chain.baseHeightBlocks) {
+      place.draft.put(chainRecords, CHAIN_ID, { ...chain, restartHeightBlocks: from });
+      return;
+    }
+    const touched = takeBackAll(place, from - 1);
+    const birthdayHeightBlocks = Math.min(from, chain.birthdayHeightBlocks);
+    putChain(place, { ...chain, birthdayHeightBlocks, provenHeightBlocks: from - 1 });
+    for (const id of touched) settle(place, id);
   });
 }
 
@@ -84,9 +132,12 @@ export function acceptHeaders(input: ChainInput, headers: Uint8Array): ChainOutc
       Math.min(chain.provenHeightBlocks, forkHeightBlocks),
       chain.birthdayHeightBlocks - 1,
     );
-    const touched = takeBack(place, chain.provenHeightBlocks, provenHeightBlocks);
+    const isDeep = chain.tipHeightBlocks - forkHeightBlocks > place.policy.limits.reorgDepthBlocksMax;
+    const touched = isDeep
+      ? takeBackAll(place, provenHeightBlocks)
+      : takeBack(place, chain.provenHeightBlocks, provenHeightBlocks);
     const next = withHeaders(place, chain, forkHeightBlocks, records);
-    putChain(place, { ...next, provenHeightBlocks });
+    putChain(place, { ...next, provenHeightBlocks, admitted: isDeep ? null : next.admitted });
     for (const id of touched) settle(place, id);
   });
 }
@@ -112,7 +163,9 @@ function mayReorganise(
     tip: txidToHex(chain.tipHash),
     tip_new: txidToHex(records.at(-1)!.hash),
   };
-  if (depthBlocks <= place.policy.limits.reorgDepthBlocksMax) {
+  const { admitted } = chain;
+  const isAdmitted = admitted !== null && records.some(({ hash }) => equalBytes(hash, admitted));
+  if (isAdmitted || depthBlocks <= place.policy.limits.reorgDepthBlocksMax) {
     place.events.push({ event: 'chain-reorganised', facts });
     return true;
   }

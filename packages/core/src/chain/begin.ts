@@ -107,6 +107,8 @@ function beginning(
       provenHeightBlocks: birthdayHeightBlocks - 1,
       birthdayHeightBlocks,
       lockedBy: null,
+      admitted: null,
+      restartHeightBlocks: null,
     },
     headers,
   };

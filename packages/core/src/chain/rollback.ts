@@ -23,6 +23,43 @@ export function takeBack(place: ChainPlace, fromHeightBlocks: number, forkHeight
   return channels;
 }
 
+/**
+ * The same for any depth, by looking at every output on record: of old blocks nobody remembers what they touched. Returns the
+ * channels concerned.
+ */
+export function takeBackAll(place: ChainPlace, forkHeightBlocks: number): Set<string> {
+  const channels = new Set<string>();
+  for (const id of place.watch.ids(closingRecords.name, '')) {
+    const closing = place.draft.get(closingRecords, id);
+    if (closing === null || closing.heightBlocks <= forkHeightBlocks) continue;
+    place.draft.put(closingRecords, id, null);
+    channels.add(id);
+  }
+  for (const id of place.watch.ids(outputRecords.name, '')) {
+    const output = place.draft.get(outputRecords, id);
+    if (output === null) continue;
+    const before = upTo(output, forkHeightBlocks);
+    if (before === output) continue;
+    place.draft.put(outputRecords, id, before);
+    channels.add(output.channel);
+  }
+  for (const id of place.watch.ids(blockRecords.name, '')) {
+    if (id > heightId(forkHeightBlocks)) place.draft.put(blockRecords, id, null);
+  }
+  return channels;
+}
+
+/** The output as it was at this height; itself when nothing came later, null when it was not there. */
+function upTo(output: OutputRecord, heightBlocks: number): OutputRecord | null {
+  const isLate = (fact: { readonly heightBlocks: number } | null) =>
+    fact !== null && fact.heightBlocks > heightBlocks;
+  if (!isLate(output.created) && !isLate(output.spent)) return output;
+  const spent = isLate(output.spent) ? null : output.spent;
+  const created = isLate(output.created) ? null : output.created;
+  if (created === null && (output.role !== 'funding' || spent === null)) return null;
+  return { ...output, created, spent };
+}
+
 function takeBackBlock(place: ChainPlace, height: number, block: BlockRecord, channels: Set<string>): void {
   for (const channel of block.closings) {
     place.draft.put(closingRecords, channel, null);

@@ -55,7 +55,8 @@ export function medianTimeSeconds(read: Read, heightBlocks: number): number {
 /** Whether what was proven is near enough to the present: by blocks, and where they come regularly, by the clock. */
 function isFresh(read: Read, chain: ChainRecord, policy: Policy, nowSeconds: number): boolean {
   const { chainLagBlocksMax } = policy.limits;
-  if (chain.lockedBy !== null || chain.tipHeightBlocks < chain.birthdayHeightBlocks - 1) return false;
+  if (chain.lockedBy !== null || chain.restartHeightBlocks !== null) return false;
+  if (chain.tipHeightBlocks < chain.birthdayHeightBlocks - 1) return false;
   if (chain.tipHeightBlocks - chain.provenHeightBlocks > chainLagBlocksMax) return false;
   return silenceSeconds(read, chain, policy, nowSeconds) <= policy.limits.chainSilenceSecondsMax;
 }

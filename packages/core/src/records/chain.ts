@@ -49,6 +49,10 @@ export interface ChainRecord {
   readonly birthdayHeightBlocks: number;
   /** A reorg deeper than the policy allows was shown: nothing that needs the chain until the operator has looked. */
   readonly lockedBy: { readonly forkHeightBlocks: number; readonly tipHash: Uint8Array } | null;
+  /** The operator has looked: a chain with this block in it may replace ours, however deep it goes. */
+  readonly admitted: Uint8Array | null;
+  /** The operator wants contents read from this height on, which is older than the headers on record: begin anew there. */
+  readonly restartHeightBlocks: number | null;
 }
 
 export const CHAIN_ID = 'chain';
@@ -63,6 +67,8 @@ export const chainRecords: RecordKind<ChainRecord> = {
     provenHeightBlocks: u32,
     birthdayHeightBlocks: u32,
     lockedBy: nullable(struct({ forkHeightBlocks: u32, tipHash: hash32 })),
+    admitted: nullable(hash32),
+    restartHeightBlocks: nullable(u32),
   }),
   migrations: {},
 };

@@ -2,10 +2,12 @@
  * What becomes of an operator's line: parsed, carried out on the running signer, answered with one line. Whoever reaches
  * it is the operator; the file mode of the socket is what says so.
  */
-import { toHex } from '@countersign/bitcoin';
+import { toHex, txidFromHex } from '@countersign/bitcoin';
 import type { AdminError, AdminOperation, AdminResult } from '@countersign/core';
 import { type AuditEntry, type AuditHead, type Journal, StoreError } from '@countersign/store';
+import type { ChainAnswer, ChainSide } from '../chain/side.ts';
 import { pageOf, toJson } from './json.ts';
+import { planJson } from './plan.ts';
 import {
   ADMIN_LINE_BYTES_MAX,
   ADMIN_PROTOCOL_VERSION,
@@ -35,6 +37,7 @@ export interface OperatorSide {
   status(): object;
   /** The signed text of a new one. */
   heartbeat(): Promise<string>;
+  readonly chain: Pick<ChainSide, 'status' | 'tip' | 'unlock' | 'rescan' | 'remedies'>;
   /** The effective policy, for people or for programs. */
   policyText(format: 'text' | 'json'): string;
 }
@@ -70,6 +73,14 @@ export class AdminDesk {
         return this.#auditVerify();
       case 'heartbeat':
         return this.#heartbeat();
+      case 'chain-status':
+        return this.#reading(() => done(this.#side.chain.status()));
+      case 'chain-unlock':
+        return this.#chained(this.#side.chain.unlock(txidFromHex(asked.tip)), { tipHash: asked.tip });
+      case 'chain-rescan':
+        return this.#rescan(asked.fromHeightBlocks);
+      case 'remedies':
+        return this.#reading(() => done(planJson(this.#side.chain.remedies(asked.channel))));
       default:
         return done(this.#side.status());
     }
@@ -108,6 +119,26 @@ export class AdminDesk {
   async #heartbeat(): Promise<Outcome> {
     try {
       return page({ heartbeat: await this.#side.heartbeat() });
+    } catch (error) {
+      return storeFailed(error);
+    }
+  }
+
+  async #rescan(fromHeightBlocks: number | null): Promise<Outcome> {
+    const tip = this.#side.chain.tip();
+    const from = fromHeightBlocks ?? tip?.birthdayHeightBlocks ?? 0;
+    return this.#chained(this.#side.chain.rescan(fromHeightBlocks), {
+      fromHeightBlocks: from,
+      tipHeightBlocks: tip?.tipHeightBlocks ?? from,
+    });
+  }
+
+  async #chained(answered: Promise<ChainAnswer>, result: object): Promise<Outcome> {
+    try {
+      const answer = await answered;
+      if (answer.ok) return done(result);
+      const { message, facts } = answer.refusal;
+      return { ok: false, error: { code: 'chain-refused', message, facts: toJson(facts) } };
     } catch (error) {
       return storeFailed(error);
     }

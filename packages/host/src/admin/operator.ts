@@ -26,6 +26,7 @@ export function operatorSide(operated: Operated): OperatorSide {
   const { signer, journal, policyText, heartbeat } = operated;
   return {
     journal,
+    chain: signer.chain,
     policyText,
     heartbeat,
     administer: (operation) => signer.administer(operation),

@@ -31,11 +31,23 @@ const HEAD = {
   id: v.pipe(v.number(), v.safeInteger()),
 };
 
+const BLOCK_HASH = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'the hash of a block, 64 hex digits'));
+/** BIP 65: from here on a locktime is a time. */
+const HEIGHT = v.pipe(COUNT, v.maxValue(499_999_999));
+
 const PAGE = { offset: v.optional(COUNT, 0) };
 
 const request = v.variant('op', [
   v.strictObject({ ...HEAD, op: v.literal('status') }),
   v.strictObject({ ...HEAD, op: v.literal('heartbeat') }),
+  v.strictObject({ ...HEAD, op: v.literal('chain-status') }),
+  v.strictObject({ ...HEAD, op: v.literal('chain-unlock'), tip: BLOCK_HASH }),
+  v.strictObject({
+    ...HEAD,
+    op: v.literal('chain-rescan'),
+    fromHeightBlocks: v.optional(v.nullable(HEIGHT), null),
+  }),
+  v.strictObject({ ...HEAD, op: v.literal('remedies'), channel: CHANNEL }),
   v.strictObject({
     ...HEAD,
     ...PAGE,
@@ -84,7 +96,9 @@ export type AdminProtocolErrorCode =
   /** The store failed: the signer has stopped, and changes nothing any more. */
   | 'store-failed'
   /** Another verification is still running. */
-  | 'busy';
+  | 'busy'
+  /** The view of the chain will not have it; the message says why. */
+  | 'chain-refused';
 
 export type AdminReply =
   | { readonly v: number; readonly id: number | null; readonly ok: true; readonly result: Json }

@@ -2,13 +2,14 @@
  * The signer's side of the chain: what a feeder (a follower of a node, or the node side) tells it goes through core's
  * judgement, becomes durable, and is the view that the next request is judged by. One step at a time, in order.
  */
-import { type Secp256k1, txid, txidToHex } from '@countersign/bitcoin';
+import { outPointToString, type Secp256k1, txid, txidToHex } from '@countersign/bitcoin';
 import {
   type Alarm,
   type AuditEvent,
   acceptBeginning,
   acceptBlock,
   acceptHeaders,
+  admitChain,
   alarmsOfChain,
   alarmsOfChannel,
   type BeginNeeds,
@@ -18,6 +19,8 @@ import {
   type ChainRecord,
   type ChainView,
   type Change,
+  type ChannelCounts,
+  type ChannelRecord,
   chainRecords,
   chainViewOf,
   channelRecords,
@@ -28,19 +31,23 @@ import {
   type Feerates,
   forceClose,
   headerRecords,
+  headerTimeSeconds,
   heightId,
   type KeyRing,
   type KeyView,
+  outputRecords,
   type Policy,
   type RecordKind,
   type Refusal,
   type Remedy,
   type RemedyPlan,
   remediesOf,
+  rescanChain,
   type StateReader,
   signRemedy,
   type WatchIndex,
 } from '@countersign/core';
+import type { ChainObservations } from '../heartbeat/source.ts';
 
 export interface ChainSideOptions {
   readonly policy: Policy;
@@ -63,6 +70,8 @@ export interface ChainSideOptions {
 export interface ChainFeed {
   /** Look for blocks now; resolves when there are no more, or after a while. */
   catchUp(): Promise<void>;
+  /** For the operator: JSON. */
+  status(): object | null;
 }
 
 export interface ChainTip {
@@ -84,6 +93,23 @@ export interface ChainStart {
   /** The first block whose content counts, as the operator configured it; null: a day before the source's last. */
   readonly birthdayHeightBlocks: number | null;
   readonly sourceHeightBlocks: number;
+}
+
+/** Deadlines and alarms in one status. */
+const LISTED_MAX = 64;
+
+function tipStatus({ lockedBy, ...chain }: ChainRecord): object {
+  return {
+    tip: {
+      heightBlocks: chain.tipHeightBlocks,
+      hash: txidToHex(chain.tipHash),
+      provenHeightBlocks: chain.provenHeightBlocks,
+      birthdayHeightBlocks: chain.birthdayHeightBlocks,
+    },
+    ...(lockedBy !== null && {
+      lockedBy: { forkHeightBlocks: lockedBy.forkHeightBlocks, tipHash: txidToHex(lockedBy.tipHash) },
+    }),
+  };
 }
 
 const birthdayOf = ({ birthdayHeightBlocks, sourceHeightBlocks }: ChainStart): number =>
@@ -114,14 +140,16 @@ function isDue(remedy: Remedy, heightBlocks: number): boolean {
 export class ChainSide {
   readonly #options: ChainSideOptions;
   #feerates = FEERATES_AT_START;
+  #source = 'none';
   #feed: ChainFeed | null = null;
 
   constructor(options: ChainSideOptions) {
     this.#options = options;
   }
 
-  /** Who is asked for blocks when a request waits for one. */
-  attach(feed: ChainFeed): void {
+  /** Where blocks come from, for the operator; and who is asked for them when a request waits for one. */
+  follow(source: string, feed: ChainFeed | null): void {
+    this.#source = source;
     this.#feed = feed;
   }
 
@@ -143,9 +171,10 @@ export class ChainSide {
     return chainViewOf(this.#read, this.#options.policy, this.#options.nowSeconds());
   }
 
+  /** Null before the chain has begun, and when it is to begin anew. */
   tip(): ChainTip | null {
     const chain = this.#record();
-    if (chain === null) return null;
+    if (chain === null || chain.restartHeightBlocks !== null) return null;
     const { tipHeightBlocks, tipHash, provenHeightBlocks, birthdayHeightBlocks, lockedBy } = chain;
     return { tipHeightBlocks, tipHash, provenHeightBlocks, birthdayHeightBlocks, locked: lockedBy !== null };
   }
@@ -160,11 +189,22 @@ export class ChainSide {
 
   /** Headers to bring with `begin`; null when the chain begins at its first block. */
   beginNeeds(start: ChainStart): BeginNeeds['run'] {
-    return beginNeeds(this.#options.policy.network, birthdayOf(start)).run;
+    const birthday = this.#record()?.restartHeightBlocks ?? birthdayOf(start);
+    return beginNeeds(this.#options.policy.network, birthday).run;
   }
 
   begin(start: ChainStart, headers: Uint8Array): Promise<ChainAnswer> {
     return this.#take('chain-begin', acceptBeginning(this.#input(), headers, birthdayOf(start)));
+  }
+
+  /** The operator has looked at what locked the view. */
+  unlock(tipHash: Uint8Array): Promise<ChainAnswer> {
+    return this.#take('chain-unlock', admitChain(this.#input(), tipHash));
+  }
+
+  /** Contents are read again; null: from the birthday. */
+  rescan(fromHeightBlocks: number | null): Promise<ChainAnswer> {
+    return this.#take('chain-rescan', rescanChain(this.#input(), fromHeightBlocks));
   }
 
   acceptHeaders(headers: Uint8Array): Promise<ChainAnswer> {
@@ -233,6 +273,57 @@ export class ChainSide {
     const { kind, channel, transaction } = remedy;
     const raw = signRemedy(this.#options.ring, remedy);
     return { id: txidToHex(txid(transaction)), raw, reason: `${kind} of channel ${channel}` };
+  }
+
+  /** For the operator: JSON, as `countersign chain status` shows it. */
+  status(): object {
+    const chain = this.#record();
+    const view = this.view();
+    return {
+      source: this.#source,
+      follower: this.#feed?.status() ?? {},
+      isFresh: view?.isFresh ?? false,
+      ...(chain !== null && tipStatus(chain)),
+      ...(chain !== null && this.#lagStatus(chain)),
+      deadlines: this.deadlines().slice(0, LISTED_MAX),
+      alarms: this.alarms().slice(0, LISTED_MAX),
+    };
+  }
+
+  #lagStatus({ tipHeightBlocks }: ChainRecord): object {
+    const tip = this.#read(headerRecords, heightId(tipHeightBlocks));
+    if (tip === null) return {};
+    return { lagSeconds: Math.max(0, this.#options.nowSeconds() - headerTimeSeconds(tip.header)) };
+  }
+
+  /** As a heartbeat tells it. */
+  observe(): ChainObservations {
+    const chain = this.#record();
+    if (chain === null) return { chain: null, channels: null, deadlines: [], alarms: [] };
+    const { tipHeightBlocks, tipHash, provenHeightBlocks } = chain;
+    const medianTimeSeconds = this.view()?.medianTimeSeconds ?? 0;
+    return {
+      chain: { tipHeightBlocks, tipHash, provenHeightBlocks, medianTimeSeconds },
+      channels: this.#counts(),
+      deadlines: this.deadlines(),
+      alarms: this.alarms(),
+    };
+  }
+
+  #counts(): ChannelCounts {
+    const counts = { opening: 0, open: 0, closing: 0, closed: 0 };
+    for (const [id, record] of this.#channels()) counts[this.#stageOf(id, record)]++;
+    return counts;
+  }
+
+  #stageOf(id: string, { candidates, mutualCloseSigned, holderSigned }: ChannelRecord): keyof ChannelCounts {
+    const closing = this.#read(closingRecords, id);
+    if (closing !== null) return closing.outputs.length === 0 ? 'closed' : 'closing';
+    if (mutualCloseSigned || holderSigned !== null) return 'closing';
+    const isOpen = candidates.some(
+      ({ outpoint }) => this.#read(outputRecords, outPointToString(outpoint))?.created != null,
+    );
+    return isOpen ? 'open' : 'opening';
   }
 
   /** Every deadline that is near, the nearest first. */
