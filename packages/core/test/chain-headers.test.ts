@@ -76,7 +76,7 @@ describe('policy-chain-validated', () => {
     const mined = minedTo(5);
     const refusal = expectRefused(TAG, 'do not connect to any', () => chain.judge(mined.headers(3)));
     expect(refusal.temporary).toBe(false);
-    expect(refusal.facts).toMatchObject({ base_height_blocks: 0, tip_height_blocks: 0 });
+    expect(refusal.facts).toMatchObject({ first_height_blocks: 0, tip_height_blocks: 0 });
     // A hole in the run.
     const holed = concat(mined.headers(1, 2), mined.headers(4, 5));
     expectRefused(TAG, 'does not connect to the one before', () => chain.judge(holed));
@@ -230,6 +230,19 @@ describe('a run on known ground', () => {
     chain.accept(mined.headers(1));
     const fork = mined.forkAt(7);
     expectRefused(TAG, 'median', () => chain.judge(onTop(fork, { timeSeconds: 1 })));
+  });
+
+  it('is looked for no deeper than two periods', () => {
+    const mined = minedTo(4050);
+    const chain = new HeaderChain();
+    for (let at = 1; at <= 4050; at += 2000) chain.accept(mined.headers(at, at + 1999));
+    const first = 4050 - 4031;
+    const refusal = expectRefused(TAG, 'do not connect to any', () =>
+      chain.judge(mined.headers(first - 1, first + 10)),
+    );
+    expect(refusal.facts.first_height_blocks).toBe(first);
+    expect(chain.judge(mined.headers(first, first + 10)).forkHeightBlocks).toBe(first + 10);
+    expect(chain.judge(mined.headers(first + 1, first + 10)).forkHeightBlocks).toBe(first + 10);
   });
 
   it('cannot be changed while it is judged or after', () => {
