@@ -141,6 +141,11 @@ describe('policy-chain-validated', () => {
     const refusal = expectRefused(TAG, 'median', () => chain.judge(onTop(mined, { timeSeconds: median })));
     expect(refusal.facts).toMatchObject({ time_seconds: median, median_seconds: median });
     expect(chain.judge(onTop(mined, { timeSeconds: median + 1 })).records).toHaveLength(1);
+    // The same within one run.
+    const whole = new HeaderChain();
+    const run = (timeSeconds: number) => concat(mined.headers(1), onTop(mined, { timeSeconds }));
+    expectRefused(TAG, 'median', () => whole.judge(run(median)));
+    expect(whole.judge(run(median + 1)).records).toHaveLength(21);
   });
 
   it('policy-chain-validated: trips for now on headers from the future, passes at two hours', () => {
@@ -162,6 +167,17 @@ describe('policy-chain-validated', () => {
     const refusal = expectRefused(TAG, 'version', () => chain.judge(onTop(mined, { version: 3 })));
     expect(refusal.facts).toEqual({ height_blocks: 3, version: 3, version_min: 4 });
     expect(chain.judge(onTop(mined, { version: 4 })).records).toHaveLength(1);
+    // Each height asks for one more from itself on.
+    for (const [height, required] of [
+      [4, 3],
+      [3, 4],
+    ] as const) {
+      const params = { ...chainParams(REGTEST), versionHeights: [1, 2, height] as const };
+      const dated = new HeaderChain({ params });
+      dated.accept(mined.headers(1));
+      expectRefused(TAG, 'version', () => dated.judge(onTop(mined, { version: required - 1 })));
+      expect(dated.judge(onTop(mined, { version: required })).records).toHaveLength(1);
+    }
   });
 
   it('policy-chain-validated: trips before a chain has begun', () => {
@@ -368,6 +384,11 @@ describe('a chain with retargets', () => {
     const refusal = expectRefused(TAG, 'BIP 94', () => chain.judge(at(-601)));
     expect(refusal.facts).toMatchObject({ height_blocks: 2016, overlap_seconds_max: 600 });
     expect(chain.judge(at(-600)).records).toHaveLength(1);
+    // Within a period the median alone bounds the time.
+    const within = new HeaderChain({ params });
+    acceptAll(within, headers.slice(0, 2015));
+    const early = minedBy(params, 2015, (height) => (height === 2015 ? -601 : 600));
+    expect(within.judge(early[2015]!).records).toHaveLength(1);
     const old = new HeaderChain({ params: EASY });
     acceptAll(old, headers);
     expect(old.judge(at(-601)).records).toHaveLength(1);
