@@ -234,10 +234,9 @@ function scanOutputs(cursor: BlockCursor): BlockOutput[] {
   let totalSat = 0;
   for (let i = 0; i < count; i++) {
     const at = cursor.skip(8, 'output value');
-    const value = amountAt(cursor.bytes, at);
-    totalSat += value;
-    // Sums of two numbers up to the supply are exact, so no excess can round away.
-    if (value > SUPPLY_SAT || totalSat > SUPPLY_SAT) throw new FormError('outputs exceed the money supply');
+    // Exact while both are within the supply, and far above it where they are not.
+    totalSat += amountAt(cursor.bytes, at);
+    if (totalSat > SUPPLY_SAT) throw new FormError('outputs exceed the money supply');
     const scriptAt = cursor.skip(cursor.compact(BASE_BYTES_MAX, 'output script'), 'output script');
     outputs.push(new BlockOutput(cursor.bytes, at, scriptAt, cursor.at));
   }

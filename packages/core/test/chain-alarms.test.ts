@@ -151,6 +151,14 @@ describe('policy-chain-oracle-quorum', () => {
       );
   });
 
+  it('policy-chain-oracle-quorum: trips on oracles that are not configured', () => {
+    const strangers = [attestation(7), attestation(8), attestation(9)];
+    expectRefused(TAG, 'not more than half', () => requireOracleQuorum(judged, keys(1), BLOCK, strangers));
+    expectRefused(TAG, 'not more than half', () =>
+      requireOracleQuorum(judged, keys(3), BLOCK, [attestation(0), ...strangers]),
+    );
+  });
+
   it('policy-chain-oracle-quorum: trips on one oracle that attests twice, or is configured twice', () => {
     expectRefused(TAG, 'not more than half', () =>
       requireOracleQuorum(judged, keys(3), BLOCK, [attestation(0), attestation(0), attestation(0)]),

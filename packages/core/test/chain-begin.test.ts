@@ -1,5 +1,15 @@
 /** The start of a chain at genesis or a checkpoint, what the checkpoints say, and which headers may go. */
-import { compactOfTarget, targetOfCompact, toHex } from '@countersign/bitcoin';
+import { readFileSync } from 'node:fs';
+import {
+  blockHash,
+  compactOfTarget,
+  fromHex,
+  meetsTarget,
+  parseBlockHeader,
+  targetBytes,
+  targetOfCompact,
+  toHex,
+} from '@countersign/bitcoin';
 import {
   beginChain,
   beginNeeds,
@@ -21,6 +31,12 @@ const BITCOIN = networkByName('bitcoin')!;
 /** Mainnet’s rules on targets that a test can mine. */
 const EASY: ChainParams = { ...chainParams(BITCOIN), limitBits: REGTEST_BITS, versionHeights: [1, 1, 1] };
 
+const PERIOD_HEADERS = (
+  JSON.parse(readFileSync(new URL('./vectors/period-headers.json', import.meta.url), 'utf8')) as {
+    readonly headers: Readonly<Record<string, string>>;
+  }
+).headers;
+
 describe('the checkpoints', () => {
   it.each(NETWORKS.map((network) => [network.name, network] as const))(
     'of %s are last blocks of periods, in order, with targets that have a compact form and fall within the limit',
@@ -41,6 +57,19 @@ describe('the checkpoints', () => {
       }
     },
   );
+
+  it('of mainnet are followed by the real headers, with the target that another source has', () => {
+    const checkpoints = new Map(chainParams(BITCOIN).checkpoints.map((one) => [one.heightBlocks, one]));
+    const headers = Object.entries(PERIOD_HEADERS);
+    expect(headers).toHaveLength(8);
+    for (const [height, hex] of headers) {
+      const { hash, nextBits } = checkpoints.get(Number(height) - 1)!;
+      const { previous, bits } = parseBlockHeader(fromHex(hex));
+      expect(toHex(previous)).toBe(toHex(hash));
+      expect(bits).toBe(nextBits);
+      expect(meetsTarget(blockHash(fromHex(hex)), targetBytes(targetOfCompact(bits)!))).toBe(true);
+    }
+  });
 
   it('say which headers a start needs: one where the next target is on record, else the period', () => {
     expect(beginNeeds(BITCOIN, 1_000_000)).toEqual({
@@ -111,6 +140,22 @@ describe('a chain begins at a checkpoint', () => {
     expectRefused(TAG, 'another difficulty', () => other.judge(mined.headers(2016)));
     const none = new HeaderChain({ params: { ...params, checkpoints: [] }, beginning });
     expectRefused(TAG, 'depends on headers that are not on record', () => none.judge(mined.headers(2016)));
+  });
+
+  it('and then takes headers that are older than the checkpoint, as far as a median could allow it', () => {
+    const params = { ...paramsWith(2015, REGTEST_BITS), isFixed: true };
+    const beginning = beginChainBy(params, mined.headers(2015, 2015), 3000);
+    const branch = mined.forkAt(2015);
+    const startSeconds = branch.tip.timeSeconds;
+    for (let i = 1; i <= 5; i++) branch.extend([], { timeSeconds: startSeconds - 100 * i });
+    const chain = new HeaderChain({ params, beginning });
+    expect(chain.accept(branch.headers(2016)).records).toHaveLength(5);
+    // Of six known times the oldest may be the median of eleven.
+    const oldest = startSeconds - 500;
+    const median = branch.forkAt(2020).extend([], { timeSeconds: oldest });
+    expectRefused(TAG, 'median', () => chain.judge(median.header));
+    branch.extend([], { timeSeconds: oldest + 1 });
+    expect(chain.accept(branch.headers(2021)).records).toHaveLength(1);
   });
 
   it('whose next target is not on record by all headers of its period, each the parent of the next', () => {

@@ -76,7 +76,7 @@ describe('policy-chain-validated', () => {
     const mined = minedTo(5);
     const refusal = expectRefused(TAG, 'do not connect to any', () => chain.judge(mined.headers(3)));
     expect(refusal.temporary).toBe(false);
-    expect(refusal.facts).toMatchObject({ base_height_blocks: 0, tip_height_blocks: 0 });
+    expect(refusal.facts).toMatchObject({ first_height_blocks: 0, tip_height_blocks: 0 });
     // A hole in the run.
     const holed = concat(mined.headers(1, 2), mined.headers(4, 5));
     expectRefused(TAG, 'does not connect to the one before', () => chain.judge(holed));
@@ -141,6 +141,11 @@ describe('policy-chain-validated', () => {
     const refusal = expectRefused(TAG, 'median', () => chain.judge(onTop(mined, { timeSeconds: median })));
     expect(refusal.facts).toMatchObject({ time_seconds: median, median_seconds: median });
     expect(chain.judge(onTop(mined, { timeSeconds: median + 1 })).records).toHaveLength(1);
+    // The same within one run.
+    const whole = new HeaderChain();
+    const run = (timeSeconds: number) => concat(mined.headers(1), onTop(mined, { timeSeconds }));
+    expectRefused(TAG, 'median', () => whole.judge(run(median)));
+    expect(whole.judge(run(median + 1)).records).toHaveLength(21);
   });
 
   it('policy-chain-validated: trips for now on headers from the future, passes at two hours', () => {
@@ -162,6 +167,17 @@ describe('policy-chain-validated', () => {
     const refusal = expectRefused(TAG, 'version', () => chain.judge(onTop(mined, { version: 3 })));
     expect(refusal.facts).toEqual({ height_blocks: 3, version: 3, version_min: 4 });
     expect(chain.judge(onTop(mined, { version: 4 })).records).toHaveLength(1);
+    // Each height asks for one more from itself on.
+    for (const [height, required] of [
+      [4, 3],
+      [3, 4],
+    ] as const) {
+      const params = { ...chainParams(REGTEST), versionHeights: [1, 2, height] as const };
+      const dated = new HeaderChain({ params });
+      dated.accept(mined.headers(1));
+      expectRefused(TAG, 'version', () => dated.judge(onTop(mined, { version: required - 1 })));
+      expect(dated.judge(onTop(mined, { version: required })).records).toHaveLength(1);
+    }
   });
 
   it('policy-chain-validated: trips before a chain has begun', () => {
@@ -230,6 +246,19 @@ describe('a run on known ground', () => {
     chain.accept(mined.headers(1));
     const fork = mined.forkAt(7);
     expectRefused(TAG, 'median', () => chain.judge(onTop(fork, { timeSeconds: 1 })));
+  });
+
+  it('is looked for no deeper than two periods', () => {
+    const mined = minedTo(4050);
+    const chain = new HeaderChain();
+    for (let at = 1; at <= 4050; at += 2000) chain.accept(mined.headers(at, at + 1999));
+    const first = 4050 - 4031;
+    const refusal = expectRefused(TAG, 'do not connect to any', () =>
+      chain.judge(mined.headers(first - 1, first + 10)),
+    );
+    expect(refusal.facts.first_height_blocks).toBe(first);
+    expect(chain.judge(mined.headers(first, first + 10)).forkHeightBlocks).toBe(first + 10);
+    expect(chain.judge(mined.headers(first + 1, first + 10)).forkHeightBlocks).toBe(first + 10);
   });
 
   it('cannot be changed while it is judged or after', () => {
@@ -355,6 +384,11 @@ describe('a chain with retargets', () => {
     const refusal = expectRefused(TAG, 'BIP 94', () => chain.judge(at(-601)));
     expect(refusal.facts).toMatchObject({ height_blocks: 2016, overlap_seconds_max: 600 });
     expect(chain.judge(at(-600)).records).toHaveLength(1);
+    // Within a period the median alone bounds the time.
+    const within = new HeaderChain({ params });
+    acceptAll(within, headers.slice(0, 2015));
+    const early = minedBy(params, 2015, (height) => (height === 2015 ? -601 : 600));
+    expect(within.judge(early[2015]!).records).toHaveLength(1);
     const old = new HeaderChain({ params: EASY });
     acceptAll(old, headers);
     expect(old.judge(at(-601)).records).toHaveLength(1);

@@ -27,8 +27,7 @@ export function chanceOfSoFew(count: number, expected: number): number {
 }
 
 /**
- * `timesSeconds` of headers up to the tip, the tip's last, in the order of heights; a window that reaches back beyond the first is
- * not judged.
+ * `timesSeconds` of the headers up to the tip, in any order; a window that reaches back beyond the oldest is not judged.
  */
 export function slowdown(
   timesSeconds: readonly number[],
@@ -36,13 +35,13 @@ export function slowdown(
   { chainSilenceSecondsMax }: Pick<Limits, 'chainSilenceSecondsMax'>,
 ): Warning | null {
   const { tag } = chainHashrate;
-  const newest = Math.max(...timesSeconds);
+  const newest = timesSeconds.reduce((a, b) => Math.max(a, b));
   const silenceSeconds = nowSeconds - newest;
   if (silenceSeconds > chainSilenceSecondsMax) {
     const facts = { silence_seconds: silenceSeconds, silence_seconds_max: chainSilenceSecondsMax };
     return { tag, message: 'no block for too long', facts };
   }
-  const oldest = Math.min(...timesSeconds);
+  const oldest = timesSeconds.reduce((a, b) => Math.min(a, b));
   for (const hours of WINDOWS_HOURS) {
     const sinceSeconds = nowSeconds - hours * HOUR;
     if (oldest > sinceSeconds) return null;
@@ -67,7 +66,7 @@ export function hashrateAlarm({
   const times: number[] = [];
   for (let height = chain.tipHeightBlocks; height >= chain.baseHeightBlocks; height--) {
     const { timeSeconds } = timedOf(draft.get(headerRecords, heightId(height))!);
-    times.unshift(timeSeconds);
+    times.push(timeSeconds);
     if (timeSeconds < enoughSeconds) break;
   }
   return slowdown(times, nowSeconds, policy.limits);

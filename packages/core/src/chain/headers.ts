@@ -70,15 +70,14 @@ export function medianTime(times: readonly number[]): number {
   return [...times].sort((a, b) => a - b)[times.length >>> 1]!;
 }
 
-/** Times of the last eleven headers up to that height, as far as they are on record. */
+/**
+ * Times of the last eleven headers up to that height. Those below a checkpoint are not on record and count as the oldest
+ * there are, so that the median is never above the true one.
+ */
 export function recentTimes(headerAt: HeaderAt, heightBlocks: number): number[] {
-  const times: number[] = [];
-  for (let height = heightBlocks; times.length < MEDIAN_HEADERS; height--) {
-    const header = headerAt(height);
-    if (header === null) break;
-    times.unshift(header.timeSeconds);
-  }
-  return times;
+  const count = Math.min(MEDIAN_HEADERS, heightBlocks + 1);
+  const first = heightBlocks - count + 1;
+  return Array.from({ length: count }, (_, i) => headerAt(first + i)?.timeSeconds ?? 0);
 }
 
 /** Headers on record by height; each is read once. */
@@ -156,7 +155,10 @@ class Targets {
   }
 }
 
-/** Where the run meets our chain, and how many of its headers are on record already. */
+/**
+ * Where the run meets our chain, and how many of its headers are on record already. Looks no deeper than the headers that
+ * stay on record in any case: whoever shows runs that lead nowhere costs no more.
+ */
 function connect(
   draft: Draft,
   chain: ChainRecord,
@@ -165,14 +167,13 @@ function connect(
   // Between base and tip every height has its record.
   const recordAt = (height: number): HeaderRecord => draft.get(headerRecords, heightId(height))!;
   const previous = run.previous(0);
-  const base = recordAt(chain.baseHeightBlocks);
+  const floor = Math.max(chain.baseHeightBlocks, chain.tipHeightBlocks - HEADERS_KEPT + 1);
   let fork = chain.tipHeightBlocks;
-  while (fork >= chain.baseHeightBlocks && !equalBytes(recordAt(fork).hash, previous)) fork--;
-  const isFromBase = fork < chain.baseHeightBlocks && equalBytes(base.hash, hash256(run.header(0)));
-  if (fork < chain.baseHeightBlocks && !isFromBase) {
+  while (fork >= floor && !equalBytes(recordAt(fork).hash, previous)) fork--;
+  if (fork < floor && !equalBytes(recordAt(floor).hash, hash256(run.header(0)))) {
     refuse(chainValidated, 'the headers do not connect to any on record', {
       previous: txidToHex(previous),
-      base_height_blocks: chain.baseHeightBlocks,
+      first_height_blocks: floor,
       tip_height_blocks: chain.tipHeightBlocks,
       tip: txidToHex(chain.tipHash),
     });
