@@ -34,6 +34,8 @@ export interface NodeSettings {
   /** Load the plugin that delivers preimages to Countersign. */
   readonly delivers: boolean;
   readonly policy_toml: string;
+  /** The signer follows the chain by bitcoind. */
+  readonly follows: boolean;
   /** `new`: the hsmd makes the secret; `plain`: the 32 bytes of older nodes. */
   readonly secret: 'new' | 'plain';
   readonly environment: Record<string, string>;
@@ -57,6 +59,19 @@ function stockHsmd(lightningd: string): string {
 /** The delay a node imposes on its peers. Each node its own: a signer that mixed the two sides up would sign nothing. */
 function toSelfDelayBlocks(name: string): number {
   return 5 + (name.charCodeAt(name.length - 1) % 8);
+}
+
+const PASSWORD_FILE = 'bitcoind-password';
+
+/** [chain] of countersign.toml: the signer's own way to the blocks. */
+function chainToml({ endpoint }: Bitcoind): string {
+  return `[chain]
+source = "bitcoind"
+url = "http://127.0.0.1:${endpoint.port}"
+user = "${endpoint.user}"
+password_file = "${PASSWORD_FILE}"
+poll_seconds = 1
+`;
 }
 
 export class Lightningd {
@@ -85,7 +100,12 @@ export class Lightningd {
       writeLauncher(join(settings.directory, 'refusing-hsmd'), 'refusing-hsmd.ts', version + environment);
     }
     if (settings.hsmd.kind === 'countersign') {
-      writeFileSync(join(settings.directory, NETWORK, 'countersign.toml'), settings.policy_toml);
+      const chain = settings.follows ? chainToml(settings.bitcoind) : '';
+      writeFileSync(
+        join(settings.directory, NETWORK, 'countersign.toml'),
+        `${settings.policy_toml}\n${chain}`,
+      );
+      writeFileSync(join(settings.directory, NETWORK, PASSWORD_FILE), settings.bitcoind.endpoint.password);
     }
   }
 

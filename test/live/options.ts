@@ -14,6 +14,8 @@ export interface LiveOptions {
   readonly preset: string;
   /** Nodes signed by Countersign load the plugin that delivers preimages. */
   readonly plugin: boolean;
+  /** Nodes signed by Countersign follow the chain by bitcoind. */
+  readonly chain: boolean;
 }
 
 export interface Programs {
@@ -34,6 +36,7 @@ export const USAGE = `Usage: npm run test:live -- [options]
                      all: every node; none: only the stock hsmd
   --preset NAME      the policy preset of Countersign's nodes (default permissive)
   --no-plugin        leave out the plugin that delivers preimages to Countersign
+  --no-chain         Countersign follows no chain
   --jobs N           scenarios at a time (default 2)
   --keep             keep the directories of passed scenarios too
 
@@ -64,6 +67,7 @@ export function readOptions(args: string[]): LiveOptions {
       signers: { type: 'string', default: 'one' },
       preset: { type: 'string', default: 'permissive' },
       'no-plugin': { type: 'boolean', default: false },
+      'no-chain': { type: 'boolean', default: false },
       jobs: { type: 'string', default: '2' },
     },
   });
@@ -75,6 +79,7 @@ export function readOptions(args: string[]): LiveOptions {
     jobs: asJobs(values.jobs),
     preset: values.preset,
     plugin: !values['no-plugin'],
+    chain: !values['no-chain'],
   };
 }
 

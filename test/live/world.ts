@@ -19,6 +19,8 @@ export interface NodeWishes {
   readonly hsmd?: 'stock' | 'countersign' | 'cheater';
   readonly mode?: Mode;
   readonly policy_toml?: string;
+  /** Its signer follows the chain, whatever the command line says. */
+  readonly follows?: boolean;
   readonly secret?: 'new' | 'plain';
   readonly environment?: Record<string, string>;
 }
@@ -29,6 +31,8 @@ export interface WorldOptions {
   readonly preset: string;
   /** Nodes signed by Countersign load the plugin that delivers preimages. */
   readonly plugin: boolean;
+  /** They follow the chain by bitcoind. */
+  readonly chain: boolean;
 }
 
 export class World {
@@ -38,12 +42,14 @@ export class World {
   readonly #signers: SignerChoice;
   readonly #policy_toml: string;
   readonly #plugin: boolean;
+  readonly #chain: boolean;
   #bitcoind: Bitcoind | undefined;
 
   private constructor(programs: Programs, options: WorldOptions, directory: string) {
     this.#programs = programs;
     this.#signers = options.signers;
     this.#plugin = options.plugin;
+    this.#chain = options.chain;
     this.#policy_toml = policyToml(options.preset);
     this.directory = directory;
   }
@@ -91,6 +97,7 @@ export class World {
         refuses: wish.refuses ?? false,
         delivers: wish.delivers ?? this.#plugin,
         policy_toml: wish.policy_toml ?? this.#policy_toml,
+        follows: wish.follows ?? this.#chain,
         secret: wish.secret ?? 'new',
         environment: wish.environment ?? {},
       });

@@ -77,6 +77,7 @@ export async function observe(row: Row, programs: Programs, signers: SignerChoic
     signers,
     preset: 'permissive',
     plugin: false,
+    chain: false,
   });
   try {
     const [l1, l2] = await world.pair({ ...row.wishes?.l1, refuses: true }, row.wishes?.l2 ?? {});
