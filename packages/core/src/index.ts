@@ -24,7 +24,7 @@ export {
   headersToDrop,
 } from './chain/begin.ts';
 export type { Checkpoint } from './chain/checkpoints.ts';
-export { deadlinesOf } from './chain/deadlines.ts';
+export { deadlinesOf, isClaimable } from './chain/deadlines.ts';
 export { hashrateAlarm } from './chain/hashrate.ts';
 export { HEADERS_KEPT, type JudgedHeaders, judgeHeaders, RUN_HEADERS_MAX } from './chain/headers.ts';
 export type { ChainOutcome, ChainPlace, WatchIndex } from './chain/input.ts';

@@ -10,12 +10,13 @@ import {
   type Transaction,
   txid,
 } from '@countersign/bitcoin';
-import { alarmsOfChannel, deadlinesOf, outputRecords } from '@countersign/core';
+import { alarmsOfChannel, deadlinesOf, outputRecords, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { ChainedSigner } from './chained-signer.ts';
 import { type Balances, type Built, htlc, type ModelHtlc, type ModelOptions } from './channel-model.ts';
-import { channelIdOf, deliver, forwardOf, paymentOf, recordOf, trips } from './forwarder.ts';
+import { channelIdOf, deliver, forwardOf, hashOf, paymentOf, recordOf, trips } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
+import { put } from './spending-model.ts';
 
 const ACTIVE = 'policy-commitment-spends-active-utxo';
 const COVERED = 'policy-commitment-htlc-received-spends-active-utxo';
@@ -234,6 +235,26 @@ describe('deadlines', () => {
       RANGE,
     );
     route.incoming.update(removing(route.incoming.balances, one, 'settled'));
+  });
+});
+
+describe('the preimage of an invoice of our own', () => {
+  it('that the node has not released sets no deadline', () => {
+    const route = new Route().bury();
+    const { signer } = route;
+    const one = incomingHtlc('held', 60);
+    route.receive(one);
+    deliver(signer, one);
+    signer.mineEmpty(59 - route.height);
+    expect(route.deadlines(route.incoming)).toMatchObject([{ what: 'received-htlc-to-claim' }]);
+    const record = paymentOf(signer, one)!;
+    const invoice = { amountMsat: null, expiresAtSeconds: signer.nowSeconds + 3600 };
+    put(signer, paymentRecords, hashOf(one), { ...record, invoice });
+    expect(route.deadlines(route.incoming)).toEqual([]);
+    // Begun in one view: the other must follow.
+    const parts = record.parts.map((part) => ({ ...part, creditMaxMsat: one.amountMsat }));
+    put(signer, paymentRecords, hashOf(one), { ...record, invoice, parts });
+    expect(route.deadlines(route.incoming)).toMatchObject([{ what: 'received-htlc-to-claim' }]);
   });
 });
 

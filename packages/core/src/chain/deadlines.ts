@@ -31,7 +31,8 @@ export function deadlinesOf(
   const height = chain.provenHeightBlocks;
   const limits = limitsFor(policy, scopeOf(record));
   const closing = read(closingRecords, id);
-  const found = closing === null ? whileOpen(read, limits, record) : onceClosed(read, record, closing);
+  const found =
+    closing === null ? whileOpen(read, limits, id, record) : onceClosed(read, id, record, closing);
   return found
     .filter(({ heightBlocks }) => heightBlocks - height <= WARN_BLOCKS)
     .map(({ heightBlocks, what, amountMsat }) => ({
@@ -57,38 +58,47 @@ function levelOf(blocksLeft: number): DeadlineLevel {
   return blocksLeft <= URGENT_BLOCKS ? 'urgent' : 'warn';
 }
 
-function whileOpen(read: Read, limits: Limits, record: ChannelRecord): readonly Found[] {
+function whileOpen(read: Read, limits: Limits, id: ChannelId, record: ChannelRecord): readonly Found[] {
   const htlcs = new Map<string, HtlcRecord>();
   for (const { content, ledger } of liveCommitments(record)) {
     for (const htlc of [...content.htlcs, ...ledger.trimmed]) htlcs.set(htlcKey(htlc), htlc);
   }
-  return [...htlcs.values()].flatMap((htlc) => deadlineOf(read, limits, htlc));
+  return [...htlcs.values()].flatMap((htlc) => deadlineOf(read, limits, id, htlc));
 }
 
 /** When an HTLC forces the channel to the chain; none for one offered to us that we could not claim. */
-function deadlineOf(read: Read, limits: Limits, htlc: HtlcRecord): readonly Found[] {
+function deadlineOf(read: Read, limits: Limits, channel: ChannelId, htlc: HtlcRecord): readonly Found[] {
   const { cltvExpiry, amountMsat, offeredBy, paymentHash } = htlc;
   if (offeredBy === 'holder') {
     const heightBlocks = cltvExpiry + limits.deadlineGraceBlocks;
     return [{ heightBlocks, what: 'offered-htlc-expires', amountMsat }];
   }
-  if (!isClaimable(read, paymentHash)) return [];
+  if (!isClaimable(read, channel, paymentHash)) return [];
   const heightBlocks = cltvExpiry - limits.claimMarginBlocks;
   return [{ heightBlocks, what: 'received-htlc-to-claim', amountMsat }];
 }
 
-const isClaimable = (read: Read, paymentHash: Uint8Array): boolean =>
-  read(paymentRecords, hashHex(paymentHash))?.preimage != null;
+/**
+ * The preimage is known, and the claim is owed to us: it pays for what went out, or was begun already. That of an invoice of our
+ * own, not released yet, obliges to nothing: the node may still give the HTLC back (rules, law 2).
+ */
+export function isClaimable(read: Read, channel: ChannelId, paymentHash: Uint8Array): boolean {
+  const record = read(paymentRecords, hashHex(paymentHash));
+  if (record === null || record.preimage === null) return false;
+  if (record.invoice === null) return true;
+  return record.parts.some((part) => part.channel === channel && part.creditMaxMsat > 0n);
+}
 
 /** HTLCs of `htlcs` whose deadline is here: no commitment that still has them. */
 export function overdue(
   read: Read,
   limits: Limits,
   heightBlocks: number,
+  channel: ChannelId,
   htlcs: readonly HtlcRecord[],
 ): { readonly htlc: HtlcRecord; readonly deadlineHeightBlocks: number } | null {
   for (const htlc of htlcs) {
-    const [deadline] = deadlineOf(read, limits, htlc);
+    const [deadline] = deadlineOf(read, limits, channel, htlc);
     if (deadline !== undefined && deadline.heightBlocks <= heightBlocks) {
       return { htlc, deadlineHeightBlocks: deadline.heightBlocks };
     }
@@ -97,7 +107,12 @@ export function overdue(
 }
 
 /** Outputs of a close that somebody else may take from some height on, and nobody has spent. */
-function onceClosed(read: Read, record: ChannelRecord, closing: ClosingRecord): readonly Found[] {
+function onceClosed(
+  read: Read,
+  id: ChannelId,
+  record: ChannelRecord,
+  closing: ClosingRecord,
+): readonly Found[] {
   const open = outputsOf(read, closing).filter(({ spent }) => spent === null);
   const delay = record.setup?.counterpartyToSelfDelayBlocks ?? 0;
   if (kindNow(record, closing) === 'counterparty-revoked') {
@@ -112,7 +127,7 @@ function onceClosed(read: Read, record: ChannelRecord, closing: ClosingRecord): 
   }
   return open.flatMap(({ role, htlc, created }) => {
     if (role !== 'htlc' || htlc === null || htlc.offeredBy === 'holder') return [];
-    if (htlc.paymentHash === null || !isClaimable(read, htlc.paymentHash)) return [];
+    if (htlc.paymentHash === null || !isClaimable(read, id, htlc.paymentHash)) return [];
     return [
       {
         heightBlocks: htlc.cltvExpiry,

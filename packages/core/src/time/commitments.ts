@@ -57,7 +57,7 @@ function requireFresh(ctx: Context, chain: ChainView, channel: OpenChannel, scop
 function requireInTime(ctx: Context, chain: ChainView, channel: OpenChannel, { content }: Proposal): void {
   const scope = scopeOf(channel.record);
   const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
-  const late = overdue(read, limitsFor(ctx.policy, scope), chain.heightBlocks, content.htlcs);
+  const late = overdue(read, limitsFor(ctx.policy, scope), chain.heightBlocks, channel.id, content.htlcs);
   if (late === null) return;
   const { htlc, deadlineHeightBlocks } = late;
   enforce(ctx, htlcCltvRange, scope, {

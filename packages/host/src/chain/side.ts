@@ -33,6 +33,7 @@ import {
   headerRecords,
   headerTimeSeconds,
   heightId,
+  isClaimable,
   type KeyRing,
   type KeyView,
   outputRecords,
@@ -233,7 +234,18 @@ export class ChainSide {
   async #rescue(id: string): Promise<readonly Publishable[]> {
     const plan = this.#mustClose(id) ? await this.#close(id) : this.remedies(id);
     const { heightBlocks } = this.#height();
-    return plan.remedies.filter((remedy) => isDue(remedy, heightBlocks)).map((remedy) => this.#sign(remedy));
+    return plan.remedies
+      .filter((remedy) => isDue(remedy, heightBlocks) && this.#isOwed(remedy))
+      .map((remedy) => this.#sign(remedy));
+  }
+
+  /** Whether a claim by preimage is owed to us; what the node holds back for an invoice of its own is for the node to decide. */
+  #isOwed({ kind, channel, inputs }: Remedy): boolean {
+    if (kind !== 'claim-preimage' && kind !== 'htlc-success') return true;
+    return inputs.every(({ outpoint }) => {
+      const hash = this.#read(outputRecords, outPointToString(outpoint))?.htlc?.paymentHash ?? null;
+      return hash !== null && isClaimable(this.#read, channel, hash);
+    });
   }
 
   /** Everything that would save the funds of a channel, whoever publishes it; unsigned. */
