@@ -173,6 +173,14 @@ describe('the chain of a running signer', () => {
       fork.extendBy(62 - fork.tip.heightBlocks);
       await feed(signer, fork);
       expect(signer.chain.deadlines()).toMatchObject([{ what: 'offered-htlc-expires', level: 'passed' }]);
+      // A heartbeat tells it once, though it is an alarm as well.
+      expect(signer.chain.alarms().map(({ code }) => code)).toEqual(['deadline']);
+      expect(signer.chain.observe()).toMatchObject({
+        chain: { tipHeightBlocks: 62, provenHeightBlocks: 62 },
+        channels: { opening: 0, open: 1, closing: 0, closed: 0 },
+        deadlines: [{ what: 'offered-htlc-expires' }],
+        alarms: [],
+      });
       const published = (await signer.chain.toPublish()).map(({ raw }) => parseTransaction(raw));
       expect(txid(published[0]!)).toEqual(txid(channel.model.build('holder', 1, channel.balances).tx));
       expect(published[0]!.inputs[0]!.witness).toHaveLength(4);

@@ -28,6 +28,7 @@ import {
 } from '@countersign/core';
 import { type Journal, StoreError } from '@countersign/store';
 import { afterAll, describe, expect, it } from 'vitest';
+import { MinedChain } from '../../core/test/mined-chain.ts';
 import { RefusalCounts } from '../src/heartbeat/refusal-counts.ts';
 import {
   effectivePolicy,
@@ -69,7 +70,7 @@ function read(text: string): Heartbeat {
 
 function makerOn(
   journal: Journal,
-  { preset = 'hub', source = NO_CHAIN }: { preset?: Preset; source?: HeartbeatSource } = {},
+  { preset = 'hub', source = NO_CHAIN }: { preset?: Preset; source?: HeartbeatSource | 'chain' } = {},
 ): { signer: Signer; maker: HeartbeatMaker } {
   const config = parseConfig(`[policy]\npreset = "${preset}"\n`, 'countersign.toml');
   const effective = () => effectivePolicy(config, regtest, signerFacts(new Memory(journal)));
@@ -79,7 +80,7 @@ function makerOn(
     signer,
     journal,
     effectivePolicy: effective,
-    source,
+    source: source === 'chain' ? signer.chain : source,
     startedAtSeconds: NOW - 60,
     nowSeconds,
   });
@@ -179,6 +180,28 @@ describe('a heartbeat of the signer', () => {
         alarms: [alarm],
       });
       expect(asked).toEqual([NOW]);
+    }));
+
+  it('tells of the chain that the running signer follows', () =>
+    onJournal(async (journal) => {
+      const { signer, maker } = makerOn(journal, { source: 'chain' });
+      expect(read(await maker.make())).toMatchObject({ chain: null, counters: { channels: null } });
+      const mined = new MinedChain();
+      mined.extendBy(12);
+      await signer.chain.begin({ birthdayHeightBlocks: 1, sourceHeightBlocks: 0 }, new Uint8Array(0));
+      await signer.chain.acceptHeaders(mined.headers(1));
+      for (const { raw } of mined.blocks.slice(1, 12)) await signer.chain.acceptBlock(raw);
+      await signer.answer(channelClient(1), setupRequest(1));
+      const { chain, counters, alarms, deadlines } = read(await maker.make());
+      expect(chain).toEqual({
+        tipHeightBlocks: 12,
+        tipHash: Buffer.from(mined.tip.hash).reverse().toString('hex'),
+        provenHeightBlocks: 11,
+        medianTimeSeconds: signer.chain.view()!.medianTimeSeconds,
+        lagBlocks: 1,
+      });
+      expect(counters.channels).toEqual({ opening: 1, open: 0, closing: 0, closed: 0 });
+      expect([alarms, deadlines]).toEqual([[], []]);
     }));
 
   it('warns that the promise is void', () =>

@@ -36,7 +36,7 @@ export interface HeartbeatChain {
   /** As block explorers show it. */
   readonly tipHash: string;
   readonly provenHeightBlocks: number;
-  /** Median time past of the tip (BIP 113). */
+  /** Median time past of the newest proven block (BIP 113). */
   readonly medianTimeSeconds: number;
   /** Blocks of the chain whose contents are not proven yet. */
   readonly lagBlocks: number;

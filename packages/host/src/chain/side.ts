@@ -20,7 +20,6 @@ import {
   type ChainView,
   type Change,
   type ChannelCounts,
-  type ChannelRecord,
   chainRecords,
   chainViewOf,
   channelRecords,
@@ -46,6 +45,7 @@ import {
   rescanChain,
   type StateReader,
   signRemedy,
+  standingOf,
   type WatchIndex,
 } from '@countersign/core';
 import type { ChainObservations } from '../heartbeat/source.ts';
@@ -320,24 +320,18 @@ export class ChainSide {
       chain: { tipHeightBlocks, tipHash, provenHeightBlocks, medianTimeSeconds },
       channels: this.#counts(),
       deadlines: this.deadlines(),
-      alarms: this.alarms(),
+      // Deadlines are told by themselves.
+      alarms: this.alarms().filter(({ code }) => code !== 'deadline'),
     };
   }
 
   #counts(): ChannelCounts {
     const counts = { opening: 0, open: 0, closing: 0, closed: 0 };
-    for (const [id, record] of this.#channels()) counts[this.#stageOf(id, record)]++;
+    for (const [id, record] of this.#channels()) {
+      const standing = standingOf(this.#read, this.#options.policy, id, record);
+      if (standing !== null) counts[standing] += 1;
+    }
     return counts;
-  }
-
-  #stageOf(id: string, { candidates, mutualCloseSigned, holderSigned }: ChannelRecord): keyof ChannelCounts {
-    const closing = this.#read(closingRecords, id);
-    if (closing !== null) return closing.outputs.length === 0 ? 'closed' : 'closing';
-    if (mutualCloseSigned || holderSigned !== null) return 'closing';
-    const isOpen = candidates.some(
-      ({ outpoint }) => this.#read(outputRecords, outPointToString(outpoint))?.created != null,
-    );
-    return isOpen ? 'open' : 'opening';
   }
 
   /** Every deadline that is near, the nearest first. */

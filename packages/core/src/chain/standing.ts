@@ -1,0 +1,40 @@
+/** Where a channel stands, as the chain has it: for counting and showing, no law goes by it. */
+import { outPointToString } from '@countersign/bitcoin';
+import type { ChannelId, ChannelRecord } from '../channel/record.ts';
+import type { Policy } from '../policy/settings.ts';
+import { CHAIN_ID, chainRecords, closingRecords, outputRecords } from '../records/chain.ts';
+import { isResolved } from './resolution.ts';
+import type { Read } from './view-of.ts';
+
+export type Standing =
+  /** Set up, and no funding of it in a proven block. */
+  | 'opening'
+  | 'open'
+  /** Its end is signed, or its funding is spent and something of it may still change. */
+  | 'closing'
+  /** All of it is spent and buried. */
+  | 'closed';
+
+/** Null for what is no channel: never set up, or given up before its funding was seen; and while no chain is followed. */
+export function standingOf(
+  read: Read,
+  policy: Policy,
+  id: ChannelId,
+  record: ChannelRecord,
+): Standing | null {
+  const chain = read(chainRecords, CHAIN_ID);
+  if (chain === null || record.setup === null) return null;
+  const closing = read(closingRecords, id);
+  if (closing !== null) {
+    const depthBlocks = policy.limits.reorgDepthBlocksMax;
+    return isResolved(read, closing, chain.provenHeightBlocks, depthBlocks) ? 'closed' : 'closing';
+  }
+  const isFunded = record.candidates.some(
+    ({ outpoint }) => (read(outputRecords, outPointToString(outpoint))?.created ?? null) !== null,
+  );
+  if (isFunded) return isEnding(record) ? 'closing' : 'open';
+  return record.forgotten ? null : 'opening';
+}
+
+const isEnding = ({ mutualCloseSigned, holderSigned }: ChannelRecord): boolean =>
+  mutualCloseSigned || holderSigned !== null;
