@@ -17,7 +17,7 @@ import { signRemedy } from '../src/keys/sign-remedy.ts';
 import { outputRecords, stubRecords } from '../src/records/chain.ts';
 import { channelRecords } from '../src/records/channel.ts';
 import { type Balances, htlc, type ModelHtlc, type ModelOptions } from './channel-model.ts';
-import { CLOSED_AT } from './closing-model.ts';
+import { CLOSED_AT, stubOf } from './closing-model.ts';
 import { adding, FORMATS, KINDS, OpenChannel, removing } from './open-channel.ts';
 import { RemedyModel } from './remedy-model.ts';
 import { scriptFault } from './script-interpreter.ts';
@@ -47,7 +47,7 @@ type Living = ReturnType<typeof living>;
 
 function breached({ channel, model, history }: Living, number: number) {
   const built = model.build('counterparty', number, history[number]!);
-  const remedies = new RemedyModel(channel).keepStubs(history);
+  const remedies = new RemedyModel(channel);
   return { built, remedies: remedies.close('counterparty-revoked', number, built.tx) };
 }
 
@@ -116,7 +116,7 @@ describe.each(KINDS)('%s', (_, options) => {
 
   it('a commitment that the peer revokes after it confirmed is punished too', () => {
     const { tx } = alive.model.build('counterparty', 4, alive.history[4]!);
-    const remedies = new RemedyModel(alive.channel).keepStubs(alive.history).close('counterparty', 4, tx);
+    const remedies = new RemedyModel(alive.channel).close('counterparty', 4, tx);
     expect(remedies.judged().remedies.some(({ kind }) => kind === 'justice')).toBe(false);
     const later = living([[A, B], [A, B, C, D], [B, D], [B], []], options);
     remedies.put(
@@ -130,7 +130,7 @@ describe.each(KINDS)('%s', (_, options) => {
   it('a stub that is missing: its output is left and reported, everything else is taken', () => {
     const { model, channel, history } = alive;
     const built = model.build('counterparty', 2, history[2]!);
-    const remedies = new RemedyModel(channel).keepStubs(history);
+    const remedies = new RemedyModel(channel);
     remedies.put(stubRecords, remedies.stubId(2), null);
     const plan = remedies.close('counterparty-revoked', 2, built.tx).judged();
     const unknown = plan.unclaimed.filter(({ reason }) => reason === 'script-unknown');
@@ -223,7 +223,8 @@ describe('as many HTLCs as a commitment can have', () => {
     const { model, channel } = alive;
     const balances = { ...adding(model.initial, ...many.slice(0, 10)), htlcs: many };
     const { tx } = model.build('counterparty', 1, balances);
-    const remedies = new RemedyModel(channel).keepStubs([model.initial, balances]);
+    const remedies = new RemedyModel(channel);
+    remedies.put(stubRecords, remedies.stubId(1), many.map(stubOf));
     remedies.close('counterparty-revoked', 1, tx);
     remedies.feerates = { normalPerKw: 253, urgentPerKw: 253 };
     const plan = remedies.plan();

@@ -27,7 +27,7 @@ type Living = ReturnType<typeof living>;
 
 function closed({ channel, model, history }: Living, kind: ClosingKind, side: Party, number: number) {
   const { tx } = model.build(side, number, history[number] ?? history.at(-1)!);
-  return new RemedyModel(channel).keepStubs(history).close(kind, number, tx);
+  return new RemedyModel(channel).close(kind, number, tx);
 }
 
 /** Σ of the outputs of the close that are the peer's, or that the plan leaves, and its fee. */

@@ -366,7 +366,7 @@ describe('what is left', () => {
     const balances = adding(channel.balances, small);
     channel.update(balances).update(removing(balances, small, 'failed'));
     const { tx } = channel.model.build('counterparty', 1, balances);
-    const remedies = new RemedyModel(channel).keepStubs([channel.model.initial, balances]);
+    const remedies = new RemedyModel(channel);
     remedies.close('counterparty-revoked', 1, tx);
     remedies.feerates = { normalPerKw: 20_000, urgentPerKw: 20_000 };
     const alone = remedies

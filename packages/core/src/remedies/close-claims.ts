@@ -190,7 +190,7 @@ function htlcOutput(place: PlanPlace, frame: Frame, commitment: ClosedCommitment
 export function htlcDeadline({ limits }: Frame, { htlc }: OpenOutput): number {
   const { offeredBy, cltvExpiry } = htlc!;
   if (offeredBy === 'counterparty') return cltvExpiry + 1;
-  return cltvExpiry + Math.max(1, limits.cltvDeltaBlocks - limits.cltvMarginBlocks);
+  return cltvExpiry + Math.max(1, limits.cltvDeltaBlocks - limits.claimMarginBlocks);
 }
 
 export function preimageOf({ draft }: PlanPlace, paymentHash: Uint8Array | null): Uint8Array | null {
