@@ -20,14 +20,14 @@ describe('the ladder', () => {
   it('rises as the deadline nears', () => {
     expect(rungs).toEqual([
       { fromHeightBlocks: 0, feeratePerKw: 1000 },
-      { fromHeightBlocks: 856, feeratePerKw: 3000 },
-      { fromHeightBlocks: 964, feeratePerKw: 6000 },
-      { fromHeightBlocks: 982, feeratePerKw: 12_000 },
-      { fromHeightBlocks: 991, feeratePerKw: 24_000 },
-      { fromHeightBlocks: 996, feeratePerKw: 48_000 },
+      { fromHeightBlocks: 928, feeratePerKw: 3000 },
+      { fromHeightBlocks: 988, feeratePerKw: 6000 },
+      { fromHeightBlocks: 992, feeratePerKw: 12_000 },
+      { fromHeightBlocks: 995, feeratePerKw: 24_000 },
+      { fromHeightBlocks: 997, feeratePerKw: 48_000 },
       { fromHeightBlocks: 998, feeratePerKw: 100_000 },
     ]);
-    const at = [0, 855, 856, 963, 964, 997, 998, 2000].map((height) => rateAt(rungs, height));
+    const at = [0, 927, 928, 987, 988, 997, 998, 2000].map((height) => rateAt(rungs, height));
     expect(at).toEqual([1000, 1000, 3000, 3000, 6000, 48_000, 100_000, 100_000]);
   });
   it('has one rung where nobody waits', () => {

@@ -15,11 +15,11 @@ export interface Feerates {
 
 /** Blocks left to the deadline, and how many times the urgent rate is paid from there on. */
 const URGENT_FROM = [
-  [144, 1],
-  [36, 2],
-  [18, 4],
-  [9, 8],
-  [4, 16],
+  [72, 1],
+  [12, 2],
+  [8, 4],
+  [5, 8],
+  [3, 16],
 ] as const;
 /** From here on only the policy's highest rate and the value itself bound the fee. */
 const ALL_FROM_BLOCKS = 2;
