@@ -52,24 +52,32 @@ function breached({ channel, model, history }: Living, number: number) {
 }
 
 const outSat = (tx: Transaction) => tx.outputs.reduce((sum, { value }) => sum + value, 0n);
+/** By what does not overlap. */
+const claimed = (plan: ReturnType<RemedyModel['plan']>['remedies']) =>
+  plan
+    .filter(({ isFallback }) => !isFallback)
+    .reduce((sum, { valueSat, feeSat }) => sum + valueSat + feeSat, 0n);
 const anchorsSat = ({ model }: Living) => (model.format === 'static_remotekey' ? 0n : 660n);
 
 describe.each(KINDS)('%s', (_, options) => {
   const alive = living([[A, B], [A, B, C, D], [B, D], [B]], options);
 
-  it.each([1, 2, 3])('number %i: one transaction takes all, and its parts do the same', (number) => {
+  it.each([1, 2, 3])('number %i: what is safe together, the HTLCs together and one by one', (number) => {
     const { built, remedies } = breached(alive, number);
     const { remedies: plan, unclaimed } = remedies.judged();
-    const [whole, ...parts] = plan;
-    const claimedSat = outSat(built.tx) - anchorsSat(alive);
-    expect(whole).toMatchObject({ kind: 'justice', isFallback: false, bump: 'replace' });
-    expect(whole!.deadlineHeightBlocks).toBe(CLOSED_AT + DELAY);
-    expect(whole!.valueSat + whole!.feeSat).toBe(claimedSat);
-    expect(whole!.inputs).toHaveLength(2 + built.commitment.htlcs.length);
-    expect(parts).toHaveLength(1 + built.commitment.htlcs.length);
+    const [safe, moved, ...parts] = plan;
+    const htlcs = built.commitment.htlcs.length;
+    const sum = (some: typeof plan) => some.reduce((total, one) => total + one.valueSat + one.feeSat, 0n);
+    for (const one of [safe, moved]) {
+      expect(one).toMatchObject({ kind: 'justice', isFallback: false, bump: 'replace' });
+      expect(one!.deadlineHeightBlocks).toBe(CLOSED_AT + DELAY);
+    }
+    expect(sum([safe!, moved!])).toBe(outSat(built.tx) - anchorsSat(alive));
+    expect(safe!.inputs).toHaveLength(2);
+    expect(moved!.inputs).toHaveLength(htlcs);
+    expect(parts).toHaveLength(htlcs);
     expect(parts.every(({ isFallback }) => isFallback)).toBe(true);
-    expect(parts.reduce((sum, { valueSat, feeSat }) => sum + valueSat + feeSat, 0n)).toBe(claimedSat);
-    expect(parts[0]!.inputs).toHaveLength(2);
+    expect(sum(parts)).toBe(sum([moved!]));
     expect(unclaimed.map(({ reason }) => reason)).toEqual(anchorsSat(alive) === 0n ? [] : ['anchor']);
   });
 
@@ -88,30 +96,45 @@ describe.each(KINDS)('%s', (_, options) => {
     const [first, second] = built.htlcTransactions;
     remedies.confirm(first!.transaction, CLOSED_AT + 5).confirm(second!.transaction, CLOSED_AT + 9);
     const { remedies: plan } = remedies.judged(CLOSED_AT + 9);
+    // There nobody but us can spend them before the delay ends: they join what is safe.
     const spent = new Set(plan[0]!.transaction.inputs.map((input) => toHex(input.txid)));
     for (const { transaction } of [first!, second!]) expect(spent.has(toHex(txid(transaction)))).toBe(true);
-    const single = plan.find(
-      ({ transaction, isFallback }) =>
-        isFallback && toHex(transaction.inputs[0]!.txid) === toHex(txid(second!.transaction)),
-    );
-    expect(single!.deadlineHeightBlocks).toBe(CLOSED_AT + 9 + DELAY);
-    expect(plan[0]!.inputs).toHaveLength(6);
+    expect(plan.map(({ inputs }) => inputs.length)).toEqual([4, 2, 1, 1]);
     const { savedSat, feesSat } = remedies.carryOut(CLOSED_AT + 9);
     const htlcFeesSat = first!.feeSat + second!.feeSat;
     expect(savedSat + feesSat + htlcFeesSat + anchorsSat(alive)).toBe(outSat(built.tx));
   });
 
-  it('the parts are valid without the whole, whichever of the HTLCs the peer takes first', () => {
+  it('whichever HTLC the peer takes first, the main outputs and every other HTLC have a transaction that stands', () => {
     const { built, remedies } = breached(alive, 2);
     const plan = remedies.judged();
     for (const { transaction } of built.htlcTransactions) {
-      const taken = toHex(txid(transaction));
-      const lost = plan.remedies.filter((one) =>
-        one.transaction.inputs.some((input) => input.vout === transaction.inputs[0]!.vout),
+      const { vout } = transaction.inputs[0]!;
+      const standing = plan.remedies.filter((one) =>
+        one.transaction.inputs.every((input) => input.vout !== vout),
       );
-      expect(lost.map(({ isFallback }) => isFallback)).toEqual([false, true]);
-      expect(taken).toHaveLength(64);
+      const saved = new Set(standing.flatMap((one) => one.transaction.inputs.map((input) => input.vout)));
+      expect(saved.size).toBe(2 + built.commitment.htlcs.length - 1);
     }
+  });
+
+  it('as the delay ends its output goes alone and pays what it can; HTLCs stay at the urgent rate', () => {
+    const { built, remedies } = breached(alive, 2);
+    const [second] = built.htlcTransactions;
+    remedies.confirm(second!.transaction, CLOSED_AT + 9);
+    const plan = remedies.judged(CLOSED_AT + DELAY - 1).remedies;
+    // to_remote and what has moved; the other HTLCs; to_local; the HTLCs one by one.
+    expect(plan.map(({ inputs }) => inputs.length)).toEqual([2, 3, 1, 1, 1, 1]);
+    expect(plan.map(({ isFallback }) => isFallback)).toEqual([false, false, false, true, true, true]);
+    expect(plan[0]!.deadlineHeightBlocks).toBe(CLOSED_AT + 9 + DELAY);
+    const rateOf = ({ feeSat, weight: weightOf }: (typeof plan)[number]) =>
+      Number((feeSat * 1000n) / BigInt(weightOf));
+    expect(rateOf(plan[1]!)).toBe(5000);
+    expect(rateOf(plan[2]!)).toBeGreaterThan(300_000);
+    const before = remedies.judged(CLOSED_AT + DELAY - 73).remedies;
+    expect(before.map(({ inputs }) => inputs.length)).toEqual([3, 3, 1, 1, 1]);
+    expect(rateOf(before[0]!)).toBe(1000);
+    expect(rateOf(remedies.judged(CLOSED_AT + DELAY - 72).remedies[0]!)).toBe(5000);
   });
 
   it('a commitment that the peer revokes after it confirmed is punished too', () => {
@@ -135,8 +158,7 @@ describe.each(KINDS)('%s', (_, options) => {
     const plan = remedies.close('counterparty-revoked', 2, built.tx).judged();
     const unknown = plan.unclaimed.filter(({ reason }) => reason === 'script-unknown');
     expect(unknown.map(({ valueSat }) => valueSat)).toEqual([40_000n, 60_000n]);
-    const whole = plan.remedies[0]!;
-    expect(whole.valueSat + whole.feeSat + 100_000n + anchorsSat(alive)).toBe(outSat(built.tx));
+    expect(claimed(plan.remedies) + 100_000n + anchorsSat(alive)).toBe(outSat(built.tx));
   });
 
   it('records that name another HTLC than the script has are not believed', () => {
@@ -149,7 +171,7 @@ describe.each(KINDS)('%s', (_, options) => {
     remedies.put(outputRecords, idOf(outputIndex), { ...record, htlc: other.htlc });
     const plan = remedies.judged();
     expect(plan.unclaimed.filter(({ reason }) => reason === 'script-differs')).toHaveLength(1);
-    expect(plan.remedies[0]!.inputs).toHaveLength(5);
+    expect(plan.remedies[1]!.inputs).toHaveLength(3);
   });
 
   it('another secret gives other scripts: nothing but to_remote is taken by it', () => {
@@ -208,8 +230,7 @@ describe('any age', () => {
     for (const number of [1, 2, 50, 51]) {
       const { built, remedies } = breached(alive, number);
       const plan = remedies.judged(CLOSED_AT + 1);
-      const whole = plan.remedies[0]!;
-      expect(whole.valueSat + whole.feeSat).toBe(outSat(built.tx) - anchorsSat(alive));
+      expect(claimed(plan.remedies)).toBe(outSat(built.tx) - anchorsSat(alive));
     }
   });
 });
@@ -229,7 +250,7 @@ describe('as many HTLCs as a commitment can have', () => {
     remedies.feerates = { normalPerKw: 253, urgentPerKw: 253 };
     const plan = remedies.plan();
     const primary = plan.remedies.filter(({ isFallback }) => !isFallback);
-    expect(primary).toHaveLength(2);
+    expect(primary.map(({ inputs }) => inputs.length > 2)).toEqual([false, true, true]);
     expect(primary.reduce((sum, { inputs }) => sum + inputs.length, 0)).toBe(968);
     for (const one of primary) {
       const signed = remedies.sign(one);

@@ -21,6 +21,8 @@ const URGENT_FROM = [
   [5, 8],
   [3, 16],
 ] as const;
+/** With so many blocks left the urgent rate itself is paid, and no multiple of it. */
+export const URGENT_AT_MOST_BLOCKS = 13;
 /** From here on only the policy's highest rate and the value itself bound the fee. */
 const ALL_FROM_BLOCKS = 2;
 /** BIP 125 rule 4: a replacement pays for its own relay besides, at 1 sat per vbyte. */
