@@ -11,9 +11,12 @@ const KEYS = 'packages/core/src/keys/';
 /** Defines the operations on the curve, on bytes that its caller holds. */
 const CURVE = 'packages/bitcoin/src/';
 const CORE_INDEX = 'packages/core/src/index.ts';
-/** Whoever calls `perform` holds an approved decision; whoever signs a heartbeat has made it of its own state. */
-const SIGNER = 'packages/host/src/signer.ts';
-const OF_THE_SIGNER = new Set(['perform', 'signHeartbeat']);
+/** Who may call what: with an approved decision, a heartbeat of its own state, a plan whose changes are durable. */
+const CALLERS: ReadonlyMap<string, string> = new Map([
+  ['perform', 'packages/host/src/signer.ts'],
+  ['signHeartbeat', 'packages/host/src/signer.ts'],
+  ['signRemedy', 'packages/host/src/chain/side.ts'],
+]);
 
 /** Methods of the curve backend that take a private key. */
 const CURVE_METHODS =
@@ -29,7 +32,7 @@ const PRIVATE_DERIVATIONS = new Set([
 ]);
 
 /** Files of `keys` whose functions sign or give secrets away. */
-const GIVING_FILES = ['sign.ts', 'sign-node.ts', 'release.ts', 'perform.ts'];
+const GIVING_FILES = ['sign.ts', 'sign-node.ts', 'sign-remedy.ts', 'release.ts', 'perform.ts'];
 /** Functions that show private bytes: not even the folder's own index exports them. */
 const SHOWING = new Set(['reveal', 'withTemporary', 'ringSecrets', 'channelKeys', 'withWalletKey']);
 /** The one file of `keys` that works on public values only. */
@@ -104,7 +107,7 @@ function judgeName(
   }
   if (specifier !== '@countersign/core') return undefined;
   if (name === '*') return `everything of ${specifier} includes signing: import names`;
-  if (OF_THE_SIGNER.has(name) && file.path === SIGNER) return undefined;
+  if (CALLERS.get(name) === file.path) return undefined;
   return giving.has(name) ? `${name} signs or reveals: nothing but the signer may` : undefined;
 }
 

@@ -1,22 +1,16 @@
 /**
- * A channel's end as the chain monitor records it: a commitment in a block, its outputs with their roles, HTLC stubs as
- * the signer keeps them, second-level transactions. On a copy of the signer's state, so that one life can end in many ways.
+ * A channel's end as the chain monitor records it: a commitment in a block, its outputs with their roles, second-level
+ * transactions. On a copy of the signer's state, so that one life can end in many ways.
  */
 import { outPointToString, ripemd160, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
 import { Draft, type RecordKind } from '@countersign/core';
 import type { ChainPlace } from '../src/chain/input.ts';
 import { channelId } from '../src/channel/lookup.ts';
-import {
-  type ClosingKind,
-  closingRecords,
-  type HtlcStub,
-  outputRecords,
-  stubRecords,
-} from '../src/records/chain.ts';
+import { type ClosingKind, closingRecords, type HtlcStub, outputRecords } from '../src/records/chain.ts';
 import { channelRecords } from '../src/records/channel.ts';
 import { closingOutputs, secondLevelOutputs } from '../src/remedies/classify-outputs.ts';
 import { candidateOf, type SetUpRecord } from '../src/remedies/closing-scripts.ts';
-import { type Balances, hashOf, type ModelHtlc } from './channel-model.ts';
+import { hashOf, type ModelHtlc } from './channel-model.ts';
 import type { MemoryState } from './memory-state.ts';
 import type { OpenChannel } from './open-channel.ts';
 import { secp } from './test-signer.ts';
@@ -33,18 +27,6 @@ export class ClosingModel {
     this.channel = channel;
     this.id = channelId(channel.model.ref);
     this.state = channel.signer.state.copy();
-  }
-
-  /** For each of the peer's commitments, from number 0 on, what it was the first to have. */
-  keepStubs(history: readonly Balances[]): this {
-    if (this.state.keys.some((key) => key.startsWith(`${stubRecords.name}/`))) return this;
-    const seen = new Set<ModelHtlc>();
-    history.forEach(({ htlcs }, number) => {
-      const fresh = htlcs.filter((htlc) => !seen.has(htlc));
-      for (const htlc of fresh) seen.add(htlc);
-      if (fresh.length > 0) this.put(stubRecords, this.stubId(number), fresh.map(stubOf));
-    });
-    return this;
   }
 
   stubId(number: number): string {

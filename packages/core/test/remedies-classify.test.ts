@@ -42,7 +42,7 @@ function expected({ commitment }: Built, side: Party) {
 
 describe.each(KINDS)('outputs of commitments, %s', (_, options) => {
   const { channel, model, history } = living(options);
-  const closing = new ClosingModel(channel).keepStubs(history);
+  const closing = new ClosingModel(channel);
 
   const cases: readonly (readonly [ClosingKind, Party, number])[] = [
     ['holder', 'holder', 3],
@@ -93,7 +93,7 @@ describe.each(KINDS)('outputs of commitments, %s', (_, options) => {
   });
 
   it('a missing stub leaves its outputs unknown, and only those', () => {
-    const behind = new ClosingModel(channel).keepStubs(history);
+    const behind = new ClosingModel(channel);
     behind.put(stubRecords, behind.stubId(2), null);
     const built = model.build('counterparty', 2, history[2]!);
     const lost = built.commitment.htlcs.filter(({ htlcIndex }) =>
@@ -106,7 +106,7 @@ describe.each(KINDS)('outputs of commitments, %s', (_, options) => {
   });
 
   it('a stub of a later number explains nothing', () => {
-    const behind = new ClosingModel(channel).keepStubs(history);
+    const behind = new ClosingModel(channel);
     behind.put(stubRecords, behind.stubId(1), null);
     const known = behind.get(stubRecords, behind.stubId(2))!;
     behind.put(stubRecords, behind.stubId(2), [...known, { ...known[0]!, ...stubLike(B) }]);
@@ -139,7 +139,7 @@ describe('equal outputs', () => {
     const channel = new OpenChannel().open();
     const balances = adding(channel.balances, late, early, more);
     channel.update(balances);
-    const closing = new ClosingModel(channel).keepStubs([channel.model.initial, balances]);
+    const closing = new ClosingModel(channel);
     const { tx } = channel.model.build('holder', 1, balances);
     const found = closing.outputsOf('holder', 1, tx).flatMap(({ htlc: one }) => one?.cltvExpiry ?? []);
     expect(found).toEqual([700_100, 700_200, 700_050]);
@@ -194,7 +194,7 @@ describe('leases', () => {
 
 describe.each(KINDS)('second-level outputs, %s', (_, options) => {
   const { channel, model, history } = living(options);
-  const closing = new ClosingModel(channel).keepStubs(history);
+  const closing = new ClosingModel(channel);
   const funding = model.funding.outpoint;
   const { record } = closing;
 

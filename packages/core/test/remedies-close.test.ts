@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClosingKind } from '../src/records/chain.ts';
 import { type Balances, htlc, type ModelOptions, type Party } from './channel-model.ts';
 import { CLOSED_AT } from './closing-model.ts';
-import { adding, KINDS, OpenChannel, removing } from './open-channel.ts';
+import { adding, KINDS, OpenChannel } from './open-channel.ts';
 import { RemedyModel } from './remedy-model.ts';
 
 const A = htlc('holder', 50_000, 'a', CLOSED_AT + 10);
@@ -27,7 +27,7 @@ type Living = ReturnType<typeof living>;
 
 function closed({ channel, model, history }: Living, kind: ClosingKind, side: Party, number: number) {
   const { tx } = model.build(side, number, history[number] ?? history.at(-1)!);
-  return new RemedyModel(channel).keepStubs(history).close(kind, number, tx);
+  return new RemedyModel(channel).close(kind, number, tx);
 }
 
 /** Σ of the outputs of the close that are the peer's, or that the plan leaves, and its fee. */
@@ -168,16 +168,5 @@ describe.each(KINDS)('%s', (_, options) => {
     const { htlcTransactions } = alive.model.build('holder', 1, alive.history[1]!);
     remedies.confirm(htlcTransactions[0]!.transaction, CLOSED_AT + 20);
     expect(kindsOf(remedies.judged(CLOSED_AT + 20))).toEqual(['delayed', 'delayed']);
-  });
-});
-
-describe('plans of odd records', () => {
-  it('a channel that nobody set up, or nobody knows', () => {
-    const { channel } = living();
-    const remedies = new RemedyModel(channel);
-    const { draft, keys, secp, policy } = remedies.place;
-    const place = { draft, keys, secp, policy, heightBlocks: 1, feerates: remedies.feerates };
-    void place;
-    expect(removing).toBeDefined();
   });
 });

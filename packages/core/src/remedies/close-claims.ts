@@ -16,6 +16,7 @@ import { paymentRecords } from '../records/payment.ts';
 import type { Draft } from '../state.ts';
 import { type Claim, claimOf, type Frame, type OpenOutput, unclaimedOf } from './claim.ts';
 import { type ClosingScripts, htlcWitnessScript } from './closing-scripts.ts';
+import { URGENT_AT_MOST_BLOCKS } from './fee-ladder.ts';
 import type { RemedyKey, Unclaimed, UnclaimedReason } from './remedy.ts';
 
 export type PlanPlace = KeyPlace & { readonly draft: Pick<Draft, 'get'> };
@@ -52,7 +53,7 @@ export function findClaim(
       return penalizedMain(commitment, of);
     case 'htlc':
       return commitment.kind === 'counterparty-revoked'
-        ? penalizedHtlc(commitment, of)
+        ? penalizedHtlc(frame, commitment, of)
         : htlcOutput(place, frame, commitment, of);
     case 'second-level':
       return secondLevel(commitment, of);
@@ -113,7 +114,7 @@ function penalizedMain({ kind, scripts, secret }: ClosedCommitment, of: OpenOutp
   if (kind !== 'counterparty-revoked') return null;
   const main = scripts.main(of.output.script);
   if (main === null || main.witnessScript === null) return 'script-differs';
-  return penalty(of, secret, main.witnessScript, main.csvBlocks, TRUE);
+  return penalty(of, secret, main.witnessScript, of.createdHeightBlocks + main.csvBlocks, TRUE);
 }
 
 /** `path`: what chooses the revocation path of the script. */
@@ -121,7 +122,7 @@ function penalty(
   of: OpenOutput,
   secret: Uint8Array | null,
   witnessScript: Uint8Array,
-  delayBlocks: number,
+  deadlineHeightBlocks: number,
   path: Uint8Array,
 ): Found {
   if (secret === null) return 'no-key-material';
@@ -130,17 +131,28 @@ function penalty(
     key: { kind: 'revocation', perCommitmentSecret: secret },
     witnessScript,
     witness: [null, path, witnessScript],
-    deadlineHeightBlocks: of.createdHeightBlocks + delayBlocks,
+    deadlineHeightBlocks,
   });
 }
 
-/** The peer may move it to the second level at any time, where the same delay begins again. */
-function penalizedHtlc({ scripts, secret }: ClosedCommitment, of: OpenOutput): Found {
+/**
+ * The peer may move it to the second level at any time, where the same delay begins again: it is never lost within the
+ * next blocks, so it is urgent at most.
+ */
+function penalizedHtlc(
+  { heightBlocks }: Frame,
+  { scripts, secret }: ClosedCommitment,
+  of: OpenOutput,
+): Found {
   const { secondLevel, broadcaster } = scripts;
   if (secondLevel === null || of.htlc === null) return 'no-key-material';
   const witnessScript = htlcWitnessScript(secondLevel.htlc, broadcaster, of.htlc);
   if (!isScriptOf(of, witnessScript)) return 'script-differs';
-  return penalty(of, secret, witnessScript, secondLevel.delayBlocks, secondLevel.keys.revocation);
+  const deadline = Math.max(
+    of.createdHeightBlocks + secondLevel.delayBlocks,
+    heightBlocks + URGENT_AT_MOST_BLOCKS,
+  );
+  return penalty(of, secret, witnessScript, deadline, secondLevel.keys.revocation);
 }
 
 const isScriptOf = ({ output }: OpenOutput, witnessScript: Uint8Array): boolean =>
@@ -190,7 +202,7 @@ function htlcOutput(place: PlanPlace, frame: Frame, commitment: ClosedCommitment
 export function htlcDeadline({ limits }: Frame, { htlc }: OpenOutput): number {
   const { offeredBy, cltvExpiry } = htlc!;
   if (offeredBy === 'counterparty') return cltvExpiry + 1;
-  return cltvExpiry + Math.max(1, limits.cltvDeltaBlocks - limits.cltvMarginBlocks);
+  return cltvExpiry + Math.max(1, limits.cltvDeltaBlocks - limits.claimMarginBlocks);
 }
 
 export function preimageOf({ draft }: PlanPlace, paymentHash: Uint8Array | null): Uint8Array | null {
@@ -206,7 +218,7 @@ function secondLevel(commitment: ClosedCommitment, of: OpenOutput): Found {
   if (!isScriptOf(of, witnessScript)) return 'script-differs';
   if (scripts.broadcaster === 'holder') return delayed(commitment, of, witnessScript, delayBlocks);
   if (kind !== 'counterparty-revoked') return null;
-  return penalty(of, secret, witnessScript, delayBlocks, TRUE);
+  return penalty(of, secret, witnessScript, of.createdHeightBlocks + delayBlocks, TRUE);
 }
 
 /** Claims of all these outputs, and the outputs that stay. */

@@ -15,12 +15,14 @@ export interface Feerates {
 
 /** Blocks left to the deadline, and how many times the urgent rate is paid from there on. */
 const URGENT_FROM = [
-  [144, 1],
-  [36, 2],
-  [18, 4],
-  [9, 8],
-  [4, 16],
+  [72, 1],
+  [12, 2],
+  [8, 4],
+  [5, 8],
+  [3, 16],
 ] as const;
+/** With so many blocks left the urgent rate itself is paid, and no multiple of it. */
+export const URGENT_AT_MOST_BLOCKS = 13;
 /** From here on only the policy's highest rate and the value itself bound the fee. */
 const ALL_FROM_BLOCKS = 2;
 /** BIP 125 rule 4: a replacement pays for its own relay besides, at 1 sat per vbyte. */

@@ -1,7 +1,8 @@
 /**
- * A breach: everything of a revoked commitment at once, as long as one transaction can hold it, and in parts for the case
- * that the peer moves an HTLC first, which makes the whole invalid. What costs more than it brings at the rate of the day
- * goes alone, for whatever it can pay.
+ * A breach: everything of a revoked commitment in as few transactions as are safe. What only we can spend until the peer's
+ * delay ends goes together, so that nothing the peer publishes makes it invalid. HTLC outputs, which the peer may move to
+ * the second level at any time, go apart from it, and one by one in case that it does; there the delay begins again, so
+ * a moved one is not lost. What is contested by now, or costs more than it brings at the rate of the day, goes alone.
  */
 import {
   type Claim,
@@ -19,29 +20,55 @@ import type { Remedy, Unclaimed } from './remedy.ts';
 /** Bitcoin Core relays up to 400,000; the rest is for what another signer of the same plan might add. */
 const WEIGHT_MAX = 390_000;
 
+interface Groups {
+  /** Nobody else can spend them now. */
+  readonly safe: readonly Claim[];
+  readonly movable: readonly Claim[];
+  readonly alone: readonly Claim[];
+}
+
 export function justiceOf(
   frame: Frame,
   claims: readonly Claim[],
 ): { readonly remedies: readonly Remedy[]; readonly unclaimed: readonly Unclaimed[] } {
-  const isNow = ({ earliestHeightBlocks }: Claim) => earliestHeightBlocks <= frame.heightBlocks;
-  const rungs = feeLadder(frame.limits, frame.feerates, minOf(claims.map((one) => one.deadlineHeightBlocks)));
-  const rate = rateAt(rungs, frame.heightBlocks);
-  const isWorthIt = (one: Claim) => spentSat([one]) > feeAt(rate, weightAddedBy(one, frame));
-  const together = claims.filter((one) => isNow(one) && isWorthIt(one));
-  const alone = claims.filter((one) => !together.includes(one));
+  const { safe, movable, alone } = groupsOf(frame, claims);
   const remedies: Remedy[] = [];
   const unclaimed: Unclaimed[] = [];
-  for (const one of alone) {
-    const remedy = sweepOf(frame, one.kind, [one]);
-    if (remedy === null) unclaimed.push(unclaimedOf(one.of, 'below-fee'));
+  for (const group of [...chunks(frame, safe), ...chunks(frame, movable), ...alone.map((one) => [one])]) {
+    const remedy = sweepOf(frame, kindOf(group), group);
+    if (remedy === null) unclaimed.push(...group.map(({ of }) => unclaimedOf(of, 'below-fee')));
     else remedies.push(remedy);
   }
-  for (const part of chunks(frame, together)) {
-    const whole = sweepOf(frame, part.length === 1 ? part[0]!.kind : 'justice', part);
-    if (whole === null) unclaimed.push(...part.map(({ of }) => unclaimedOf(of, 'below-fee')));
-    else remedies.unshift(whole);
-  }
-  return { remedies: [...remedies, ...fallbacks(frame, together)], unclaimed };
+  if (movable.length < 2) return { remedies, unclaimed };
+  const fallbacks = movable.flatMap((one) => sweepOf(frame, one.kind, [one], true) ?? []);
+  return { remedies: [...remedies, ...fallbacks], unclaimed };
+}
+
+const kindOf = (group: readonly Claim[]): Remedy['kind'] =>
+  group.every(({ kind }) => kind === 'to-remote') ? 'to-remote' : 'justice';
+
+function groupsOf(frame: Frame, claims: readonly Claim[]): Groups {
+  const { heightBlocks } = frame;
+  const isAlone = ({ deadlineHeightBlocks, earliestHeightBlocks }: Claim) =>
+    earliestHeightBlocks > heightBlocks ||
+    (deadlineHeightBlocks !== null && deadlineHeightBlocks <= heightBlocks + 1);
+  const others = claims.filter((one) => !isAlone(one));
+  const isMovable = ({ of }: Claim) => of.role === 'htlc';
+  const safe = worthIt(
+    frame,
+    others.filter((one) => !isMovable(one)),
+  );
+  const movable = worthIt(frame, others.filter(isMovable));
+  const together = new Set([...safe, ...movable]);
+  return { safe, movable, alone: claims.filter((one) => !together.has(one)) };
+}
+
+/** Those that bring more than they cost beside the others. */
+function worthIt(frame: Frame, claims: readonly Claim[]): readonly Claim[] {
+  const { limits, feerates, heightBlocks } = frame;
+  const rungs = feeLadder(limits, feerates, minOf(claims.map((one) => one.deadlineHeightBlocks)));
+  const rate = rateAt(rungs, heightBlocks);
+  return claims.filter((one) => spentSat([one]) > feeAt(rate, weightAddedBy(one, frame)));
 }
 
 function weightAddedBy(claim: Claim, frame: Frame): number {
@@ -67,17 +94,4 @@ function chunks(frame: Frame, claims: readonly Claim[]): readonly (readonly Clai
     weight += added;
   }
   return parts;
-}
-
-/** The main outputs, which the peer can't touch before its delay, and each of the others by itself. */
-function fallbacks(frame: Frame, claims: readonly Claim[]): readonly Remedy[] {
-  const mains = claims.filter(({ of }) => of.role === 'main-holder' || of.role === 'main-counterparty');
-  const rest = claims.filter((one) => !mains.includes(one));
-  if (claims.length < 2) return [];
-  const groups = [...(mains.length > 0 && rest.length > 0 ? [mains] : mains.map((one) => [one]))];
-  for (const one of rest) groups.push([one]);
-  return groups.flatMap((group) => {
-    const kind = group.length === 1 ? group[0]!.kind : 'justice';
-    return sweepOf(frame, kind, group, true) ?? [];
-  });
 }
