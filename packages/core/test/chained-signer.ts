@@ -17,6 +17,7 @@ import {
   chainRecords,
   chainViewOf,
   type Decision,
+  Draft,
   headerRecords,
   heightId,
   type RecordKind,
@@ -115,6 +116,13 @@ export class ChainedSigner extends TestSigner {
   #has(heightBlocks: number): boolean {
     const hash = this.read(headerRecords, heightId(heightBlocks))?.hash;
     return hash !== undefined && Buffer.compare(hash, this.mined.blocks[heightBlocks]!.hash) === 0;
+  }
+
+  /** The chain's own record as a test wants it. */
+  overwrite(id: 'chain', record: ChainRecord): void {
+    const draft = new Draft(this.state);
+    draft.put(chainRecords, id, record);
+    this.state.apply(draft.changes());
   }
 
   /** One block with these transactions, seen. */

@@ -11,12 +11,7 @@ import {
   type Transaction,
   txid,
 } from '@countersign/bitcoin';
-import {
-  type ChannelRecord,
-  COMMITMENT_NUMBER_MAX,
-  type CommitmentContent,
-  type FundingCandidate,
-} from '../channel/record.ts';
+import type { ChannelRecord, CommitmentContent, FundingCandidate } from '../channel/record.ts';
 import type { ClosingKind } from '../records/chain.ts';
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import type { ChainPlace } from './input.ts';
@@ -42,7 +37,6 @@ export function classifyClose(
   }
   const carried = commitmentNumberFrom(tx, obscureFactor(place, record), inputIndex);
   if (carried === null) return { kind: record.mutualCloseSigned ? 'mutual' : 'unknown', number: null };
-  if (carried > BigInt(COMMITMENT_NUMBER_MAX)) return { kind: 'unknown', number: null };
   const number = Number(carried);
   if (isOurs(place, record, candidate, tx, number)) {
     return { kind: number < record.holderNextRevoke ? 'holder-revoked' : 'unknown', number };
