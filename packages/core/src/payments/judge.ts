@@ -268,7 +268,7 @@ export function withPart(record: PaymentRecord, part: PaymentPart): PaymentRecor
  * The channel is through with the hash: what it came to stays with the payment. Where the views do not agree (an HTLC that
  * had an output in one of them only), the worse counts.
  */
-export function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
+function closePart(record: PaymentRecord, part: PaymentPart): PaymentRecord {
   return {
     ...record,
     settledMsat: record.settledMsat + larger(part.settledHolderMsat, part.settledCounterpartyMsat),

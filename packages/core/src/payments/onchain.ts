@@ -11,8 +11,8 @@ import { limitsFor } from '../policy/settings.ts';
 import type { RecordKind } from '../records/kind.ts';
 import { EMPTY_PAYMENT, type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
-import { baseOf, closePart, UNLIMITED_MSAT, withPart } from './judge.ts';
-import { partOf } from './part.ts';
+import { baseOf, UNLIMITED_MSAT, withPart } from './judge.ts';
+import { type PartView, partOf } from './part.ts';
 import { sumsOf } from './sums.ts';
 
 /** `isFinal`: everything is buried beyond any reorg, so the payments are through with this channel. */
@@ -27,13 +27,23 @@ export function settleOnChain(
   const live = liveOnChain(read, id, record, resolveDepthBlocks);
   for (const hash of hashesOf(record)) {
     const before = place.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
-    const { part, isOver } = partOf(id, hash, baseOf(before, id), live, UNLIMITED_MSAT);
+    const present = partOf(id, hash, baseOf(before, id), live, UNLIMITED_MSAT);
     const isKnown = before.parts.some(({ channel }) => channel === id);
-    if (!isKnown && (isOver || isFinal)) continue;
-    const settled = settleSums(isFinal ? closePart(before, part) : withPart(before, part));
+    if (!isKnown && (present.isOver || isFinal)) continue;
+    const settled = settleSums(isFinal ? ended(before, present) : withPart(before, present.part));
     // What ends uncovered by the chain's doing has used no approval.
     save(place, hash, before, { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) });
   }
+}
+
+/** The channel is through with the hash: what it came to on the chain stays with the payment. */
+function ended(record: PaymentRecord, { part, settledMsat }: PartView): PaymentRecord {
+  return {
+    ...record,
+    settledMsat: record.settledMsat + settledMsat,
+    creditedMsat: record.creditedMsat + part.inMsat - part.standingMsat,
+    parts: record.parts.filter(({ channel }) => channel !== part.channel),
+  };
 }
 
 function save(place: ChainPlace, hash: string, before: PaymentRecord, after: PaymentRecord): void {

@@ -77,7 +77,8 @@ export function partOf(
   const part: PaymentPart = {
     channel,
     outMsat,
-    inMsat: inMsat ?? 0n,
+    // Without any commitment that could reach the chain: what both pasts agree on.
+    inMsat: inMsat ?? smaller(base.creditedHolderMsat, base.creditedCounterpartyMsat),
     standingMsat: standingMsat ?? 0n,
     creditMaxMsat,
     settledHolderMsat: base.settledHolderMsat,
