@@ -5,14 +5,14 @@
 import { smaller } from '@countersign/bitcoin';
 import type { ChainPlace } from '../chain/input.ts';
 import { liveOnChain } from '../chain/resolution.ts';
-import { liveCommitments, scopeOf } from '../channel/live.ts';
+import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord } from '../channel/record.ts';
 import { limitsFor } from '../policy/settings.ts';
 import type { RecordKind } from '../records/kind.ts';
 import { EMPTY_PAYMENT, type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { baseOf, UNLIMITED_MSAT, withPart } from './judge.ts';
-import { type PartView, partOf } from './part.ts';
+import { type PartBase, type PartView, partOf } from './part.ts';
 import { sumsOf } from './sums.ts';
 
 /** `isFinal`: everything is buried beyond any reorg, so the payments are through with this channel. */
@@ -27,13 +27,21 @@ export function settleOnChain(
   const live = liveOnChain(read, id, record, resolveDepthBlocks);
   for (const hash of hashesOf(record)) {
     const before = place.draft.get(paymentRecords, hash) ?? EMPTY_PAYMENT;
-    const present = partOf(id, hash, baseOf(before, id), live, UNLIMITED_MSAT);
+    const present = presentOf(id, hash, baseOf(before, id), live);
     const isKnown = before.parts.some(({ channel }) => channel === id);
     if (!isKnown && (present.isOver || isFinal)) continue;
     const settled = settleSums(isFinal ? ended(before, present) : withPart(before, present.part));
     // What ends uncovered by the chain's doing has used no approval.
     save(place, hash, before, { ...settled, usedMsat: smaller(settled.usedMsat, before.usedMsat) });
   }
+}
+
+/** Where no commitment is left that could count, the past does: what both views agree was credited. */
+function presentOf(id: ChannelId, hash: string, base: PartBase, live: readonly LiveCommitment[]): PartView {
+  const present = partOf(id, hash, base, live, UNLIMITED_MSAT);
+  if (live.length > 0) return present;
+  const inMsat = smaller(base.creditedHolderMsat, base.creditedCounterpartyMsat);
+  return { ...present, part: { ...present.part, inMsat } };
 }
 
 /** The channel is through with the hash: what it came to on the chain stays with the payment. */

@@ -77,8 +77,7 @@ export function partOf(
   const part: PaymentPart = {
     channel,
     outMsat,
-    // Without any commitment that could reach the chain: what both pasts agree on.
-    inMsat: inMsat ?? smaller(base.creditedHolderMsat, base.creditedCounterpartyMsat),
+    inMsat: inMsat ?? 0n,
     standingMsat: standingMsat ?? 0n,
     creditMaxMsat,
     settledHolderMsat: base.settledHolderMsat,
