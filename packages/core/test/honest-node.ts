@@ -39,14 +39,6 @@ interface Outgoing {
   variantOf: number;
 }
 
-/**
- * Between them an amount is shown in one channel and not in another, or moves across the line with the fee rate while
- * other dust does too: then what became of it is ambiguous, and the signer, taking the worst, may refuse.
- */
-const TRIMMED_EVERYWHERE_MSAT = 340_000n;
-const SHOWN_EVERYWHERE_MSAT = 3_500_000n;
-const isNearTrimLine = (amountMsat: bigint): boolean =>
-  amountMsat > TRIMMED_EVERYWHERE_MSAT && amountMsat < SHOWN_EVERYWHERE_MSAT;
 const HTLCS_MAX = 7;
 const OUT_EXPIRY = 700_000;
 const IN_EXPIRY = 700_060;
@@ -164,7 +156,6 @@ export class HonestNode {
   #peerAdds(channel: LiveChannel, dice: Dice): void {
     const purpose = dice.of(['forward', 'forward', 'forward', 'invoice', 'stray'] as const)!;
     const amountMsat = this.#amountMsat(dice);
-    if (purpose === 'forward' && isNearTrimLine(amountMsat)) return;
     if (channel.spendableMsat('counterparty') < amountMsat) return;
     const standing = this.incomings.filter(
       (one) => one.purpose === purpose && purpose === 'forward' && !this.#isEnding(one.htlc),
@@ -309,10 +300,7 @@ export class HonestNode {
     const count = dice.chance(40) ? 2 : 1;
     const partMsat = payment.amountMsat / BigInt(count);
     const channels = this.channels.filter(
-      (one) =>
-        one.htlcCount < HTLCS_MAX &&
-        one.spendableMsat('holder') > payment.amountMsat &&
-        (one.model.format !== 'static_remotekey' || !isNearTrimLine(partMsat)),
+      (one) => one.htlcCount < HTLCS_MAX && one.spendableMsat('holder') > payment.amountMsat,
     );
     if (channels.length === 0) return;
     payment.attempts += 1;

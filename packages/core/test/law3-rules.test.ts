@@ -260,13 +260,15 @@ describe('policy-routing-balanced', () => {
     node.resolveIncoming(incoming, 'failed');
   });
 
-  it('passes a fee rate that trims the incoming one, and trips when it goes back from there (static_remotekey)', () => {
+  it('passes a fee rate that trims the incoming one; it goes back from there as dust outflow only (static_remotekey)', () => {
     const small = htlc('counterparty', 3000, 'small');
     const out = forwardOf(small, 2900);
-    const node = new Forwarder({ upstream: { format: 'static_remotekey' } }).receive(small).offer(out);
+    const limits = { dustOutflowVelocity: { amountSat: 2899n, per: 'day' } } as const;
+    const upstream = { format: 'static_remotekey' } as const;
+    const node = new Forwarder({ upstream, set: { limits } }).receive(small).offer(out);
     node.incoming.update({ ...node.incoming.balances, feeratePerKw: 10_000 });
     expect(node.payment(small)!.parts[0]).toMatchObject({ inMsat: 3_000_000n, standingMsat: 3_000_000n });
-    trips(node.incoming, node.resolvingIncoming(small, 'failed'), BALANCED);
+    trips(node.incoming, node.resolvingIncoming(small, 'failed'), 'policy-commitment-dust-outflow');
     deliver(node.signer, small);
     node.resolveIncoming(small, 'settled');
     node.settleOutgoing(out);

@@ -47,6 +47,8 @@ export function chargeDust(
         outflow_max_sat: limit.amountSat,
         per: limit.per,
       },
+      // The window moves on; what is more than all of it never passes.
+      isTemporary: amountMsat <= limit.amountSat * 1000n,
     });
   }
   recordFlow(ctx, 'dust-outflow', limit, amountMsat);

@@ -72,7 +72,7 @@ export const dustOutflow = softRule({
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
   documentation:
-    'What left our balances and no visible HTLC explains (trimmed HTLCs, rounding), over all channels, less what came in that way and what small payments were approved for: at most `dust_outflow_velocity`. The count survives restarts.',
+    'What left our balances and no visible HTLC explains (trimmed HTLCs, rounding), and HTLCs below the trim line that are out without visible cover, over all channels, less what came in or back that way and what small payments were approved for: at most `dust_outflow_velocity`. The count survives restarts.',
 });
 
 export const feeRange = softRule({

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { chargeDust } from '../ledger/dust.ts';
 import { trimLineSat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
-import type { PaymentRecord } from '../records/payment.ts';
+import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
 import { requireExpiryOrder } from '../time/forwards.ts';
 import { requireIncomingBuried } from '../time/incoming.ts';
@@ -65,10 +65,7 @@ function cover(ctx: Context, step: PaymentStep, record: PaymentRecord, grows: bo
   const approved = isForward ? record : (approve(ctx, step, record) ?? record);
   const missing = deficitMsat(approved, ctx.nowSeconds);
   if (missing === 0n) return approved;
-  if (isDust(ctx, step, missing)) {
-    chargeDust(ctx, step.scope, step.channel.id, missing);
-    return { ...approved, dustChargedMsat: approved.dustChargedMsat + missing };
-  }
+  if (isDust(ctx, step, missing, step.offered)) return withDustCharged(ctx, step, approved, missing);
   return refuseOffer(ctx, step, approved, isForward);
 }
 
@@ -84,16 +81,36 @@ function approve(ctx: Context, step: PaymentStep, record: PaymentRecord): Paymen
   return unasked === null ? null : { ...record, approval: unasked };
 }
 
-/** All HTLCs of the hash are so small that their cover may be invisible elsewhere. */
-function isDust(ctx: Context, step: PaymentStep, missingMsat: bigint): boolean {
+/**
+ * So much of what goes out is in HTLCs so small that their cover may be invisible elsewhere. When they are offered, and as
+ * well when one that covered them leaves: a twin of it that no commitment shows may be the one they are forwarded for, and
+ * where other dust moves beside, nothing shows that a hidden one has failed.
+ */
+function isDust(
+  ctx: Context,
+  step: PaymentStep,
+  missingMsat: bigint,
+  outgoing: readonly TimedAmount[],
+): boolean {
   const { format } = step.channel.setup;
   const feerate = Math.max(
     0,
     ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
   );
   const belowMsat = 1000n * trimLineSat(ctx, format, feerate);
-  const small = step.offered.filter(({ amountMsat }) => amountMsat < belowMsat);
+  const small = outgoing.filter(({ amountMsat }) => amountMsat < belowMsat);
   return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
+}
+
+/** It counts as lost until cover shows, or until what goes out is seen to be gone (`refunded`). */
+function withDustCharged(
+  ctx: Context,
+  step: PaymentStep,
+  record: PaymentRecord,
+  missingMsat: bigint,
+): PaymentRecord {
+  chargeDust(ctx, step.scope, step.channel.id, missingMsat);
+  return { ...record, dustChargedMsat: record.dustChargedMsat + missingMsat };
 }
 
 function refuseOffer(
@@ -148,6 +165,9 @@ function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): 
   const { before, after } = step.acknowledged();
   if (deficitMsat(after, ctx.nowSeconds) <= deficitMsat(before, ctx.nowSeconds))
     refuseForNow(routingBalanced, message, facts);
+  const missing = deficitMsat(record, ctx.nowSeconds) - deficitMsat(step.before, ctx.nowSeconds);
+  const outgoing = record.parts.flatMap((part) => part.outgoing);
+  if (isDust(ctx, step, missing, outgoing)) return withDustCharged(ctx, step, record, missing);
   if (mayAbandon(ctx, step, record, facts)) return record;
   refuse(routingBalanced, message, facts);
 }

@@ -27,7 +27,7 @@ export const routingBalanced = rule({
   severity: 'hard',
   operations: GIVES,
   documentation:
-    'An incoming HTLC is released without credit only when the outgoing one it covers is gone from every unrevoked commitment. While only an older variant that the peer never acknowledged stands in the way, the refusal is temporary.',
+    'An incoming HTLC is released without credit only when the outgoing one it covers is gone from every unrevoked commitment. While only an older variant that the peer never acknowledged stands in the way, the refusal is temporary. An outgoing HTLC below the trim line stands in nobody’s way: nothing may show that it has failed, so it counts as dust outflow until it is seen to be gone.',
 });
 
 export const noRouting = softRule({

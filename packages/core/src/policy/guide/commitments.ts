@@ -46,9 +46,9 @@ const LEDGER: Guides = {
   ),
   'policy-commitment-dust-outflow': limited(
     'More value left in this window of time through payments too small to be seen, and through rounding, than the budget allows.',
-    'A busy router of tiny payments may get there; so does a node that drains channels a few satoshi at a time.',
+    'A busy router of tiny payments may get there, sooner with channels of type static_remotekey, where a fee rate of 1,000 per kw hides HTLCs below 1,250 sat, and one of 10,000 those below 7,600: what became of them shows late, and counts as lost until then. So does a node that drains channels a few satoshi at a time.',
     ['dustOutflowVelocity'],
-    'Compare with the tiny payments you know of. If they explain it, raise dust_outflow_velocity; else treat the node as compromised.',
+    'Compare with the small payments you know of. If they explain it, raise dust_outflow_velocity, or wait: the budget renews, and lightningd asks again when it reconnects. Else treat the node as compromised.',
   ),
   'policy-commitment-payment-settled-preimage': {
     happened:
