@@ -70,7 +70,7 @@ const INTRODUCTION = [
   'listed in `coverage/mutation`. `MUTATION_CONCURRENCY=1` leaves a core to others.',
   '',
   'A mutant meets only quick tests of `packages/core`, never the long random lives, each test in a process that has loaded all of',
-  'them, those first that most often noticed a mutant of the file, and no more than 3 seconds of tests. A test counts as having',
+  'them, those first that most often noticed a mutant of the file, and no more than 5 seconds of tests. A test counts as having',
   'noticed only if it passes again without the mutant. So the true score is at least the one given here.',
 ];
 

@@ -19,7 +19,8 @@ const options: PartialStrykerOptions = {
   allowConsoleColors: false,
   reporters: ['progress-append-only', 'json'],
   jsonReporter: { fileName: MUTATION_REPORT },
-  timeoutMS: 10_000,
+  // Only for what `run-test.ts` cannot stop: a test that waits for ever.
+  timeoutMS: 30_000,
 };
 
 export default options;
