@@ -44,9 +44,10 @@ export const MUTATED_LAWS: readonly MutatedLaw[] = [
       'administration',
       'identity',
       'ratchet-holder',
+      'chain-laws',
     ],
   },
-  { folder: 'time', tests: LAW_TESTS },
+  { folder: 'time', tests: [...LAW_TESTS, 'chain-laws'] },
   {
     folder: 'spending',
     tests: [

@@ -1,7 +1,7 @@
 /**
- * `npm run test:mutation [-- <folder of a law, or file in it> …]`: runs Stryker on the law folders of core, one after
- * the other, lists what survived in coverage/mutation, and writes docs/mutation.md once there is a report of each folder. A
- * file's results take the place of those that its folder's report had.
+ * `npm run test:mutation [-- <folder of a law, or <folder>/<file>, or '<folder>/{<file>,<file>}'> …]`: runs Stryker on the
+ * law folders of core, one after the other, lists what survived in coverage/mutation, and writes docs/mutation.md once
+ * there is a report of each folder. A file's results take the place of those that its folder's report had.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ function runOf(argument: string): Run {
   if (law === undefined) throw new Error(`no law has the folder ${folder}`);
   return file === undefined
     ? { ...law, files: '**/*.ts', name: law.folder }
-    : { ...law, files: file, name: `${law.folder}-${file}` };
+    : { ...law, files: file, name: `${law.folder}-${file.replaceAll(/[^\w.]+/g, '-')}` };
 }
 
 /** Whether Stryker came to an end; survivors are for the report, not for the exit code. */

@@ -10,7 +10,7 @@ const options: PartialStrykerOptions = {
   testRunnerNodeArgs: ['--conditions=source'],
   coverageAnalysis: 'perTest',
   ignoreStatic: true,
-  ignorePatterns: ['/bench', '/docs', '/test'],
+  ignorePatterns: ['/bench', '/docs', '/test', '/biome.json'],
   disableTypeChecks: false,
   tsconfigFile: 'none: TypeScript 7 has no API that reads it, and nothing here needs it',
   packageManager: 'npm',
