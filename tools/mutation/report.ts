@@ -69,9 +69,9 @@ const INTRODUCTION = [
   '`npm run test:mutation` runs all of it on two cores; `-- ledger` one folder, `-- ledger/dust.ts` one file. What survived is',
   'listed in `coverage/mutation`. `MUTATION_CONCURRENCY=1` leaves a core to others.',
   '',
-  'A mutant meets only quick tests of `packages/core`, never the long random lives, each test in a process that has loaded all of',
-  'them, those first that most often noticed a mutant of the file, and no more than 5 seconds of tests. A test counts as having',
-  'noticed only if it passes again without the mutant. So the true score is at least the one given here.',
+  'A mutant meets only quick tests of `packages/core`, never the long random lives, in a process that has loaded all of them, and',
+  'no more than 5 seconds of tests: those that most often noticed a mutant of the file, then some of every file. A test counts as',
+  'having noticed only if it passes again without the mutant. So the true score is at least the one given here.',
 ];
 
 export function mutationDocument(laws: readonly LawReport[]): string {
