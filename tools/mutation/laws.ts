@@ -40,6 +40,7 @@ export const MUTATED_LAWS: readonly MutatedLaw[] = [
       ...LAW_TESTS,
       'approvals',
       'preapproval',
+      'small-payments',
       'bolt*',
       'administration',
       'identity',
