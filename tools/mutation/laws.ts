@@ -23,15 +23,7 @@ const LAW_TESTS = [
 export const MUTATED_LAWS: readonly MutatedLaw[] = [
   {
     folder: 'ratchet',
-    tests: [
-      'commitment-form*',
-      'ratchet-*',
-      'candidates',
-      'frozen',
-      'channel-lifecycle',
-      'variant-order',
-      'edges',
-    ],
+    tests: [...LAW_TESTS, 'commitment-form*', 'ratchet-*', 'frozen', 'edges', 'spending-close'],
   },
   { folder: 'ledger', tests: [...LAW_TESTS, 'ratchet-*', 'record-migrations'] },
   {
