@@ -23,7 +23,7 @@ const LAW_TESTS = [
 export const MUTATED_LAWS: readonly MutatedLaw[] = [
   {
     folder: 'ratchet',
-    tests: [...LAW_TESTS, 'commitment-form*', 'ratchet-*', 'frozen', 'edges', 'spending-close'],
+    tests: [...LAW_TESTS, 'commitment-form*', 'ratchet-*', 'frozen', 'decide', 'edges', 'spending-close'],
   },
   { folder: 'ledger', tests: [...LAW_TESTS, 'ratchet-*', 'record-migrations'] },
   {
