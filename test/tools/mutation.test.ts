@@ -105,8 +105,8 @@ describe('what is read from a report', () => {
 
   it('is the share of mutants noticed, by folder and file; files without any are not named', () => {
     const document = mutationDocument([{ folder: 'time', report }]);
-    expect(document).toContain('| `time/` | 50.0 % | 1 | 1 | 0 |');
-    expect(document).toContain('| `time/rules.ts` | 50.0 % | 1 | 1 | 0 |');
+    expect(document).toContain('| `time/` | 50.0 % | 1 | 1 | 0 | 2 |');
+    expect(document).toContain('| `time/rules.ts` | 50.0 % | 1 | 1 | 0 | 1 |');
     expect(document).not.toContain('law.ts');
   });
 

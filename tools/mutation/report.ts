@@ -31,6 +31,7 @@ interface Counts {
   readonly detected: number;
   readonly survived: number;
   readonly uncovered: number;
+  readonly leftOut: number;
 }
 
 function countsOf(mutants: readonly ReportedMutant[]): Counts {
@@ -39,6 +40,7 @@ function countsOf(mutants: readonly ReportedMutant[]): Counts {
     detected: count('Killed', 'Timeout'),
     survived: count('Survived'),
     uncovered: count('NoCoverage'),
+    leftOut: count('Ignored'),
   };
 }
 
@@ -52,9 +54,10 @@ function score({ detected, survived, uncovered }: Counts): string {
 }
 
 const row = (name: string, counts: Counts): string =>
-  `| ${name} | ${score(counts)} | ${counts.detected} | ${counts.survived} | ${counts.uncovered} |`;
+  `| ${name} | ${score(counts)} | ${counts.detected} | ${counts.survived} | ${counts.uncovered} | ${counts.leftOut} |`;
 
-const HEAD = '|---|---|---|---|---|';
+const COLUMNS = 'score | noticed | survived | not reached | left out |';
+const HEAD = '|---|---|---|---|---|---|';
 
 const INTRODUCTION = [
   '# Mutation testing',
@@ -76,10 +79,10 @@ const INTRODUCTION = [
 ];
 
 export function mutationDocument(laws: readonly LawReport[]): string {
-  const lines = [...INTRODUCTION, '', '| folder | score | noticed | survived | not reached |', HEAD];
+  const lines = [...INTRODUCTION, '', `| folder | ${COLUMNS}`, HEAD];
   for (const { folder, report } of laws) lines.push(row(`\`${folder}/\``, countsOf(allOf(report))));
   for (const { folder, report } of laws) {
-    lines.push('', `## ${folder}/`, '', '| file | score | noticed | survived | not reached |', HEAD);
+    lines.push('', `## ${folder}/`, '', `| file | ${COLUMNS}`, HEAD);
     for (const [path, { mutants }] of Object.entries(report.files).sort())
       if (mutants.some(({ status }) => status !== 'Ignored'))
         lines.push(row(`\`${path.replace(/^.*\/src\//, '')}\``, countsOf(mutants)));

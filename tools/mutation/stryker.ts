@@ -20,7 +20,7 @@ const options: PartialStrykerOptions = {
   reporters: ['progress-append-only', 'json'],
   jsonReporter: { fileName: MUTATION_REPORT },
   // Only for what `run-test.ts` cannot stop: a test that waits for ever.
-  timeoutMS: 30_000,
+  timeoutMS: 120_000,
 };
 
 export default options;
