@@ -21,6 +21,7 @@ const options: PartialStrykerOptions = {
   jsonReporter: { fileName: MUTATION_REPORT },
   // Only for what `run-test.ts` cannot stop: a test that waits for ever.
   timeoutMS: 120_000,
+  dryRunTimeoutMinutes: 60,
 };
 
 export default options;
