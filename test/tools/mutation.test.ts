@@ -17,7 +17,7 @@ describe('the order in which tests meet a mutant', () => {
 
   it('is by time at first, within the budget', () => {
     expect(order().forMutant('a.ts', all, 1000)).toEqual(['q#quick', 'm#middling', 's#slow']);
-    expect(order().forMutant('a.ts', all, 11)).toEqual(['q#quick', 'm#middling']);
+    expect(order().forMutant('a.ts', all, 22)).toEqual(['q#quick', 'm#middling']);
     expect(order().forMutant('a.ts', all, 10)).toEqual(['q#quick']);
   });
 
@@ -38,6 +38,14 @@ describe('the order in which tests meet a mutant', () => {
     learning.record('a.ts', 's#slow', true);
     for (let count = 0; count < 20; count += 1) learning.record('a.ts', 'q#quick', false);
     expect(learning.forMutant('a.ts', all, 1000)).toEqual(['s#slow', 'm#middling', 'q#quick']);
+  });
+
+  it('has tests of every file beside the most promising', () => {
+    const names = ['a#1', 'a#2', 'a#3', 'a#4', 'b#1', 'b#2', 'c#1'];
+    const learning = new TestOrder(new Map(names.map((name) => [name, 10])));
+    for (const name of names.slice(0, 4)) learning.record('x.ts', name, true);
+    expect(learning.forMutant('x.ts', names, 80)).toEqual(['a#4', 'a#1', 'a#2', 'a#3', 'b#1', 'c#1', 'b#2']);
+    expect(learning.forMutant('x.ts', names, 40)).toEqual(['a#4', 'a#1', 'a#2', 'b#1']);
   });
 
   it('guesses what a test will notice by the others of its file', () => {
@@ -97,8 +105,8 @@ describe('what is read from a report', () => {
 
   it('is the share of mutants noticed, by folder and file; files without any are not named', () => {
     const document = mutationDocument([{ folder: 'time', report }]);
-    expect(document).toContain('| `time/` | 50.0 % | 1 | 1 | 0 |');
-    expect(document).toContain('| `time/rules.ts` | 50.0 % | 1 | 1 | 0 |');
+    expect(document).toContain('| `time/` | 50.0 % | 1 | 1 | 0 | 2 |');
+    expect(document).toContain('| `time/rules.ts` | 50.0 % | 1 | 1 | 0 | 1 |');
     expect(document).not.toContain('law.ts');
   });
 

@@ -23,15 +23,7 @@ const LAW_TESTS = [
 export const MUTATED_LAWS: readonly MutatedLaw[] = [
   {
     folder: 'ratchet',
-    tests: [
-      'commitment-form*',
-      'ratchet-*',
-      'candidates',
-      'frozen',
-      'channel-lifecycle',
-      'variant-order',
-      'edges',
-    ],
+    tests: [...LAW_TESTS, 'commitment-form*', 'ratchet-*', 'frozen', 'decide', 'edges', 'spending-close'],
   },
   { folder: 'ledger', tests: [...LAW_TESTS, 'ratchet-*', 'record-migrations'] },
   {
@@ -40,13 +32,15 @@ export const MUTATED_LAWS: readonly MutatedLaw[] = [
       ...LAW_TESTS,
       'approvals',
       'preapproval',
+      'small-payments',
       'bolt*',
       'administration',
       'identity',
       'ratchet-holder',
+      'chain-laws',
     ],
   },
-  { folder: 'time', tests: LAW_TESTS },
+  { folder: 'time', tests: [...LAW_TESTS, 'chain-laws'] },
   {
     folder: 'spending',
     tests: [

@@ -1,6 +1,7 @@
 /**
- * `npm run test:mutation [-- <folder of a law, or file in it> …]`: runs Stryker on the law folders of core, one after
- * the other, lists what survived in coverage/mutation, and writes docs/mutation.md from the reports of whole folders.
+ * `npm run test:mutation [-- <folder of a law, or <folder>/<file>, or '<folder>/{<file>,<file>}'> …]`: runs Stryker on the
+ * law folders of core, one after the other, lists what survived in coverage/mutation, and writes docs/mutation.md once
+ * there is a report of each folder. A file's results take the place of those that its folder's report had.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ function runOf(argument: string): Run {
   if (law === undefined) throw new Error(`no law has the folder ${folder}`);
   return file === undefined
     ? { ...law, files: '**/*.ts', name: law.folder }
-    : { ...law, files: file, name: `${law.folder}-${file}` };
+    : { ...law, files: file, name: `${law.folder}-${file.replaceAll(/[^\w.]+/g, '-')}` };
 }
 
 /** Whether Stryker came to an end; survivors are for the report, not for the exit code. */
@@ -46,7 +47,15 @@ function mutate({ folder, files, tests, name }: Run): boolean {
   if (status !== 0) return false;
   writeFileSync(`${reports}/${name}.txt`, survivors(reportOf(name)));
   process.stdout.write(`what survived: coverage/mutation/${name}.txt\n`);
+  if (name !== folder && existsSync(reportPath(folder))) mergeInto(folder, reportOf(name));
   return true;
+}
+
+function mergeInto(folder: string, { files }: MutationReport): void {
+  const whole = reportOf(folder);
+  const merged: MutationReport = { ...whole, files: { ...whole.files, ...files } };
+  writeFileSync(reportPath(folder), JSON.stringify(merged));
+  writeFileSync(`${reports}/${folder}.txt`, survivors(merged));
 }
 
 mkdirSync(reports, { recursive: true });
@@ -54,11 +63,11 @@ const wanted = process.argv.slice(2);
 const runs = (wanted.length > 0 ? wanted : MUTATED_LAWS.map(({ folder }) => folder)).map(runOf);
 const failed = runs.filter((run) => !mutate(run));
 
-const known = MUTATED_LAWS.filter(({ folder }) => existsSync(reportPath(folder)));
-writeFileSync(
-  `${root}docs/mutation.md`,
-  mutationDocument(known.map(({ folder }) => ({ folder, report: reportOf(folder) }))),
-);
+const folders = MUTATED_LAWS.map(({ folder }) => folder);
+if (folders.every((folder) => existsSync(reportPath(folder)))) {
+  const laws = folders.map((folder) => ({ folder, report: reportOf(folder) }));
+  writeFileSync(`${root}docs/mutation.md`, mutationDocument(laws));
+}
 if (failed.length > 0) {
   process.stderr.write(`Stryker failed for ${failed.map(({ name }) => name).join(', ')}\n`);
   process.exitCode = 1;

@@ -84,7 +84,7 @@ class OneProcessRunner implements TestRunner {
   }
 
   #timeoutMs(name: string): number {
-    return Math.ceil(2000 + 20 * (this.#order?.durationMs(name) ?? 0));
+    return Math.ceil(2000 + 5 * (this.#order?.durationMs(name) ?? 0));
   }
 
   async #noticed(test: CollectedTest, outcome: Outcome, nrOfTests: number): Promise<MutantRunResult> {

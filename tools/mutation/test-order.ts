@@ -26,20 +26,30 @@ export class TestOrder {
     return this.#durationsMs.get(test) ?? 0;
   }
 
-  /** `tests` for a mutant of `file`, most promising first, until together they take `budgetMs`; at least one. */
+  /**
+   * `tests` for a mutant of `file` until together they take `budgetMs`, at least one: the most promising for half of that,
+   * then some of every file of tests, for what is noticed by none of the usual.
+   */
   forMutant(file: string, tests: readonly string[], budgetMs: number): string[] {
     const last = this.#last.get(file);
     const ranked = tests
       .map((test) => ({ test, worth: test === last ? Number.POSITIVE_INFINITY : this.#worth(file, test) }))
-      .sort((a, b) => b.worth - a.worth);
-    let sumMs = 0;
-    return ranked
-      .map(({ test }) => test)
-      .filter((test, index) => {
-        if (index > 0 && sumMs + this.durationMs(test) > budgetMs) return false;
-        sumMs += this.durationMs(test);
-        return true;
-      });
+      .sort((a, b) => b.worth - a.worth)
+      .map(({ test }) => test);
+    const { first, rest } = this.#split(ranked, budgetMs / 2);
+    const { first: more } = this.#split(takingTurns(rest), budgetMs / 2);
+    return first.length > 0 ? [...first, ...more] : ranked.slice(0, 1);
+  }
+
+  /** What fits, one after the other, and what does not. */
+  #split(tests: readonly string[], budgetMs: number): { first: readonly string[]; rest: readonly string[] } {
+    let leftMs = budgetMs;
+    const fits = tests.map((test) => {
+      if (this.durationMs(test) > leftMs) return false;
+      leftMs -= this.durationMs(test);
+      return true;
+    });
+    return { first: tests.filter((_, at) => fits[at]), rest: tests.filter((_, at) => !fits[at]) };
   }
 
   record(file: string, test: string, noticed: boolean): void {
@@ -68,3 +78,14 @@ export class TestOrder {
 }
 
 const fileOf = (test: string): string => test.split('#')[0]!;
+
+/** The first of each file, then the second of each, and so on. */
+function takingTurns(tests: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  const turns = tests.map((test) => {
+    const turn = counts.get(fileOf(test)) ?? 0;
+    counts.set(fileOf(test), turn + 1);
+    return { test, turn };
+  });
+  return turns.sort((a, b) => a.turn - b.turn).map(({ test }) => test);
+}

@@ -210,8 +210,15 @@ describe('releaseSecret', () => {
     const client = { channel: model.ref, permissions: CHANNEL_PERMISSIONS };
     const ctx = { ...inputOf(signer), client, draft, warnings: [], events: [] };
     const open = requireChannel(ctx, model.ref);
-    expect(() => releaseSecret(ctx, open, 1)).toThrow(RefusalSignal);
+    const frozen = expect.objectContaining({
+      rule: expect.objectContaining({ tag: 'policy-channel-frozen' }),
+    });
+    expect(() => releaseSecret(ctx, open, 1)).toThrow(frozen);
+    const stopped = { ...open, record: { ...open.record, frozen: false, stopped: true } };
+    expect(() => releaseSecret(ctx, stopped, 1)).toThrow(frozen);
     expect(draft.changes()).toEqual([]);
     releaseSecret(ctx, open, 0);
+    releaseSecret(ctx, { ...open, record: { ...open.record, frozen: false } }, 1);
+    expect(draft.changes()).not.toEqual([]);
   });
 });

@@ -70,22 +70,36 @@ describe('policy-commitment-previous-revoked, validate_revocation', () => {
   };
   const tag = 'policy-commitment-previous-revoked';
 
-  it('policy-commitment-previous-revoked: trips on any other secret (A09)', () => {
-    const channel = ready();
-    const honest = channel.model.validateRevocation(1);
-    const flipped = honest.perCommitmentSecret.with(31, honest.perCommitmentSecret[31]! ^ 1);
-    const secrets = [
-      flipped,
-      bytesOf('random'),
-      channel.model.peerPerCommitmentSecret(0),
-      channel.model.peerPerCommitmentSecret(2),
-      new Uint8Array(32),
-      new Uint8Array(32).fill(0xff),
-    ];
-    for (const perCommitmentSecret of secrets)
-      expect(channel.tagOf({ ...honest, perCommitmentSecret })).toBe(tag);
-    channel.ask(honest);
-  });
+  /** BOLT 3's secrets of odd numbers derive the one before; those of even numbers chain with none. */
+  it.each([0, 1, 2])(
+    'policy-commitment-previous-revoked: trips on any other secret (A09): of number %i',
+    (number) => {
+      const channel = opened();
+      channel.signRemote();
+      for (let revoked = 0; revoked < number; revoked++) {
+        channel.peerRevokes();
+        channel.signRemote();
+      }
+      const honest = channel.model.validateRevocation(number);
+      const { perCommitmentSecret: right } = honest;
+      const secrets = [
+        right.with(31, right[31]! ^ 1),
+        bytesOf('random'),
+        channel.model.peerPerCommitmentSecret(number + 1),
+        channel.model.peerPerCommitmentSecret(number + 2),
+        ...(number === 0 ? [] : [channel.model.peerPerCommitmentSecret(number - 1)]),
+        new Uint8Array(32),
+        new Uint8Array(32).fill(0xff),
+      ];
+      for (const perCommitmentSecret of secrets)
+        expect(channel.refused({ ...honest, perCommitmentSecret })).toMatchObject({
+          tag,
+          message: expect.stringContaining('does not open the point'),
+          facts: { number },
+        });
+      channel.ask(honest);
+    },
+  );
 
   it('policy-commitment-previous-revoked: trips on the right secret for another number', () => {
     const channel = ready();

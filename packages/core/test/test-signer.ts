@@ -53,10 +53,14 @@ export type Approved = Extract<Decision, { kind: 'approved' }>;
 
 const sharedRing = ringOf('our seed');
 
-/** Whoever is refused or warned is told in words why, not only by a tag. */
-function expectWords(decision: Decision): void {
+/** Whoever is refused or warned is told why in words and, where a rule of the policy spoke, with what it compared. */
+function expectReasons(decision: Decision): void {
+  const isPolicy = decision.kind === 'approved' || decision.refusal.code === 'policy';
   const told = decision.kind === 'refused' ? [decision.refusal] : decision.warnings;
-  for (const { tag, message } of told) expect(message, tag).toMatch(/\w[ :]+\w/);
+  for (const { tag, message, facts } of told) {
+    expect(message, tag).not.toBe('');
+    if (isPolicy) expect(Object.keys(facts), `${tag}: ${message}`).not.toEqual([]);
+  }
 }
 
 export class TestSigner {
@@ -109,7 +113,7 @@ export class TestSigner {
     expect(canonical(decide(input, second.message as Request))).toBe(canonical(decision));
     state.expectUntouched();
     expect(state.snapshot()).toBe(before);
-    expectWords(decision);
+    expectReasons(decision);
     return decision;
   }
 

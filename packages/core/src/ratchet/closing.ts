@@ -147,7 +147,8 @@ export function signSplice(ctx: Context, request: MessageOf<'hsmd_sign_splice_tx
   const id = txid(tx);
   requireCurrentOn(record, id);
   const isKnown = record.splicesSigned.some((known) => equalBytes(known, id));
-  if (!isKnown && isClosing(record)) refuse(revokeNotClosed, 'the channel is closing: no splice');
+  if (!isKnown && isClosing(record))
+    refuse(revokeNotClosed, 'the channel is closing: no splice', { splice: txidToHex(id) });
   const judged = judgeSplice(ctx, channel, candidate, request);
   if (!isKnown && judged === 'judged') noteSplice(ctx, channel, id);
   return fundingSignature(ctx, channel, candidate, request);
