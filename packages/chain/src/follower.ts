@@ -66,6 +66,7 @@ export class Follower {
   readonly #publisher: Publisher;
   #best: ChainPoint | null = null;
   #askedAtMs = 0;
+  #toldHeightBlocks = -1;
   #running: Promise<void> | null = null;
   /** The one call that waits for a block, over several rounds if it must: a node holds a thread for each. */
   #news: Promise<unknown> | null = null;
@@ -135,6 +136,8 @@ export class Follower {
     } catch (error) {
       this.#options.onFailure(error);
     } finally {
+      // After a failure nobody is to wait for a round that will not come.
+      this.#stop.abort();
       for (const resolve of this.#waiters.splice(0)) resolve();
     }
   }
@@ -185,7 +188,12 @@ export class Follower {
     this.#refusedRetry.reset();
     if (outcome.kind === 'waiting') this.#problems.report('warn', outcome.message);
     else this.#problems.over();
-    if (outcome.kind === 'done' && this.#best !== null) this.#meter.finish(this.#best.heightBlocks);
+    if (outcome.kind !== 'done' || this.#best === null) return;
+    const { heightBlocks } = this.#best;
+    this.#meter.finish(heightBlocks);
+    if (heightBlocks !== this.#toldHeightBlocks)
+      this.#options.log('debug', `proven up to height ${heightBlocks}`);
+    this.#toldHeightBlocks = heightBlocks;
   }
 
   async #until(next: Next): Promise<void> {
