@@ -82,7 +82,7 @@ export class Follower {
     this.#refusedRetry = new Backoff(REFUSED_RETRY, random);
     this.#meter = new ProgressMeter(monotonicMs, (text) => log('info', text));
     this.#problems = new Problems(monotonicMs, log);
-    this.#publisher = new Publisher(sink, source, log);
+    this.#publisher = new Publisher(sink, source, log, monotonicMs);
   }
 
   get status(): FollowerStatus {
