@@ -67,6 +67,8 @@ export class Follower {
   #best: ChainPoint | null = null;
   #askedAtMs = 0;
   #toldHeightBlocks = -1;
+  /** Asked for once a block. */
+  #feeratesAtBlocks = -1;
   #running: Promise<void> | null = null;
   /** The one call that waits for a block, over several rounds if it must: a node holds a thread for each. */
   #news: Promise<unknown> | null = null;
@@ -152,7 +154,7 @@ export class Follower {
       const outcome = await this.#step(best);
       if (signal.aborted) return { kind: 'more' };
       if (outcome.kind === 'refused') return this.#refused(outcome);
-      await this.#publish();
+      if (this.#options.publishes) await this.#publish(outcome);
       this.#settled(outcome);
       return outcome.kind === 'more' ? outcome : { kind: 'news', after: best };
     } catch (error) {
@@ -177,10 +179,17 @@ export class Follower {
     });
   }
 
-  async #publish(): Promise<void> {
-    const { sink, publishes } = this.#options;
+  async #publish(outcome: StepOutcome): Promise<void> {
+    const { sink, source } = this.#options;
+    const { signal } = this.#stop;
     const tip = await sink.tip();
-    if (publishes && tip !== null) await this.#publisher.publish(tip.provenHeightBlocks, this.#stop.signal);
+    if (tip === null) return;
+    if (outcome.kind === 'done' && tip.provenHeightBlocks !== this.#feeratesAtBlocks) {
+      const feerates = await source.feerates(signal);
+      if (feerates !== null) sink.setFeerates(feerates);
+      this.#feeratesAtBlocks = tip.provenHeightBlocks;
+    }
+    await this.#publisher.publish(tip.provenHeightBlocks, signal);
   }
 
   #settled(outcome: Exclude<StepOutcome, { kind: 'refused' }>): void {

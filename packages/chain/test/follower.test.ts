@@ -430,6 +430,7 @@ describe('a source that fails', () => {
       headers: (...args) => real.headers(...args),
       block: (...args) => real.block(...args),
       broadcast: (...args) => real.broadcast(...args),
+      feerates: async () => null,
       changed: async () => {},
       close: () => {},
     };
@@ -539,6 +540,25 @@ describe('publishing', () => {
     await until('the end', () => log.includes('info: published 1 (a breach)'));
   });
 
+  it('tells the signer once a block what transactions pay', async () => {
+    const fake = await nodeWith(3);
+    const sink = sinkFor(fake);
+    fake.feerate = 0.0001;
+    follow(sink, sourceOf(fake));
+    await until('an estimate', () => sink.feerates.length === 1);
+    expect(sink.feerates).toEqual([{ normalPerKw: 30_000, urgentPerKw: 5_000 }]);
+    fake.mine();
+    await until('another', () => sink.feerates.length === 2);
+    fake.feerate = null;
+    fake.mine();
+    await until('block 5', () => sink.isAt(fake.chain));
+    fake.rpcFault = ({ method }) =>
+      method === 'estimatesmartfee' ? { code: -32601, message: 'no' } : undefined;
+    fake.mine();
+    await until('block 6', () => sink.isAt(fake.chain));
+    expect(sink.feerates).toHaveLength(2);
+  });
+
   it('leaves it to others when told so', async () => {
     const fake = await nodeWith(3);
     const sink = sinkFor(fake);
@@ -548,6 +568,7 @@ describe('publishing', () => {
     fake.mine();
     await until('block 4', () => sink.isAt(fake.chain));
     expect(fake.calls).not.toContain('sendrawtransaction');
+    expect(fake.calls).not.toContain('estimatesmartfee');
   });
 });
 

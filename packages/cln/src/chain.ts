@@ -16,6 +16,7 @@ import {
   type Publishable,
   type SinkAnswer,
   type SinkStart,
+  type SourceFeerates,
 } from '@countersign/chain';
 import { type Network, type Refusal, refusalText } from '@countersign/core';
 import type { BitcoindChain, ChainConfig, ChainDesk, ChainDeskAnswer, EsploraChain } from '@countersign/host';
@@ -34,6 +35,8 @@ export interface ChainSigner {
   acceptBlock(raw: Uint8Array): Promise<ChainDeskAnswer>;
   /** Transactions that should be on the network now. */
   toPublish(): Promise<readonly Publishable[]>;
+  /** What they pay; bounded by the policy. */
+  setFeerates(feerates: SourceFeerates): void;
 }
 
 export interface ChainOptions {
@@ -174,6 +177,7 @@ export function sinkOf(signer: ChainSigner): ChainSink {
     acceptHeaders: (headers) => told(signer.acceptHeaders(headers)),
     acceptBlock: (raw) => told(signer.acceptBlock(raw)),
     toPublish: () => signer.toPublish(),
+    setFeerates: (feerates) => signer.setFeerates(feerates),
   };
 }
 

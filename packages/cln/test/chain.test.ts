@@ -28,6 +28,7 @@ function signerOf(sink: FakeSink): ChainSigner {
     acceptHeaders: (headers) => judged(sink.acceptHeaders(headers)),
     acceptBlock: (raw) => judged(sink.acceptBlock(raw)),
     toPublish: () => sink.toPublish(),
+    setFeerates: (feerates) => sink.setFeerates(feerates),
   };
 }
 

@@ -45,6 +45,7 @@ export function feedOverNodeSocket(options: ChainFeedOptions): ChainFeed {
     acceptHeaders: (headers) => sendHeaders(line, headers),
     acceptBlock: (raw) => sendBlock(line, raw),
     toPublish: async () => [],
+    setFeerates: () => {},
     close: () => line.close(),
   };
 }
