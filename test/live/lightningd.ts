@@ -283,6 +283,12 @@ export class Lightningd {
   }
 
   async waitForLog(pattern: RegExp, timeout_ms = 20_000): Promise<void> {
-    await until(`${pattern} in the log of ${this.name}`, timeout_ms, () => pattern.test(this.log()));
+    await this.waitForLogAfter(0, pattern, timeout_ms);
+  }
+
+  /** In what the log has gained since it had `from` characters. */
+  async waitForLogAfter(from: number, pattern: RegExp, timeout_ms = 20_000): Promise<void> {
+    const isThere = (): boolean => pattern.test(this.log().slice(from));
+    await until(`${pattern} in the log of ${this.name}`, timeout_ms, isThere);
   }
 }

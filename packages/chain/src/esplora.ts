@@ -10,7 +10,10 @@ import {
   type ChainPoint,
   type ChainSource,
   HEADER_BYTES,
+  NORMAL_TARGET_BLOCKS,
   SourceError,
+  type SourceFeerates,
+  URGENT_TARGET_BLOCKS,
 } from './source.ts';
 import { Answer, displayHash, hashOf, parseJson, unexpected } from './text.ts';
 import { sleep } from './wait.ts';
@@ -101,6 +104,26 @@ export class EsploraSource implements ChainSource {
     const reason = excerpt(answer.body);
     // The text of bitcoind's error, which this server hands on.
     return { accepted: /"code":\s*-27\b|txn-already-(known|in-mempool)/.test(reason), reason };
+  }
+
+  async feerates(signal: AbortSignal): Promise<SourceFeerates | null> {
+    const estimates = await this.#estimates(signal);
+    if (estimates === null) return null;
+    const normal = estimates.rate(String(NORMAL_TARGET_BLOCKS));
+    const urgent = estimates.rate(String(URGENT_TARGET_BLOCKS));
+    if (normal === null || urgent === null) return null;
+    // Satoshi for a virtual byte, which has four weight units.
+    return { normalPerKw: Math.ceil(normal * 250), urgentPerKw: Math.ceil(urgent * 250) };
+  }
+
+  /** Null from a server that makes none. */
+  async #estimates(signal: AbortSignal): Promise<Answer | null> {
+    try {
+      return new Answer(this.name, this.#json(await this.#get('fee-estimates', TEXT_BYTES_MAX, signal)));
+    } catch (error) {
+      if (error instanceof SourceError && error.code === 'chain-source-missing') return null;
+      throw error;
+    }
   }
 
   changed(_known: ChainPoint, signal: AbortSignal): Promise<void> {

@@ -66,6 +66,9 @@ export class Follower {
   readonly #publisher: Publisher;
   #best: ChainPoint | null = null;
   #askedAtMs = 0;
+  #toldHeightBlocks = -1;
+  /** Asked for once a block. */
+  #feeratesAtBlocks = -1;
   #running: Promise<void> | null = null;
   /** The one call that waits for a block, over several rounds if it must: a node holds a thread for each. */
   #news: Promise<unknown> | null = null;
@@ -81,7 +84,7 @@ export class Follower {
     this.#refusedRetry = new Backoff(REFUSED_RETRY, random);
     this.#meter = new ProgressMeter(monotonicMs, (text) => log('info', text));
     this.#problems = new Problems(monotonicMs, log);
-    this.#publisher = new Publisher(sink, source, log);
+    this.#publisher = new Publisher(sink, source, log, monotonicMs);
   }
 
   get status(): FollowerStatus {
@@ -135,6 +138,8 @@ export class Follower {
     } catch (error) {
       this.#options.onFailure(error);
     } finally {
+      // After a failure nobody is to wait for a round that will not come.
+      this.#stop.abort();
       for (const resolve of this.#waiters.splice(0)) resolve();
     }
   }
@@ -149,7 +154,7 @@ export class Follower {
       const outcome = await this.#step(best);
       if (signal.aborted) return { kind: 'more' };
       if (outcome.kind === 'refused') return this.#refused(outcome);
-      await this.#publish();
+      if (this.#options.publishes) await this.#publish(outcome);
       this.#settled(outcome);
       return outcome.kind === 'more' ? outcome : { kind: 'news', after: best };
     } catch (error) {
@@ -174,10 +179,17 @@ export class Follower {
     });
   }
 
-  async #publish(): Promise<void> {
-    const { sink, publishes } = this.#options;
+  async #publish(outcome: StepOutcome): Promise<void> {
+    const { sink, source } = this.#options;
+    const { signal } = this.#stop;
     const tip = await sink.tip();
-    if (publishes && tip !== null) await this.#publisher.publish(tip.provenHeightBlocks, this.#stop.signal);
+    if (tip === null) return;
+    if (outcome.kind === 'done' && tip.provenHeightBlocks !== this.#feeratesAtBlocks) {
+      const feerates = await source.feerates(signal);
+      if (feerates !== null) sink.setFeerates(feerates);
+      this.#feeratesAtBlocks = tip.provenHeightBlocks;
+    }
+    await this.#publisher.publish(tip.provenHeightBlocks, signal);
   }
 
   #settled(outcome: Exclude<StepOutcome, { kind: 'refused' }>): void {
@@ -185,7 +197,12 @@ export class Follower {
     this.#refusedRetry.reset();
     if (outcome.kind === 'waiting') this.#problems.report('warn', outcome.message);
     else this.#problems.over();
-    if (outcome.kind === 'done' && this.#best !== null) this.#meter.finish(this.#best.heightBlocks);
+    if (outcome.kind !== 'done' || this.#best === null) return;
+    const { heightBlocks } = this.#best;
+    this.#meter.finish(heightBlocks);
+    if (heightBlocks !== this.#toldHeightBlocks)
+      this.#options.log('debug', `proven up to height ${heightBlocks}`);
+    this.#toldHeightBlocks = heightBlocks;
   }
 
   async #until(next: Next): Promise<void> {

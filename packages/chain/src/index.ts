@@ -19,4 +19,5 @@ export {
   type ChainSource,
   SourceError,
   type SourceErrorCode,
+  type SourceFeerates,
 } from './source.ts';

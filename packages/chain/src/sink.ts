@@ -3,6 +3,7 @@
  * a bug or a failed store, which ends the follower, or with a `SourceError` where a connection lies in between, which does
  * not; a header or block it will not have is an answer.
  */
+import type { SourceFeerates } from './source.ts';
 
 export interface SinkTip {
   readonly tipHeightBlocks: number;
@@ -63,4 +64,6 @@ export interface ChainSink {
   /** The block after the last proven one. */
   acceptBlock(raw: Uint8Array): Promise<SinkAnswer>;
   toPublish(): Promise<readonly Publishable[]>;
+  /** What the source thinks that transactions pay; the signer has bounds of its own. */
+  setFeerates(feerates: SourceFeerates): void;
 }

@@ -18,6 +18,14 @@ export interface BroadcastAnswer {
   readonly reason: string | null;
 }
 
+/** What transactions pay now, in satoshi for 1000 weight units. */
+export interface SourceFeerates {
+  /** For one that has hours. */
+  readonly normalPerKw: number;
+  /** For one of the next blocks. */
+  readonly urgentPerKw: number;
+}
+
 export interface ChainSource {
   /** For people: kind and address, never a password. */
   readonly name: string;
@@ -31,6 +39,8 @@ export interface ChainSource {
   /** The whole block with its witnesses. */
   block(hash: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   broadcast(raw: Uint8Array, signal: AbortSignal): Promise<BroadcastAnswer>;
+  /** Null when it has no estimate. */
+  feerates(signal: AbortSignal): Promise<SourceFeerates | null>;
   /** Resolves when the tip may be another than `known`, at the latest after the source's polling interval. */
   changed(known: ChainPoint, signal: AbortSignal): Promise<void>;
   /** Gives up its connections. */
@@ -79,5 +89,8 @@ export const NEEDS_OPERATOR: ReadonlySet<SourceErrorCode> = new Set([
 
 /** BIP 141: at most 4,000,000 weight units, and a byte has at least one. */
 export const BLOCK_BYTES_MAX = 4_000_000;
+/** Targets of an estimate, in blocks. */
+export const NORMAL_TARGET_BLOCKS = 12;
+export const URGENT_TARGET_BLOCKS = 2;
 export const HEADER_BYTES = 80;
 export const HASH_BYTES = 32;

@@ -55,6 +55,12 @@ export class Answer {
     return value >>> 0;
   }
 
+  /** Above 0; null for anything else. */
+  rate(key: string): number | null {
+    const value = member(this.value, key);
+    return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null;
+  }
+
   hash(key: string): Uint8Array {
     return hashOf(this.#name, key, member(this.value, key));
   }

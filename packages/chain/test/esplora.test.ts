@@ -19,6 +19,7 @@ class FakeEsplora {
   /** True: it has answered. */
   fault: Fault = () => false;
   sent: string[] = [];
+  estimates = '{"1":90,"2":40.001,"12":10}';
   refusal: string | null = null;
   readonly url: URL;
 
@@ -64,6 +65,7 @@ class FakeEsplora {
 
   #answer(path: string): string | Uint8Array | null {
     const [, first = '', last = ''] = /^([^/]+)\/?(.*)$/.exec(path) ?? [];
+    if (path === 'fee-estimates') return this.estimates;
     if (path === 'blocks/tip/hash') return displayed(this.chain.tip.hash);
     if (first === 'block-height') return displayed(this.chain.blocks[Number(last)]!.hash);
     if (first === 'blocks') return JSON.stringify(this.#page(Number(last)));
@@ -206,6 +208,24 @@ describe('an Esplora server', () => {
     };
     await expect(source.bestTip(never())).rejects.toThrow('HTTP status 502: <html> bad gateway');
     await expect(source.broadcast(Uint8Array.of(1), never())).rejects.toThrow('HTTP status 502');
+  });
+
+  it('tells what transactions pay, if it knows', async () => {
+    const fake = await FakeEsplora.start(3);
+    const source = sourceOf(fake);
+    expect(await source.feerates(never())).toEqual({ normalPerKw: 2_500, urgentPerKw: 10_001 });
+    fake.estimates = '{"2":-1,"12":"x"}';
+    expect(await source.feerates(never())).toBeNull();
+    fake.fault = (_, response) => {
+      response.writeHead(404).end('no such thing');
+      return true;
+    };
+    expect(await source.feerates(never())).toBeNull();
+    fake.fault = (_, response) => {
+      response.writeHead(500).end();
+      return true;
+    };
+    await expect(source.feerates(never())).rejects.toMatchObject({ code: 'chain-source-answer' });
   });
 
   it('takes transactions, and says why not', async () => {

@@ -49,6 +49,8 @@ export class FakeBitcoind {
   /** Blocks below are pruned. */
   pruneHeight = 0;
   waits = true;
+  /** BTC per kvB for each block of the target; null: no estimate. */
+  feerate: number | null = null;
   /** Raw transactions in hex that were taken. */
   mempool: string[] = [];
   /** Every method called, in order. */
@@ -154,6 +156,10 @@ export class FakeBitcoind {
         return displayed(
           hash256(serializeNoWitness(parseTransaction(Buffer.from(String(params[0]), 'hex')))),
         );
+      case 'estimatesmartfee':
+        return this.feerate === null
+          ? { errors: ['Insufficient data'] }
+          : { feerate: this.feerate * Number(params[0]) };
       case 'waitforblockheight':
         if (this.waits) return this.#wait(Number(params[0]), Number(params[1]));
         throw new RpcFault(-32601, 'Method not found', 404);

@@ -3,7 +3,15 @@
  * does, without judging anything else. Remembers all it was given.
  */
 import { equalBytes, hash256, toHex } from '@countersign/bitcoin';
-import type { ChainSink, HeaderRange, Publishable, SinkAnswer, SinkStart, SinkTip } from '../src/index.ts';
+import type {
+  ChainSink,
+  HeaderRange,
+  Publishable,
+  SinkAnswer,
+  SinkStart,
+  SinkTip,
+  SourceFeerates,
+} from '../src/index.ts';
 
 const OK: SinkAnswer = { ok: true };
 
@@ -20,6 +28,7 @@ export class FakeSink implements ChainSink {
   runs: number[] = [];
   blocks: number[] = [];
   wanted: Publishable[] = [];
+  feerates: SourceFeerates[] = [];
   /** What is refused, and how; undefined: nothing. */
   refuse: (what: 'begin' | 'headers' | 'block') => SinkAnswer | undefined = () => undefined;
   readonly #first: { heightBlocks: number; hash: Uint8Array };
@@ -92,6 +101,10 @@ export class FakeSink implements ChainSink {
 
   async toPublish(): Promise<readonly Publishable[]> {
     return this.wanted;
+  }
+
+  setFeerates(feerates: SourceFeerates): void {
+    this.feerates.push(feerates);
   }
 
   /** Whether it has exactly this chain, with everything from its birthday on proven. */

@@ -430,6 +430,7 @@ describe('a source that fails', () => {
       headers: (...args) => real.headers(...args),
       block: (...args) => real.block(...args),
       broadcast: (...args) => real.broadcast(...args),
+      feerates: async () => null,
       changed: async () => {},
       close: () => {},
     };
@@ -508,22 +509,54 @@ describe('publishing', () => {
     await until('the line', () => log.at(-1) === 'debug: offered 2 (a breach) to the network again');
   });
 
-  it('tells of a refusal once, and tries again', async () => {
+  it('tells of a refusal once, and tries again after a minute or with the next block', async () => {
     const fake = await nodeWith(3);
     const sink = sinkFor(fake);
     sink.wanted = [transaction(1)];
-    fake.rpcFault = ({ method }) =>
-      method === 'sendrawtransaction' ? { code: -26, message: 'min relay fee not met' } : undefined;
-    const { log } = follow(sink, sourceOf(fake));
-    await until('tries', () => fake.calls.filter((method) => method === 'sendrawtransaction').length > 2);
+    const refuseWith = (code: number, message: string): void => {
+      fake.rpcFault = ({ method }) => (method === 'sendrawtransaction' ? { code, message } : undefined);
+    };
+    refuseWith(-26, 'min relay fee not met');
+    let laterMs = 0;
+    const { log } = follow(sink, sourceOf(fake), { monotonicMs: () => performance.now() + laterMs });
+    const tries = (): number => fake.calls.filter((method) => method === 'sendrawtransaction').length;
+    const polls = (): number => fake.calls.filter((method) => method === 'waitforblockheight').length;
+    await until('some polls', () => polls() > 3);
+    expect(tries()).toBe(1);
+    laterMs = 60_000;
+    await until('another try', () => tries() === 2);
+    fake.mine();
+    await until('one with the block', () => tries() === 3);
     expect(log.filter((line) => !line.startsWith('debug'))).toEqual([
       'error: the network refuses 1 (a breach): min relay fee not met',
     ]);
+    refuseWith(-26, 'txn-mempool-conflict');
+    fake.mine();
+    await until('the change', () =>
+      log.includes('warn: the network refuses 1 (a breach): txn-mempool-conflict'),
+    );
+    refuseWith(-27, 'Transaction outputs already in utxo set');
+    fake.mine();
+    await until('the end', () => log.includes('info: published 1 (a breach)'));
+  });
+
+  it('tells the signer once a block what transactions pay', async () => {
+    const fake = await nodeWith(3);
+    const sink = sinkFor(fake);
+    fake.feerate = 0.0001;
+    follow(sink, sourceOf(fake));
+    await until('an estimate', () => sink.feerates.length === 1);
+    expect(sink.feerates).toEqual([{ normalPerKw: 30_000, urgentPerKw: 5_000 }]);
+    fake.mine();
+    await until('another', () => sink.feerates.length === 2);
+    fake.feerate = null;
+    fake.mine();
+    await until('block 5', () => sink.isAt(fake.chain));
     fake.rpcFault = ({ method }) =>
-      method === 'sendrawtransaction'
-        ? { code: -27, message: 'Transaction outputs already in utxo set' }
-        : undefined;
-    await until('the change', () => log.includes('info: published 1 (a breach)'));
+      method === 'estimatesmartfee' ? { code: -32601, message: 'no' } : undefined;
+    fake.mine();
+    await until('block 6', () => sink.isAt(fake.chain));
+    expect(sink.feerates).toHaveLength(2);
   });
 
   it('leaves it to others when told so', async () => {
@@ -535,6 +568,7 @@ describe('publishing', () => {
     fake.mine();
     await until('block 4', () => sink.isAt(fake.chain));
     expect(fake.calls).not.toContain('sendrawtransaction');
+    expect(fake.calls).not.toContain('estimatesmartfee');
   });
 });
 

@@ -257,6 +257,7 @@ describe('a step', () => {
       headers: (...args) => real.headers(...args),
       block: (...args) => real.block(...args),
       broadcast: (...args) => real.broadcast(...args),
+      feerates: async () => null,
       changed: (...args) => real.changed(...args),
       close: () => {},
       ...changed,

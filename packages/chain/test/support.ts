@@ -81,7 +81,9 @@ export function follow(
     source,
     birthdayHeightBlocks: 1,
     publishes: true,
-    log: (level, text) => void log.push(`${level}: ${text}`),
+    log: (level, text) => {
+      if (!text.startsWith('proven up to')) log.push(`${level}: ${text}`);
+    },
     onFailure: (error) => void failures.push(error),
     monotonicMs: () => performance.now(),
     random: () => 0,

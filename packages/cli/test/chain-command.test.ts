@@ -3,7 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeBitcoind } from '../../chain/test/fake-bitcoind.ts';
+import { afterTest, fileWith } from '../../chain/test/support.ts';
+import {
+  endAll,
+  networkDirectory,
+  removeDirectories,
+  SECRET,
+  serving,
+} from '../../cln/test/hsmd-under-test.ts';
+import { MinedChain } from '../../core/test/mined-chain.ts';
 import { SignerAnswer } from '../src/admin/answer.ts';
 import { progressLine } from '../src/commands/chain.ts';
 import { runProgram } from '../src/index.ts';
@@ -29,6 +39,8 @@ beforeEach(() => {
     return true;
   });
 });
+afterAll(removeDirectories);
+afterEach(endAll);
 afterEach(() => {
   vi.restoreAllMocks();
   Reflect.deleteProperty(process.stderr, 'isTTY');
@@ -70,7 +82,16 @@ const follower = {
   problem: null,
   progress: null,
 };
-const well = { source: 'bitcoind', isFresh: true, lagSeconds: 340, tip, lockedBy: null, follower };
+const well = {
+  source: 'bitcoind',
+  isFresh: true,
+  lagSeconds: 340,
+  tip,
+  lockedBy: null,
+  follower,
+  deadlines: [],
+  alarms: [],
+};
 const progress = {
   phase: 'headers',
   heightBlocks: 225_000,
@@ -136,6 +157,34 @@ describe('countersign chain status', () => {
     expect(out).toContain(`countersign chain unlock ${HASH}\n`);
   });
 
+  it('with alarms and deadlines', async () => {
+    const channel = `${'02'.padEnd(66, '1')}/1`;
+    const alarms = [
+      { code: 'chain-silent', severity: 'warn', channel: null, message: 'no block for long' },
+      { code: 'breach', severity: 'critical', channel, message: 'a revoked commitment' },
+    ];
+    const one = { channel, level: 'warn', what: 'penalty', amountMsat: '5000' };
+    const deadlines = [
+      { ...one, heightBlocks: 900_100, blocksLeft: -23, level: 'passed' },
+      { ...one, heightBlocks: 901_123, blocksLeft: 1_000 },
+    ];
+    expect(await run('chain', 'status', '--socket', signer({ ...well, alarms: alarms.slice(0, 1) }))).toBe(0);
+    out = '';
+    expect(await run('chain', 'status', '--socket', signer({ ...well, alarms, deadlines }))).toBe(1);
+    expect(out).toContain('Alarms:\n  warn: chain-silent: no block for long\n');
+    expect(out).toContain(`  critical: breach: a revoked commitment (channel ${channel})\n`);
+    expect(out).toContain(`Deadlines:\n  900,100    23 blocks ago  passed: penalty  5000 msat  ${channel}\n`);
+    expect(out).toContain('  901,123  in 1,000 blocks  warn: penalty');
+  });
+
+  it('keeps what it knew when there is no source any more', async () => {
+    expect(await run('chain', 'status', '--socket', signer({ ...well, source: 'none', follower: {} }))).toBe(
+      0,
+    );
+    expect(out).toContain('source  none now: see [chain] in docs/configuration.md\n');
+    expect(out).toContain('tip     900,123');
+  });
+
   it('stays with --watch until the catch-up is over', async () => {
     const busy = { ...well, isFresh: false, follower: { ...follower, progress } };
     Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true });
@@ -162,13 +211,13 @@ describe('countersign chain status', () => {
 
 describe('countersign chain unlock', () => {
   it('names the tip that the operator has looked at', async () => {
-    const path = signer({ forkHeightBlocks: 899_000, tipHash: HASH });
+    const path = signer({ tipHash: HASH });
     expect(await run('chain', 'unlock', HASH.toUpperCase(), '--socket', path)).toBe(0);
     expect(asked).toEqual([{ op: 'chain-unlock', tip: HASH }]);
-    expect(out).toBe(`Unlocked: the chain of ${HASH} may replace what stands above height 899,000.\n`);
+    expect(out).toBe(`Unlocked: the chain of ${HASH} is taken as soon as its headers come again.\n`);
     out = '';
     expect(await run('chain', 'unlock', HASH, '--json', '--socket', path)).toBe(0);
-    expect(JSON.parse(out)).toEqual({ forkHeightBlocks: 899_000, tipHash: HASH });
+    expect(JSON.parse(out)).toEqual({ tipHash: HASH });
   });
 
   it('wants a hash', async () => {
@@ -189,5 +238,34 @@ describe('countersign chain rescan', () => {
       { op: 'chain-rescan', fromHeightBlocks: null },
     ]);
     expect(await run('chain', 'rescan', '--from', '-1', '--socket', path)).toBe(2);
+  });
+});
+
+describe('a running signer', () => {
+  it('tells its chain, reads it again, and unlocks nothing that is not locked', async () => {
+    const chain = new MinedChain();
+    chain.extendBy(30);
+    const fake = await FakeBitcoind.start(chain);
+    afterTest(() => fake.stop());
+    const toml = `[chain]\nsource = "bitcoind"\nurl = "${fake.url.href}"\ncookie_file = "${fileWith(fake.cookie)}"\nbirthday_height = 10\npoll_seconds = 1\n`;
+    const directory = networkDirectory({ hsm_secret: SECRET, 'countersign.toml': toml });
+    await serving({ directory });
+    const at = ['--state-directory', join(directory, 'countersign')];
+    const status = async () => {
+      out = '';
+      await run('chain', 'status', '--json', ...at);
+      return JSON.parse(out);
+    };
+    while ((await status()).tip?.provenHeightBlocks !== 30);
+    out = '';
+    expect(await run('chain', 'status', ...at)).toBe(0);
+    expect(out).toContain('proven  from 10 to 30');
+    expect(out).toContain(`source  bitcoind at ${fake.url.host}, at height 30`);
+    const { tip } = await status();
+    expect(await run('chain', 'unlock', tip.hash, ...at)).toBe(1);
+    fake.calls = [];
+    expect(await run('chain', 'rescan', '--from', '20', ...at)).toBe(0);
+    while ((await status()).tip?.provenHeightBlocks !== 30);
+    expect(fake.calls.filter((method) => method === 'getblock').length).toBeGreaterThanOrEqual(11);
   });
 });

@@ -47,6 +47,7 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     network: policy.network,
     signer: signer.chain,
     log: options.log,
+    hasStopped: () => signer.failure !== null,
     onBug,
     monotonicMs: options.monotonicMs,
     random: options.random,

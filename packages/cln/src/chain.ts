@@ -16,8 +16,9 @@ import {
   type Publishable,
   type SinkAnswer,
   type SinkStart,
+  type SourceFeerates,
 } from '@countersign/chain';
-import { type Network, refusalText } from '@countersign/core';
+import { type Network, type Refusal, refusalText } from '@countersign/core';
 import type { BitcoindChain, ChainConfig, ChainDesk, ChainDeskAnswer, EsploraChain } from '@countersign/host';
 
 /** What the signer offers about the chain. */
@@ -34,6 +35,8 @@ export interface ChainSigner {
   acceptBlock(raw: Uint8Array): Promise<ChainDeskAnswer>;
   /** Transactions that should be on the network now. */
   toPublish(): Promise<readonly Publishable[]>;
+  /** What they pay; bounded by the policy. */
+  setFeerates(feerates: SourceFeerates): void;
 }
 
 export interface ChainOptions {
@@ -41,6 +44,8 @@ export interface ChainOptions {
   readonly network: Network;
   readonly signer: ChainSigner;
   readonly log: (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => void;
+  /** Whether the signer has stopped because its store failed: then it refuses everything and lives on. */
+  readonly hasStopped: () => boolean;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;
   readonly monotonicMs: () => number;
@@ -62,7 +67,7 @@ export interface Chain {
   stop(): Promise<void>;
 }
 
-const NO_CHAIN: Chain = {
+const NOTHING: Chain = {
   desk: null,
   isFollowing: false,
   status: () => null,
@@ -75,7 +80,7 @@ export function openChain(options: ChainOptions): Chain {
   const { config } = options;
   switch (config.source) {
     case 'none':
-      return NO_CHAIN;
+      return NOTHING;
     case 'node':
       return fedByNode(options, config.birthdayHeightBlocks);
     case 'bitcoind':
@@ -86,27 +91,49 @@ export function openChain(options: ChainOptions): Chain {
 }
 
 /** The node's word for where its chain ends is worth nothing here: the chain begins at the height the operator gave. */
-function fedByNode({ signer, log }: ChainOptions, birthdayHeightBlocks: number): Chain {
+function fedByNode({ signer, log, hasStopped }: ChainOptions, birthdayHeightBlocks: number): Chain {
   const start = { birthdayHeightBlocks, sourceHeightBlocks: birthdayHeightBlocks };
   const begins = (): HeaderRange | null => (signer.tip() === null ? signer.beginNeeds(start) : null);
+  const unlessStopped = async (answer: () => Promise<ChainDeskAnswer>): Promise<ChainDeskAnswer> => {
+    try {
+      return await answer();
+    } catch (error) {
+      if (!hasStopped()) throw error;
+      return { ok: false, refusal: STOPPED };
+    }
+  };
   const desk: ChainDesk = {
     tip: () => signer.tip(),
     begins,
     headerHash: (heightBlocks) => signer.headerHash(heightBlocks),
     acceptHeaders: (headers) =>
-      signer.tip() === null ? signer.begin(start, headers) : signer.acceptHeaders(headers),
-    acceptBlock: (raw) => signer.acceptBlock(raw),
+      unlessStopped(() =>
+        signer.tip() === null ? signer.begin(start, headers) : signer.acceptHeaders(headers),
+      ),
+    acceptBlock: (raw) => unlessStopped(() => signer.acceptBlock(raw)),
   };
   const begin = async (): Promise<void> => {
     if (signer.tip() !== null || begins() !== null) return;
-    const begun = await signer.begin(start, new Uint8Array(0));
+    const begun = await desk.acceptHeaders(new Uint8Array(0));
     if (!begun.ok) log('broken', `countersign: chain: cannot begin: ${refusalText(begun.refusal)}`);
   };
-  return { ...NO_CHAIN, desk, start: begin };
+  return { ...NOTHING, desk, start: begin };
 }
 
+const STOPPED: Refusal = {
+  code: 'store-failed',
+  tag: 'store-failed',
+  law: 'setup',
+  severity: 'error',
+  temporary: false,
+  message: 'the signer has stopped because its store failed',
+  facts: {},
+  request: 'chain',
+  channel: null,
+};
+
 function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, source: ChainSource): Chain {
-  const { signer, onBug, monotonicMs, random } = options;
+  const { signer, hasStopped, onBug, monotonicMs, random } = options;
   const log = chainLog(options.log);
   const follower = new Follower({
     sink: sinkOf(signer),
@@ -114,7 +141,10 @@ function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, s
     birthdayHeightBlocks: config.birthdayHeightBlocks,
     publishes: config.publishes,
     log,
-    onFailure: onBug,
+    onFailure: (error) => {
+      if (!hasStopped()) return onBug(error);
+      log('error', 'the chain is not followed any more: the store of the signer failed');
+    },
     monotonicMs,
     random,
   });
@@ -147,6 +177,7 @@ export function sinkOf(signer: ChainSigner): ChainSink {
     acceptHeaders: (headers) => told(signer.acceptHeaders(headers)),
     acceptBlock: (raw) => told(signer.acceptBlock(raw)),
     toPublish: () => signer.toPublish(),
+    setFeerates: (feerates) => signer.setFeerates(feerates),
   };
 }
 

@@ -28,6 +28,7 @@ function signerOf(sink: FakeSink): ChainSigner {
     acceptHeaders: (headers) => judged(sink.acceptHeaders(headers)),
     acceptBlock: (raw) => judged(sink.acceptBlock(raw)),
     toPublish: () => sink.toPublish(),
+    setFeerates: (feerates) => sink.setFeerates(feerates),
   };
 }
 
@@ -39,12 +40,16 @@ async function world() {
   const sink = new FakeSink(chain.blocks[0]!);
   const log: string[] = [];
   const bugs: unknown[] = [];
+  const stopped = { isSo: false };
   const open = (config: ChainConfig): Chain => {
     const opened = openChain({
       config,
       network: regtest,
       signer: signerOf(sink),
-      log: (level, text) => void log.push(`${level}: ${text}`),
+      log: (level, text) => {
+        if (level !== 'debug') log.push(`${level}: ${text}`);
+      },
+      hasStopped: () => stopped.isSo,
       onBug: (error) => void bugs.push(error),
       monotonicMs: () => performance.now(),
       random: Math.random,
@@ -52,7 +57,7 @@ async function world() {
     afterTest(() => opened.stop());
     return opened;
   };
-  return { fake, sink, log, bugs, open };
+  return { fake, sink, log, bugs, open, stopped };
 }
 
 const chainOf = (text: string): ChainConfig => parseConfig(`[chain]\n${text}`, 'countersign.toml').chain;
@@ -102,6 +107,25 @@ describe('[chain]', () => {
     await open(chainOf(text)).start();
     await until('the bug', () => bugs.length > 0);
     expect(bugs).toEqual([new Error('broken')]);
+  });
+
+  it('outlives a store that failed, as the signer does', async () => {
+    const { open, fake, sink, bugs, stopped, log } = await world();
+    sink.acceptHeaders = () => Promise.reject(new Error('the disk is full'));
+    stopped.isSo = true;
+    const text = `source = "bitcoind"\nurl = "${fake.url.href}"\ncookie_file = "${fileWith(fake.cookie)}"`;
+    const chain = open(chainOf(text));
+    await chain.start();
+    await until('the end', () => log.some((line) => line.includes('not followed any more')));
+    await chain.catchUp();
+    const fed = open(chainOf('source = "node"\nbirthday_height = 4'));
+    expect(await fed.desk?.acceptHeaders(fake.chain.headers(1))).toMatchObject({
+      ok: false,
+      refusal: { code: 'store-failed' },
+    });
+    stopped.isSo = false;
+    await expect(fed.desk?.acceptHeaders(fake.chain.headers(1))).rejects.toThrow('the disk is full');
+    expect(bugs).toEqual([]);
   });
 
   it('lets the node side bring the chain, from the birthday on', async () => {

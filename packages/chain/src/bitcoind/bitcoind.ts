@@ -9,7 +9,10 @@ import {
   type ChainPoint,
   type ChainSource,
   HEADER_BYTES,
+  NORMAL_TARGET_BLOCKS,
   SourceError,
+  type SourceFeerates,
+  URGENT_TARGET_BLOCKS,
 } from '../source.ts';
 import { Answer, bytesOf, displayHash, hashOf, unexpected } from '../text.ts';
 import { sleep } from '../wait.ts';
@@ -57,6 +60,14 @@ const ANY_FEE_RATE = 0;
 /** A node that waits for a block answers this much after its time. */
 const WAIT_SLACK_MS = 15_000;
 const COMPACT = false;
+
+const SAT_PER_BITCOIN = 100_000_000;
+/** BIP 141: weight units of a virtual byte. */
+const WEIGHT_PER_BYTE = 4;
+
+/** By `rpcwhitelist`. */
+const isForbidden = (error: unknown): boolean =>
+  error instanceof SourceError && error.code === 'chain-source-unauthorized';
 
 export class BitcoindSource implements ChainSource {
   readonly name: string;
@@ -131,6 +142,26 @@ export class BitcoindSource implements ChainSource {
     }
   }
 
+  async feerates(signal: AbortSignal): Promise<SourceFeerates | null> {
+    const normalPerKw = await this.#feerate(NORMAL_TARGET_BLOCKS, 'economical', signal);
+    const urgentPerKw = await this.#feerate(URGENT_TARGET_BLOCKS, 'conservative', signal);
+    return normalPerKw === null || urgentPerKw === null ? null : { normalPerKw, urgentPerKw };
+  }
+
+  /** Null where the node has seen too few blocks to tell, or does not offer it. */
+  async #feerate(targetBlocks: number, mode: string, signal: AbortSignal): Promise<number | null> {
+    const call: RpcCall = { method: 'estimatesmartfee', params: [targetBlocks, mode] };
+    try {
+      const result = await this.#rpc.call(call, this.#bounds(signal, ANSWER_BYTES_MAX));
+      const bitcoinPerKvB = new Answer(this.name, result).rate('feerate');
+      if (bitcoinPerKvB === null) return null;
+      return Math.ceil(Math.round(bitcoinPerKvB * SAT_PER_BITCOIN) / WEIGHT_PER_BYTE);
+    } catch (error) {
+      if (error instanceof RpcError || isForbidden(error)) return null;
+      throw error;
+    }
+  }
+
   /** The node holds the call until there is a block above `known`; what replaces it at the same height is polled for. */
   async changed(known: ChainPoint, signal: AbortSignal): Promise<void> {
     const { pollMs } = this.#options;
@@ -141,8 +172,7 @@ export class BitcoindSource implements ChainSource {
         await this.#rpc.call({ method: 'waitforblockheight', params }, bounds);
         return;
       } catch (error) {
-        const isRefused = error instanceof SourceError && error.code === 'chain-source-unauthorized';
-        if (!(error instanceof RpcError || isRefused)) throw error;
+        if (!(error instanceof RpcError || isForbidden(error))) throw error;
         this.#canWait = false;
       }
     }

@@ -11,7 +11,6 @@ import {
 import { checkSocketPath, SocketError } from '@countersign/transport';
 import { CommandError } from '../command-error.ts';
 import { SignerAnswer } from './answer.ts';
-import type { ChainAsk } from './chain-ask.ts';
 
 const ANSWER_WAIT_MS = 60_000;
 /** A verification reads the whole audit log. */
@@ -49,7 +48,7 @@ export class AdminClient {
   }
 
   /** The result; throws `CommandError` for everything else. */
-  async ask(asked: Ask | ChainAsk): Promise<SignerAnswer> {
+  async ask(asked: Ask): Promise<SignerAnswer> {
     this.#id += 1;
     const line = JSON.stringify({ v: ADMIN_PROTOCOL_VERSION, id: this.#id, ...asked });
     if (Buffer.byteLength(line) >= ADMIN_LINE_BYTES_MAX) {

@@ -76,9 +76,10 @@ async function status(client: AdminClient, flags: StatusFlags): Promise<void> {
 
 /** Nothing to follow is as the operator wants it. */
 function isWell(result: SignerAnswer): boolean {
-  const isOff = result.text('source') === 'none';
+  if (result.text('source') === 'none') return true;
+  const isCritical = result.list('alarms').some((alarm) => alarm.text('severity') === 'critical');
   return (
-    isOff || (!result.has('lockedBy') && result.flag('isFresh') && !result.at('follower').has('problem'))
+    !result.has('lockedBy') && result.flag('isFresh') && !result.at('follower').has('problem') && !isCritical
   );
 }
 
@@ -104,27 +105,54 @@ async function watch(client: AdminClient): Promise<void> {
   }
 }
 
-export function statusLines(result: SignerAnswer, style: Style): string[] {
+function statusLines(result: SignerAnswer, style: Style): string[] {
   const source = result.text('source');
+  if (source === 'none' && !result.has('tip')) return ['No source: see [chain] in docs/configuration.md.'];
+  const follower = result.at('follower');
   const rows = [
-    ['source', sourceText(source, result.at('follower'))],
+    ['source', sourceText(source, follower)],
     ...(result.has('tip') ? tipRows(result.at('tip')) : [['tip', 'none yet: the chain has not begun']]),
     ['view', viewText(result, style)],
-    ...(result.at('follower').has('problem')
-      ? [['problem', style.red(result.at('follower').text('problem'))]]
-      : []),
+    ...(follower.has('problem') ? [['problem', style.red(follower.text('problem'))]] : []),
   ];
   return [
-    ...(source === 'none' ? [] : table(rows, ['left', 'left'])),
-    ...(source === 'none' ? ['No source: see [chain] in docs/configuration.md.'] : []),
-    ...(result.at('follower').has('progress')
-      ? [progressLine(result.at('follower').at('progress'), style)]
-      : []),
+    ...table(rows, ['left', 'left']),
+    ...(follower.has('progress') ? [progressLine(follower.at('progress'), style)] : []),
     ...(result.has('lockedBy') ? lockLines(result.at('lockedBy'), style) : []),
+    ...listed(
+      'Alarms',
+      result.list('alarms').map((alarm) => alarmLine(alarm, style)),
+    ),
+    ...listed(
+      'Deadlines',
+      table(result.list('deadlines').map(deadlineRow), ['right', 'right', 'left', 'right', 'left']),
+    ),
+  ];
+}
+
+const listed = (title: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : ['', `${title}:`, ...lines.map((line) => `  ${line}`)];
+
+function alarmLine(alarm: SignerAnswer, style: Style): string {
+  const isCritical = alarm.text('severity') === 'critical';
+  const head = (isCritical ? style.red : style.yellow)(`${alarm.text('severity')}: ${alarm.text('code')}`);
+  const channel = alarm.textOrNull('channel');
+  return `${head}: ${alarm.text('message')}${channel === null ? '' : ` (channel ${channel})`}`;
+}
+
+function deadlineRow(deadline: SignerAnswer): string[] {
+  const left = deadline.number('blocksLeft');
+  return [
+    grouped(deadline.number('heightBlocks')),
+    left < 0 ? `${grouped(-left)} blocks ago` : `in ${grouped(left)} blocks`,
+    `${deadline.text('level')}: ${deadline.text('what')}`,
+    `${deadline.text('amountMsat')} msat`,
+    deadline.text('channel'),
   ];
 }
 
 function sourceText(source: string, follower: SignerAnswer): string {
+  if (source === 'none') return 'none now: see [chain] in docs/configuration.md';
   if (source === 'node') return 'the node, over node.sock';
   const height = follower.numberOrNull('sourceHeightBlocks');
   const name = follower.textOrNull('source') ?? source;
@@ -173,9 +201,7 @@ function lockLines(lockedBy: SignerAnswer, style: Style): string[] {
 async function unlock(client: AdminClient, tip: string, flags: SignerFlags): Promise<void> {
   const result = await client.ask({ op: 'chain-unlock', tip });
   if (flags.json === true) return printJson(result.json);
-  print([
-    `Unlocked: the chain of ${result.text('tipHash')} may replace what stands above height ${grouped(result.number('forkHeightBlocks'))}.`,
-  ]);
+  print([`Unlocked: the chain of ${result.text('tipHash')} is taken as soon as its headers come again.`]);
 }
 
 async function rescan(client: AdminClient, flags: RescanFlags): Promise<void> {

@@ -6,7 +6,6 @@ import { type ChainSink, type SinkAnswer, type SinkTip, SourceError } from '@cou
 import {
   BLOCK_CHUNK_BYTES_MAX,
   type MessageOf,
-  type ReplyName,
   type ReplyTo,
   type Request,
   type RequestName,
@@ -46,6 +45,7 @@ export function feedOverNodeSocket(options: ChainFeedOptions): ChainFeed {
     acceptHeaders: (headers) => sendHeaders(line, headers),
     acceptBlock: (raw) => sendBlock(line, raw),
     toPublish: async () => [],
+    setFeerates: () => {},
     close: () => line.close(),
   };
 }
@@ -69,25 +69,32 @@ async function sendBlock(line: Line, raw: Uint8Array): Promise<SinkAnswer> {
   return { ok: true };
 }
 
-/** Questions of the follower are answered one after the other. */
+/** Questions are answered one after the other, whoever asks them. */
 class Line {
   readonly #options: ChainFeedOptions;
   #link: Link | null = null;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ChainFeedOptions) {
     this.#options = options;
   }
 
   /** Rejects with `SourceError` when there is no answer, or one to something else. */
-  async ask<N extends ChainRequestName>(
+  ask<N extends ChainRequestName>(
     request: { readonly name: N } & MessageOf<N> & Request,
   ): Promise<Answered<N>> {
+    const answer = this.#last.then(() => this.#ask<N>(request));
+    this.#last = answer.catch(() => {});
+    return answer;
+  }
+
+  async #ask<N extends ChainRequestName>(request: Request): Promise<Answered<N>> {
     if (this.#link === null || !this.#link.isOpen) this.#link = new Link(this.#options.socketPath);
     const link = this.#link;
     const late = setTimeout(() => link.end(), this.#options.answerMs ?? ANSWER_MS_DEFAULT);
     const answer = await link.ask(request);
     clearTimeout(late);
-    const wanted: readonly ReplyName[] = [`${request.name}_reply`, 'vls_signer_error'];
+    const wanted: readonly string[] = [`${request.name}_reply`, 'vls_signer_error'];
     if (answer.ok && wanted.includes(answer.reply.name)) return answer.reply as Answered<N>;
     link.end();
     throw this.#noAnswer(answer.ok ? `its reply is of type ${answer.reply.name}` : answer.problem);
