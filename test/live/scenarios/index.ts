@@ -2,6 +2,7 @@
 import type { Scenario } from '../scenario.ts';
 import { CLOSING } from './closing.ts';
 import { EXPERIMENTAL } from './experimental.ts';
+import { JUSTICE } from './justice.ts';
 import { MESSAGES } from './messages.ts';
 import { OPENING } from './opening.ts';
 import { OPERATOR } from './operator.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: Scenario[] = [
   ...OPERATOR,
   ...WALLET,
   ...CLOSING,
+  ...JUSTICE,
   ...RESTARTS,
   ...EXPERIMENTAL,
   ...MESSAGES,

@@ -14,7 +14,7 @@ import {
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { Limits } from '../policy/settings.ts';
 import type { OutputHtlc, OutputRole } from '../records/chain.ts';
-import { claimFee, type Feerates, feeLadder, rateAt } from './fee-ladder.ts';
+import { claimFee, type Feerates, feeLadder, rateAt, type Window } from './fee-ladder.ts';
 import type { Remedy, RemedyInput, RemedyKey, RemedyKind, Unclaimed, UnclaimedReason } from './remedy.ts';
 
 /** An output of a close that nobody has spent; or one that will be there once a remedy confirms. */
@@ -113,6 +113,14 @@ export function signedWeightOf(tx: Transaction, inputs: readonly RemedyInput[]):
 export const minOf = (heights: readonly (number | null)[]): number | null =>
   heights.reduce((least, one) => (one === null ? least : Math.min(least ?? one, one)), null);
 
+/** From when the first of these may be claimed until the first of them may be lost; null where none may. */
+export function windowOf(claims: readonly Claim[]): Window | null {
+  const deadlineHeightBlocks = minOf(claims.map((one) => one.deadlineHeightBlocks));
+  if (deadlineHeightBlocks === null) return null;
+  const fromHeightBlocks = Math.min(...claims.map((one) => one.earliestHeightBlocks));
+  return { fromHeightBlocks, deadlineHeightBlocks };
+}
+
 /** The unsigned transaction of these claims, paying `valueSat` to us. */
 export function transactionOf(
   claims: readonly Claim[],
@@ -150,7 +158,7 @@ export function sweepOf(
   const isPunishable = claims.some((one) => one.isPunishable);
   const rungs = isPunishable
     ? feeLadder(limits, { ...feerates, normalPerKw: feerates.urgentPerKw }, null)
-    : feeLadder(limits, feerates, deadlineHeightBlocks);
+    : feeLadder(limits, feerates, windowOf(claims));
   const signed = signedWeightOf(transactionOf(claims, frame, totalSat), inputs);
   const feeSat: Sat | null = claimFee(limits, {
     feeratePerKw: rateAt(rungs, heightBlocks),
