@@ -38,6 +38,7 @@ export interface Claim {
   readonly earliestHeightBlocks: number;
   readonly deadlineHeightBlocks: number | null;
   readonly isPunishable: boolean;
+  readonly isOptional: boolean;
 }
 
 /** What all remedies of one channel share. */
@@ -66,6 +67,7 @@ export interface ClaimTerms {
   readonly cltvExpiry?: number;
   readonly deadlineHeightBlocks?: number | null;
   readonly isPunishable?: boolean;
+  readonly isOptional?: boolean;
 }
 
 export function claimOf(of: OpenOutput, terms: ClaimTerms): Claim {
@@ -89,6 +91,7 @@ export function claimOf(of: OpenOutput, terms: ClaimTerms): Claim {
     earliestHeightBlocks: Math.max(of.createdHeightBlocks + Math.max(csvBlocks - 1, 0), cltvExpiry),
     deadlineHeightBlocks: terms.deadlineHeightBlocks ?? null,
     isPunishable: terms.isPunishable ?? false,
+    isOptional: terms.isOptional ?? false,
   };
 }
 
@@ -186,6 +189,7 @@ export function sweepOf(
     isFinal: true,
     isFallback,
     isPunishable,
+    isOptional: claims.every((one) => one.isOptional),
     isReleased: frame.isReleased,
   };
 }

@@ -131,8 +131,8 @@ const URGENT_BLOCKS = 6;
 
 /** Worth publishing without being asked. */
 function isDue(remedy: Remedy, heightBlocks: number): boolean {
-  const { kind, isReleased, isFallback, earliestHeightBlocks, deadlineHeightBlocks } = remedy;
-  if (!isReleased || isFallback || earliestHeightBlocks > heightBlocks) return false;
+  const { kind, isReleased, isFallback, isOptional, earliestHeightBlocks, deadlineHeightBlocks } = remedy;
+  if (!isReleased || isFallback || isOptional || earliestHeightBlocks > heightBlocks) return false;
   if (kind === 'justice' || kind === 'commitment') return true;
   return deadlineHeightBlocks !== null && deadlineHeightBlocks - heightBlocks <= URGENT_BLOCKS;
 }
