@@ -1,6 +1,6 @@
 /** lightningd's Bitcoin backend in the live suite (in place of bcli). Promises to tell lightningd of a block as soon as
  *  bitcoind has it, and fee rates from a file that the scenario writes. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { JsonValue } from './json-value.ts';
 import { numberAt, textAt } from './json-value.ts';
 import { type Params, param, runPlugin } from './plugin.ts';
@@ -10,11 +10,18 @@ import { sleep } from './wait.ts';
 const CALL_TIMEOUT_MS = 60_000;
 const BLOCK_WAIT_MS = 20_000;
 const FEERATES_INTERVAL_MS = 250;
+const BLIND_WAIT_MS = 200;
 
 let endpoint: BitcoinEndpoint = { port: 0, user: '', password: '' };
 let feerates_path = '';
+let blind_path = '';
 let height_missing = -1;
 let feerates_asked = 0;
+
+/** The last block that a blind node is told of. */
+function heightMax(): number {
+  return existsSync(blind_path) ? Number(readFileSync(blind_path, 'utf8')) : Number.MAX_SAFE_INTEGER;
+}
 
 function bitcoin(method: string, ...params: JsonValue[]): Promise<JsonValue> {
   return callBitcoin(endpoint, method, params, CALL_TIMEOUT_MS);
@@ -24,8 +31,8 @@ async function getChainInfo(): Promise<JsonValue> {
   const info = await bitcoin('getblockchaininfo');
   return {
     chain: textAt(info, 'chain'),
-    headercount: numberAt(info, 'headers'),
-    blockcount: numberAt(info, 'blocks'),
+    headercount: Math.min(numberAt(info, 'headers'), heightMax()),
+    blockcount: Math.min(numberAt(info, 'blocks'), heightMax()),
     ibd: false,
   };
 }
@@ -34,7 +41,10 @@ async function getChainInfo(): Promise<JsonValue> {
  *  poll interval is 0: that second question waits here for the block. */
 async function getRawBlockByHeight(params: Params): Promise<JsonValue> {
   const height = Number(param(params, 'height', 0));
-  if (height === height_missing) await bitcoin('waitforblockheight', height, BLOCK_WAIT_MS);
+  if (height > heightMax()) await sleep(BLIND_WAIT_MS);
+  else if (height === height_missing) await bitcoin('waitforblockheight', height, BLOCK_WAIT_MS);
+  // It may have become blind while it waited.
+  if (height > heightMax()) return { blockhash: null, block: null };
   try {
     const hash = await bitcoin('getblockhash', height);
     height_missing = -1;
@@ -79,6 +89,7 @@ runPlugin({
   options: [
     { name: 'live-bitcoind', default: '', description: 'port:user:password' },
     { name: 'live-feerates', default: '', description: 'file with one fee rate in sat/kvB' },
+    { name: 'live-blind', default: '', description: 'file with the last height to tell of, where it exists' },
   ],
   methods: {
     getchaininfo: getChainInfo,
@@ -92,5 +103,6 @@ runPlugin({
     const [port, user, password] = (options.get('live-bitcoind') ?? '').split(':');
     endpoint = { port: Number(port), user: user ?? '', password: password ?? '' };
     feerates_path = options.get('live-feerates') ?? '';
+    blind_path = options.get('live-blind') ?? '';
   },
 });

@@ -126,6 +126,13 @@ export class Lightningd {
     writeFileSync(join(this.settings.directory, 'feerate'), String(sat_per_kvb));
   }
 
+  /** From now on the node hears of no block above this height; null: it sees again. */
+  blind(height: number | null): void {
+    const path = join(this.settings.directory, 'blind');
+    if (height === null) rmSync(path, { force: true });
+    else writeFileSync(path, String(height));
+  }
+
   #arguments(mode: Mode, extra: string[]): string[] {
     const { directory, bitcoind, hsmd, options } = this.settings;
     const { port, user, password } = bitcoind.endpoint;
@@ -151,6 +158,7 @@ export class Lightningd {
       `--plugin=${join(directory, 'live-chain')}`,
       `--live-bitcoind=${port}:${user}:${password}`,
       `--live-feerates=${join(directory, 'feerate')}`,
+      `--live-blind=${join(directory, 'blind')}`,
       ...(this.settings.holds ? [`--plugin=${join(directory, 'live-hold')}`] : []),
       ...this.#subdaemon(hsmd),
       ...this.#delivery(hsmd),

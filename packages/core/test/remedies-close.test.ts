@@ -2,9 +2,11 @@
  * What the signer would publish after an honest close, or one of a node that was rolled back (BOLT 5): every transaction
  * valid by an independent interpreter, and every satoshi of the channel accounted for.
  */
+import { toHex } from '@countersign/bitcoin';
+import { paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import type { ClosingKind } from '../src/records/chain.ts';
-import { type Balances, htlc, type ModelOptions, type Party } from './channel-model.ts';
+import { type Balances, hashOf, htlc, type ModelOptions, type Party } from './channel-model.ts';
 import { CLOSED_AT } from './closing-model.ts';
 import { adding, KINDS, OpenChannel } from './open-channel.ts';
 import { RemedyModel } from './remedy-model.ts';
@@ -115,6 +117,31 @@ describe.each(KINDS)('%s', (_, options) => {
     expect(plan.unclaimed.map(({ reason }) => reason).toSorted()).toEqual(
       isAnchored ? ['anchor', 'no-preimage'] : ['no-preimage'],
     );
+  });
+
+  it('an HTLC for an invoice of ours is the node’s to take, unless it was paid on', () => {
+    const invoice = { amountMsat: null, expiresAtSeconds: 0 };
+    const id = toHex(hashOf(C));
+    for (const [kind, name] of [
+      ['holder', 'htlc-success'],
+      ['counterparty', 'claim-preimage'],
+    ] as const) {
+      const remedies = closed(alive, kind, kind, 2).learn(C);
+      const optional = () =>
+        remedies
+          .judged()
+          .remedies.filter((one) => one.isOptional)
+          .map((one) => one.kind);
+      expect(optional()).toEqual([]);
+      const payment = remedies.get(paymentRecords, id)!;
+      remedies.put(paymentRecords, id, { ...payment, invoice });
+      expect(optional()).toEqual([name]);
+      remedies.put(paymentRecords, id, { ...payment, invoice, settledMsat: 1n });
+      expect(optional()).toEqual([]);
+      const [part] = payment.parts;
+      remedies.put(paymentRecords, id, { ...payment, invoice, parts: [{ ...part!, outMsat: 1n }] });
+      expect(optional()).toEqual([]);
+    }
   });
 
   it('what the peer has claimed is gone, and a claim of ours too', () => {

@@ -14,8 +14,13 @@ const destination = p2wpkhOfKey(secp.publicKey(bytesOf('destination')));
 /** BOLT 3 "Dust Limits" of P2WPKH. */
 const DUST = 294n;
 
+const until = (deadlineHeightBlocks: number, fromHeightBlocks = 0) => ({
+  fromHeightBlocks,
+  deadlineHeightBlocks,
+});
+
 describe('the ladder', () => {
-  const rungs = feeLadder(limits, { normalPerKw: 1000, urgentPerKw: 3000 }, 1000);
+  const rungs = feeLadder(limits, { normalPerKw: 1000, urgentPerKw: 3000 }, until(1000));
 
   it('rises as the deadline nears', () => {
     expect(rungs).toEqual([
@@ -30,28 +35,49 @@ describe('the ladder', () => {
     const at = [0, 927, 928, 987, 988, 997, 998, 2000].map((height) => rateAt(rungs, height));
     expect(at).toEqual([1000, 1000, 3000, 3000, 6000, 48_000, 100_000, 100_000]);
   });
+  it('begins at the normal rate in a short window too', () => {
+    const rates = (blocks: number) => {
+      const ladder = feeLadder(limits, { normalPerKw: 1000, urgentPerKw: 3000 }, until(1000, 1000 - blocks));
+      return Array.from({ length: blocks + 1 }, (_, i) => rateAt(ladder, 1000 - blocks + i));
+    };
+    expect(rates(6)).toEqual([1000, 1000, 1000, 3000, 100_000, 100_000, 100_000]);
+    expect(rates(22).map((rate) => rate / 1000)).toEqual([
+      ...Array.from({ length: 11 }, () => 1),
+      ...Array.from({ length: 9 }, () => 3),
+      100,
+      100,
+      100,
+    ]);
+    expect(rates(0)).toEqual([100_000]);
+  });
   it('has one rung where nobody waits', () => {
     expect(feeLadder(limits, { normalPerKw: 1000, urgentPerKw: 3000 }, null)).toEqual([
       { fromHeightBlocks: 0, feeratePerKw: 1000 },
     ]);
   });
   it('stays within the policy, whatever the caller says', () => {
-    const low = feeLadder(limits, { normalPerKw: 0, urgentPerKw: 1 }, 1000);
+    const low = feeLadder(limits, { normalPerKw: 0, urgentPerKw: 1 }, until(1000));
     expect(low[0]!.feeratePerKw).toBe(253);
-    const high = feeLadder(limits, { normalPerKw: 900_000, urgentPerKw: 1 }, 1000);
+    const high = feeLadder(limits, { normalPerKw: 900_000, urgentPerKw: 1 }, until(1000));
     expect(high).toEqual([{ fromHeightBlocks: 0, feeratePerKw: 100_000 }]);
   });
   it('every rung pays for replacing the one before', () => {
     const rate = fc.integer({ min: 0, max: 200_000 });
     fc.assert(
-      fc.property(rate, rate, fc.nat(900_000), (normalPerKw, urgentPerKw, deadline) => {
-        const ladder = feeLadder(limits, { normalPerKw, urgentPerKw }, deadline);
-        ladder.slice(1).forEach((rung, i) => {
-          expect(rung.feeratePerKw - ladder[i]!.feeratePerKw).toBeGreaterThanOrEqual(253);
-          expect(rung.fromHeightBlocks).toBeGreaterThanOrEqual(ladder[i]!.fromHeightBlocks);
-        });
-        expect(ladder.at(-1)!.feeratePerKw).toBeLessThanOrEqual(100_000);
-      }),
+      fc.property(
+        rate,
+        rate,
+        fc.nat(900_000),
+        fc.nat(900_000),
+        (normalPerKw, urgentPerKw, deadline, from) => {
+          const ladder = feeLadder(limits, { normalPerKw, urgentPerKw }, until(deadline, from));
+          ladder.slice(1).forEach((rung, i) => {
+            expect(rung.feeratePerKw - ladder[i]!.feeratePerKw).toBeGreaterThanOrEqual(253);
+            expect(rung.fromHeightBlocks).toBeGreaterThanOrEqual(ladder[i]!.fromHeightBlocks);
+          });
+          expect(ladder.at(-1)!.feeratePerKw).toBeLessThanOrEqual(100_000);
+        },
+      ),
     );
   });
 });

@@ -90,7 +90,7 @@ interface Pending {
 }
 
 /** Two HTLCs that the payee holds: one that will time out, one that will be claimed with its preimage. */
-async function pend(payer: Lightningd, payee: Lightningd, scid: string): Promise<Pending> {
+export async function pend(payer: Lightningd, payee: Lightningd, scid: string): Promise<Pending> {
   const timeout = await invoice(payee, 20_000_000);
   const success = await invoice(payee, 30_000_000);
   await payee.call('live-hold-on');
@@ -199,12 +199,12 @@ const cpfp: Scenario = {
   },
 };
 
-function databasePath(node: Lightningd): string {
+export function databasePath(node: Lightningd): string {
   return join(node.settings.directory, 'regtest', 'lightningd.sqlite3');
 }
 
 /** Payments after which the database from before them is an old state of the channel. */
-async function moveOn(l1: Lightningd, l2: Lightningd): Promise<void> {
+export async function moveOn(l1: Lightningd, l2: Lightningd): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await pay(l1, l2, 40_000_000);
     await pay(l2, l1, 5_000_000);

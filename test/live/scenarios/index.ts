@@ -3,6 +3,7 @@ import type { Scenario } from '../scenario.ts';
 import { CHAIN } from './chain.ts';
 import { CLOSING } from './closing.ts';
 import { EXPERIMENTAL } from './experimental.ts';
+import { JUSTICE } from './justice.ts';
 import { MESSAGES } from './messages.ts';
 import { OPENING } from './opening.ts';
 import { OPERATOR } from './operator.ts';
@@ -16,6 +17,7 @@ export const SCENARIOS: Scenario[] = [
   ...OPERATOR,
   ...WALLET,
   ...CLOSING,
+  ...JUSTICE,
   ...RESTARTS,
   ...EXPERIMENTAL,
   ...CHAIN,

@@ -14,7 +14,7 @@ import {
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { Limits } from '../policy/settings.ts';
 import type { OutputHtlc, OutputRole } from '../records/chain.ts';
-import { claimFee, type Feerates, feeLadder, rateAt } from './fee-ladder.ts';
+import { claimFee, type Feerates, feeLadder, rateAt, type Window } from './fee-ladder.ts';
 import type { Remedy, RemedyInput, RemedyKey, RemedyKind, Unclaimed, UnclaimedReason } from './remedy.ts';
 
 /** An output of a close that nobody has spent; or one that will be there once a remedy confirms. */
@@ -38,6 +38,7 @@ export interface Claim {
   readonly earliestHeightBlocks: number;
   readonly deadlineHeightBlocks: number | null;
   readonly isPunishable: boolean;
+  readonly isOptional: boolean;
 }
 
 /** What all remedies of one channel share. */
@@ -66,6 +67,7 @@ export interface ClaimTerms {
   readonly cltvExpiry?: number;
   readonly deadlineHeightBlocks?: number | null;
   readonly isPunishable?: boolean;
+  readonly isOptional?: boolean;
 }
 
 export function claimOf(of: OpenOutput, terms: ClaimTerms): Claim {
@@ -89,6 +91,7 @@ export function claimOf(of: OpenOutput, terms: ClaimTerms): Claim {
     earliestHeightBlocks: Math.max(of.createdHeightBlocks + Math.max(csvBlocks - 1, 0), cltvExpiry),
     deadlineHeightBlocks: terms.deadlineHeightBlocks ?? null,
     isPunishable: terms.isPunishable ?? false,
+    isOptional: terms.isOptional ?? false,
   };
 }
 
@@ -112,6 +115,14 @@ export function signedWeightOf(tx: Transaction, inputs: readonly RemedyInput[]):
 
 export const minOf = (heights: readonly (number | null)[]): number | null =>
   heights.reduce((least, one) => (one === null ? least : Math.min(least ?? one, one)), null);
+
+/** From when the first of these may be claimed until the first of them may be lost; null where none may. */
+export function windowOf(claims: readonly Claim[]): Window | null {
+  const deadlineHeightBlocks = minOf(claims.map((one) => one.deadlineHeightBlocks));
+  if (deadlineHeightBlocks === null) return null;
+  const fromHeightBlocks = Math.min(...claims.map((one) => one.earliestHeightBlocks));
+  return { fromHeightBlocks, deadlineHeightBlocks };
+}
 
 /** The unsigned transaction of these claims, paying `valueSat` to us. */
 export function transactionOf(
@@ -150,7 +161,7 @@ export function sweepOf(
   const isPunishable = claims.some((one) => one.isPunishable);
   const rungs = isPunishable
     ? feeLadder(limits, { ...feerates, normalPerKw: feerates.urgentPerKw }, null)
-    : feeLadder(limits, feerates, deadlineHeightBlocks);
+    : feeLadder(limits, feerates, windowOf(claims));
   const signed = signedWeightOf(transactionOf(claims, frame, totalSat), inputs);
   const feeSat: Sat | null = claimFee(limits, {
     feeratePerKw: rateAt(rungs, heightBlocks),
@@ -178,6 +189,7 @@ export function sweepOf(
     isFinal: true,
     isFallback,
     isPunishable,
+    isOptional: claims.every((one) => one.isOptional),
     isReleased: frame.isReleased,
   };
 }

@@ -182,17 +182,12 @@ function htlcOutput(place: PlanPlace, frame: Frame, commitment: ClosedCommitment
       deadlineHeightBlocks,
     });
   }
-  const preimage = preimageOf(place, htlc.paymentHash);
-  if (preimage === null) return 'no-preimage';
+  const known = preimageOf(place, htlc.paymentHash);
+  if (known === null) return 'no-preimage';
+  const { preimage, isOptional } = known;
   const witness = [null, preimage, witnessScript];
-  return claimOf(of, {
-    kind: 'claim-preimage',
-    key,
-    witnessScript,
-    witness,
-    csvBlocks,
-    deadlineHeightBlocks,
-  });
+  const terms = { key, witnessScript, witness, csvBlocks, deadlineHeightBlocks, isOptional };
+  return claimOf(of, { kind: 'claim-preimage', ...terms });
 }
 
 /**
@@ -205,8 +200,18 @@ export function htlcDeadline({ limits }: Frame, { htlc }: OpenOutput): number {
   return cltvExpiry + Math.max(1, limits.cltvDeltaBlocks - limits.claimMarginBlocks);
 }
 
-export function preimageOf({ draft }: PlanPlace, paymentHash: Uint8Array | null): Uint8Array | null {
-  return paymentHash === null ? null : (draft.get(paymentRecords, toHex(paymentHash))?.preimage ?? null);
+export interface KnownPreimage {
+  readonly preimage: Uint8Array;
+  /** As in the remedy. */
+  readonly isOptional: boolean;
+}
+
+export function preimageOf({ draft }: PlanPlace, paymentHash: Uint8Array | null): KnownPreimage | null {
+  const payment = paymentHash === null ? null : draft.get(paymentRecords, toHex(paymentHash));
+  if (payment === null || payment.preimage === null) return null;
+  const { preimage, invoice, parts, settledMsat } = payment;
+  const isPaidOn = settledMsat > 0n || parts.some(({ outMsat }) => outMsat > 0n);
+  return { preimage, isOptional: invoice !== null && !isPaidOn };
 }
 
 /** The output of an HTLC transaction: delayed for who published the commitment, or ours by the revocation key. */

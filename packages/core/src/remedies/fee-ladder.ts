@@ -13,7 +13,13 @@ export interface Feerates {
   readonly urgentPerKw: number;
 }
 
-/** Blocks left to the deadline, and how many times the urgent rate is paid from there on. */
+/** When an output may be claimed, and when somebody else may take it. */
+export interface Window {
+  readonly fromHeightBlocks: number;
+  readonly deadlineHeightBlocks: number;
+}
+
+/** Blocks left to the deadline, and how many times the urgent rate is paid from there on; less in a short window. */
 const URGENT_FROM = [
   [72, 1],
   [12, 2],
@@ -23,8 +29,10 @@ const URGENT_FROM = [
 ] as const;
 /** With so many blocks left the urgent rate itself is paid, and no multiple of it. */
 export const URGENT_AT_MOST_BLOCKS = 13;
-/** From here on only the policy's highest rate and the value itself bound the fee. */
+/** The last block before the deadline: only the policy's highest rate and the value itself bound the fee. */
 const ALL_FROM_BLOCKS = 2;
+/** The shortest window in which all of these count in full: half of it goes by at the normal rate. */
+const WINDOW_BLOCKS = 144;
 /** BIP 125 rule 4: a replacement pays for its own relay besides, at 1 sat per vbyte. */
 const REPLACEMENT_STEP_PER_KW = 253;
 
@@ -32,19 +40,18 @@ const within = (limits: Limits, feeratePerKw: number): number =>
   Math.min(Math.max(Math.ceil(feeratePerKw), limits.onchainFeerateMinPerKw), limits.onchainFeerateMaxPerKw);
 
 /** By rising height; the first counts from the beginning. Without a deadline there is only that one. */
-export function feeLadder(
-  limits: Limits,
-  feerates: Feerates,
-  deadlineHeightBlocks: number | null,
-): readonly Rung[] {
+export function feeLadder(limits: Limits, feerates: Feerates, window: Window | null): readonly Rung[] {
   const rungs: Rung[] = [{ fromHeightBlocks: 0, feeratePerKw: within(limits, feerates.normalPerKw) }];
-  if (deadlineHeightBlocks === null) return rungs;
+  if (window === null) return rungs;
+  const { fromHeightBlocks, deadlineHeightBlocks } = window;
   const urgentPerKw = Math.max(feerates.normalPerKw, feerates.urgentPerKw);
-  const add = (blocksLeft: number, feeratePerKw: number) => {
+  const scale = Math.min(1, Math.max(0, deadlineHeightBlocks - fromHeightBlocks) / WINDOW_BLOCKS);
+  const add = (blocks: number, feeratePerKw: number) => {
     if (feeratePerKw < rungs.at(-1)!.feeratePerKw + REPLACEMENT_STEP_PER_KW) return;
+    const blocksLeft = Math.max(ALL_FROM_BLOCKS, Math.ceil(blocks * scale));
     rungs.push({ fromHeightBlocks: Math.max(0, deadlineHeightBlocks - blocksLeft), feeratePerKw });
   };
-  for (const [blocksLeft, times] of URGENT_FROM) add(blocksLeft, within(limits, urgentPerKw * times));
+  for (const [blocks, times] of URGENT_FROM) add(blocks, within(limits, urgentPerKw * times));
   add(ALL_FROM_BLOCKS, limits.onchainFeerateMaxPerKw);
   return rungs;
 }

@@ -7,12 +7,12 @@
 import {
   type Claim,
   type Frame,
-  minOf,
   signedWeightOf,
   spentSat,
   sweepOf,
   transactionOf,
   unclaimedOf,
+  windowOf,
 } from './claim.ts';
 import { feeAt, feeLadder, rateAt } from './fee-ladder.ts';
 import type { Remedy, Unclaimed } from './remedy.ts';
@@ -66,7 +66,7 @@ function groupsOf(frame: Frame, claims: readonly Claim[]): Groups {
 /** Those that bring more than they cost beside the others. */
 function worthIt(frame: Frame, claims: readonly Claim[]): readonly Claim[] {
   const { limits, feerates, heightBlocks } = frame;
-  const rungs = feeLadder(limits, feerates, minOf(claims.map((one) => one.deadlineHeightBlocks)));
+  const rungs = feeLadder(limits, feerates, windowOf(claims));
   const rate = rateAt(rungs, heightBlocks);
   return claims.filter((one) => spentSat([one]) > feeAt(rate, weightAddedBy(one, frame)));
 }

@@ -36,7 +36,7 @@ import {
 } from '../ratchet/commitment.ts';
 import { leasedScripts } from '../ratchet/lease.ts';
 import { type Frame, type OpenOutput, signedWeightOf, unclaimedOf } from './claim.ts';
-import { htlcDeadline, type PlanPlace, preimageOf } from './close-claims.ts';
+import { htlcDeadline, type KnownPreimage, type PlanPlace, preimageOf } from './close-claims.ts';
 import type { Remedy, RemedyInput, Unclaimed } from './remedy.ts';
 
 export interface OwnCommitment {
@@ -179,9 +179,13 @@ export function commitmentRemedy(place: KeyPlace, frame: Frame, own: OwnCommitme
     isFinal: false,
     isFallback: false,
     isPunishable: false,
+    isOptional: false,
     isReleased,
   };
 }
+
+/** HTLC-timeout takes none. */
+const NO_PREIMAGE: KnownPreimage = { preimage: EMPTY, isOptional: false };
 
 /** HTLC-timeout or HTLC-success for an output of our commitment, or why there is none. */
 export function secondLevelRemedy(
@@ -199,8 +203,8 @@ export function secondLevelRemedy(
   const { htlc, witnessScript } = spent;
   if (!equalBytes(of.output.script, p2wshOfScript(witnessScript))) return unclaimedOf(of, 'script-differs');
   const isTimeout = htlc.direction === 'offered';
-  const preimage = isTimeout ? EMPTY : preimageOf(place, htlc.paymentHash);
-  if (preimage === null) return unclaimedOf(of, 'no-preimage');
+  const known = isTimeout ? NO_PREIMAGE : preimageOf(place, htlc.paymentHash);
+  if (known === null) return unclaimedOf(of, 'no-preimage');
   const { feeratePerKw, txid: commitmentTxid } = own.content;
   const { keys, toSelfDelayBlocks } = own.params;
   const built = buildHtlcTransaction(
@@ -219,7 +223,7 @@ export function secondLevelRemedy(
       EMPTY,
       encodeScriptSignature(signature, countersignatoryHtlcSighash(format)),
       null,
-      preimage,
+      known.preimage,
       witnessScript,
     ],
   };
@@ -241,6 +245,7 @@ export function secondLevelRemedy(
     isFinal: false,
     isFallback: false,
     isPunishable: false,
+    isOptional: known.isOptional,
     isReleased,
   };
 }

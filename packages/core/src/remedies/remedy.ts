@@ -90,6 +90,11 @@ export interface Remedy {
   /** Of our own revoked commitment: the peer can take the same outputs now. */
   readonly isPunishable: boolean;
   /**
+   * It takes an HTLC that pays an invoice of ours, by the invoice's preimage. The node may want to fail it (part of an amount,
+   * paid already, held), so nobody publishes it unasked: a received HTLC is ours only once credited (rules, law 3).
+   */
+  readonly isOptional: boolean;
+  /**
    * False: law 1 allows no signature yet, because the channel is open and nothing on record ends it. `forceClose` makes
    * a plan that may be signed, once its changes are durable.
    */

@@ -132,8 +132,9 @@ const URGENT_BLOCKS = 6;
 
 /** Worth publishing without being asked. */
 function isDue(remedy: Remedy, heightBlocks: number): boolean {
-  const { kind, bump, isReleased, isFallback, earliestHeightBlocks, deadlineHeightBlocks } = remedy;
-  if (!isReleased || isFallback || earliestHeightBlocks > heightBlocks) return false;
+  const { kind, bump, isReleased, isFallback, isOptional, earliestHeightBlocks, deadlineHeightBlocks } =
+    remedy;
+  if (!isReleased || isFallback || isOptional || earliestHeightBlocks > heightBlocks) return false;
   // It pays no fee as it is, and no coin of the wallet is ours to take for it.
   if (bump === 'fee-input') return false;
   if (kind === 'justice' || kind === 'commitment') return true;
