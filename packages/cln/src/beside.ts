@@ -13,7 +13,7 @@ import {
   policyText,
   signerFacts,
 } from '@countersign/host';
-import { openChain } from './chain.ts';
+import type { Chain } from './chain.ts';
 import type { Started, StartLogLevel } from './start.ts';
 
 export interface BesideOptions {
@@ -42,17 +42,8 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
   const { started, config, protocolVersion, nowSeconds, onProblem, onBug } = options;
   const { signer, journal, policy, ring } = started;
   const startedAtSeconds = nowSeconds();
-  const chain = openChain({
-    config: config.chain,
-    network: policy.network,
-    signer: signer.chain,
-    log: options.log,
-    hasStopped: () => signer.failure !== null,
-    onBug,
-    monotonicMs: options.monotonicMs,
-    random: options.random,
-  });
-  signer.chain.follow(config.chain.source, chain.isFollowing ? chain : null);
+  const chain = await openChainOf(options);
+  signer.chain.follow(config.chain.source, chain?.isFollowing === true ? chain : null);
   const maker = new HeartbeatMaker({
     signer,
     journal,
@@ -72,7 +63,7 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     policyText: (format) => policyText(config, policy.network, new Memory(journal), format),
     heartbeat,
     stateDirectory: config.stateDirectory,
-    chain: chain.desk,
+    chain: chain?.desk ?? null,
     onProblem,
     onBug,
   });
@@ -83,10 +74,28 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     onProblem,
     onBug,
   });
-  await chain.start();
+  await chain?.start();
   return {
     close: async () => {
-      await Promise.all([sockets.close(), writer.stop(), chain.stop()]);
+      await Promise.all([sockets.close(), writer.stop(), chain?.stop()]);
     },
   };
+}
+
+/** Null without a source: what speaks HTTP is loaded only where it is needed, as a start should be short. */
+async function openChainOf(options: BesideOptions): Promise<Chain | null> {
+  const { started, config, log, onBug, monotonicMs, random } = options;
+  const { signer, policy } = started;
+  if (config.chain.source === 'none') return null;
+  const { openChain } = await import('./chain.ts');
+  return openChain({
+    config: config.chain,
+    network: policy.network,
+    signer: signer.chain,
+    log,
+    hasStopped: () => signer.failure !== null,
+    onBug,
+    monotonicMs,
+    random,
+  });
 }
