@@ -334,6 +334,9 @@ describe('policy-onchain-format-standard', () => {
     signer.chain = chain;
     expect(tagOf(signer, changed(signer, { locktime: 800_145 }))).toBe(tag);
     signer.ask(changed(signer, { locktime: 800_144 }));
+    // A view that is behind knows no present height.
+    chain.isFresh = false;
+    signer.ask(changed(signer, { locktime: 800_145 }));
   });
 
   it('policy-onchain-format-standard: passes what wallets make', () => {
