@@ -139,8 +139,13 @@ describe.each(KINDS)('%s', (_, options) => {
       remedies.put(paymentRecords, id, { ...payment, invoice, settledMsat: 1n });
       expect(optional()).toEqual([]);
       const [part] = payment.parts;
-      remedies.put(paymentRecords, id, { ...payment, invoice, parts: [{ ...part!, outMsat: 1n }] });
-      expect(optional()).toEqual([]);
+      for (const begun of [{ outMsat: 1n }, { creditMaxMsat: 1n }]) {
+        remedies.put(paymentRecords, id, { ...payment, invoice, parts: [{ ...part!, ...begun }] });
+        expect(optional()).toEqual([]);
+      }
+      const elsewhere = { ...part!, channel: 'another', creditMaxMsat: 1n };
+      remedies.put(paymentRecords, id, { ...payment, invoice, parts: [elsewhere] });
+      expect(optional()).toEqual([name]);
     }
   });
 

@@ -10,6 +10,7 @@ import {
   p2wshOfScript,
   toHex,
 } from '@countersign/bitcoin';
+import type { ChannelId } from '../channel/record.ts';
 import type { KeyPlace } from '../context.ts';
 import type { ClosingKind } from '../records/chain.ts';
 import { paymentRecords } from '../records/payment.ts';
@@ -182,7 +183,7 @@ function htlcOutput(place: PlanPlace, frame: Frame, commitment: ClosedCommitment
       deadlineHeightBlocks,
     });
   }
-  const known = preimageOf(place, htlc.paymentHash);
+  const known = preimageOf(place, frame.channel.id, htlc.paymentHash);
   if (known === null) return 'no-preimage';
   const { preimage, isOptional } = known;
   const witness = [null, preimage, witnessScript];
@@ -206,12 +207,19 @@ export interface KnownPreimage {
   readonly isOptional: boolean;
 }
 
-export function preimageOf({ draft }: PlanPlace, paymentHash: Uint8Array | null): KnownPreimage | null {
+/** An invoice of ours obliges once it was paid on (a rebalance), or once this channel has begun to credit it. */
+export function preimageOf(
+  { draft }: PlanPlace,
+  channel: ChannelId,
+  paymentHash: Uint8Array | null,
+): KnownPreimage | null {
   const payment = paymentHash === null ? null : draft.get(paymentRecords, toHex(paymentHash));
   if (payment === null || payment.preimage === null) return null;
   const { preimage, invoice, parts, settledMsat } = payment;
-  const isPaidOn = settledMsat > 0n || parts.some(({ outMsat }) => outMsat > 0n);
-  return { preimage, isOptional: invoice !== null && !isPaidOn };
+  const isOwed =
+    settledMsat > 0n ||
+    parts.some((part) => part.outMsat > 0n || (part.channel === channel && part.creditMaxMsat > 0n));
+  return { preimage, isOptional: invoice !== null && !isOwed };
 }
 
 /** The output of an HTLC transaction: delayed for who published the commitment, or ours by the revocation key. */

@@ -203,7 +203,7 @@ export function secondLevelRemedy(
   const { htlc, witnessScript } = spent;
   if (!equalBytes(of.output.script, p2wshOfScript(witnessScript))) return unclaimedOf(of, 'script-differs');
   const isTimeout = htlc.direction === 'offered';
-  const known = isTimeout ? NO_PREIMAGE : preimageOf(place, htlc.paymentHash);
+  const known = isTimeout ? NO_PREIMAGE : preimageOf(place, channel.id, htlc.paymentHash);
   if (known === null) return unclaimedOf(of, 'no-preimage');
   const { feeratePerKw, txid: commitmentTxid } = own.content;
   const { keys, toSelfDelayBlocks } = own.params;
