@@ -2,13 +2,15 @@
  * Renders `docs/attacks.md` from the catalogue of attacks that the scenarios are checked against. Pure: the same
  * catalogue gives the same text.
  */
-import { type CatalogueEntry, LAW_1, LAW_2, LAW_3, LAW_5 } from '../test/attacks/catalogue.ts';
+import { type CatalogueEntry, CHAIN, LAW_1, LAW_2, LAW_3, LAW_4, LAW_5 } from '../test/attacks/catalogue.ts';
 
 const PARTS: readonly (readonly [string, readonly CatalogueEntry[]])[] = [
   ['Law 1: the ratchet', LAW_1],
   ['Law 2: each channel conserves value', LAW_2],
   ['Law 3: each payment conserves value; law 4 for its expiries', LAW_3],
+  ['Law 4: time, and what fundings are worth on the chain', LAW_4],
   ['Laws 4 and 5, and the use of keys', LAW_5],
+  ['The chain', CHAIN],
 ];
 
 function refusedBy({ refusedBy: tags, waitsFor }: CatalogueEntry): string {

@@ -16,8 +16,6 @@ export interface CatalogueEntry {
   readonly waitsFor?: string;
 }
 
-const CHAIN = "the signer's own view of the chain";
-
 /** Each is the tag of the field that a wrong commitment differs in. */
 const FORM_TAGS = [
   'version',
@@ -159,7 +157,7 @@ export const LAW_1: readonly CatalogueEntry[] = [
     attack: 'a splice is signed, the next commitment validated on it alone, and the old one revoked',
     refusedBy: ['policy-revoke-new-commitment-valid'],
     at: 'revoke_commitment_tx (temporary)',
-    note: "That lock_outpoint comes before the splice is buried is seen with the signer's own view of the chain.",
+    note: 'That a splice is locked before it is buried is A17b.',
   },
   {
     id: 'A18',
@@ -296,13 +294,6 @@ export const LAW_3: readonly CatalogueEntry[] = [
     at: 'sign_remote_commitment_tx',
   },
   {
-    id: 'A37',
-    attack: 'forward from a channel whose funding is unconfirmed, spent or reorganised away',
-    refusedBy: ['policy-commitment-htlc-received-spends-active-utxo'],
-    at: 'sign_remote_commitment_tx',
-    waitsFor: CHAIN,
-  },
-  {
     id: 'A38',
     attack: 'the incoming HTLC expires before, or too soon after, the outgoing one',
     refusedBy: ['policy-routing-cltv-delta'],
@@ -344,45 +335,111 @@ export const LAW_3: readonly CatalogueEntry[] = [
     at: 'sign_remote_commitment_tx',
   },
   {
-    id: 'A44',
-    attack: 'leave an expired outgoing HTLC in place, send nothing more, let the incoming one time out',
-    refusedBy: [],
-    at: 'the deadline: alarm, refusals, publication',
-    waitsFor: CHAIN,
-  },
-  {
     id: 'A45',
     attack: 'get paid for an invoice, then send the same amount out under the same hash',
     refusedBy: ['policy-commitment-htlc-offered-hash-matches'],
     at: 'sign_remote_commitment_tx',
   },
   {
+    id: 'A49',
+    attack: 'a keysend to an allowlisted payee, the HTLC to a colluding peer',
+    refusedBy: ['policy-commitment-payment-approved'],
+    at: 'preapprove_keysend, sign_remote_commitment_tx',
+  },
+];
+
+export const LAW_4: readonly CatalogueEntry[] = [
+  {
+    id: 'A17b',
+    attack: 'lock_outpoint of a signed splice before it is buried, so that the old funding is forgotten',
+    refusedBy: ['policy-revoke-new-commitment-valid'],
+    at: 'lock_outpoint (temporary)',
+  },
+  {
+    id: 'A37',
+    attack: 'forward from a channel whose funding is unconfirmed, spent or reorganised away',
+    refusedBy: [
+      'policy-commitment-htlc-received-spends-active-utxo',
+      'policy-commitment-spends-active-utxo',
+      'policy-commitment-htlc-routing-balance',
+    ],
+    at: 'sign_remote_commitment_tx, of the incoming channel already while its funding is unconfirmed',
+  },
+  {
+    id: 'A44',
+    attack: 'leave an expired outgoing HTLC in place, send nothing more, let the incoming one time out',
+    refusedBy: ['policy-commitment-htlc-cltv-range', 'policy-routing-abandon-unresolved'],
+    at: 'sign_remote_commitment_tx of anything but its removal; alarm at the deadline, and remedies',
+    note: 'With `source = "node"` the signer has no way to the network: what it would publish is listed by `remedies`. With a source of its own it publishes.',
+  },
+  {
     id: 'A46',
     attack:
       'the peer funds 1,000 sat (or a foreign script), setup says 10 BTC, forward real money against it',
     refusedBy: ['policy-channel-funding-onchain'],
-    at: 'sign_remote_commitment_tx',
-    waitsFor: CHAIN,
+    at: 'lock_outpoint, sign_remote_commitment_tx',
   },
   {
     id: 'A47',
     attack: 'a zero-conf or one block deep incoming channel: forward, then double-spend its funding',
     refusedBy: ['policy-commitment-htlc-received-spends-active-utxo'],
     at: 'sign_remote_commitment_tx',
-    waitsFor: CHAIN,
   },
   {
     id: 'A48',
     attack: 'downstream claims on chain with the preimage, the node hides it, upstream times out',
-    refusedBy: [],
-    at: 'the preimage is taken from the witness; deadline',
-    waitsFor: CHAIN,
+    refusedBy: ['policy-routing-balanced'],
+    at: 'sign_remote_commitment_tx that fails the incoming HTLC; alarm at the deadline',
+    note: 'The preimage is taken from the witness; the incoming HTLC can be claimed with it.',
+  },
+];
+
+export const CHAIN: readonly CatalogueEntry[] = [
+  {
+    id: 'A70',
+    attack: 'fake blocks: bad proof of work, wrong difficulty, unconnected, times that are warped',
+    refusedBy: ['policy-chain-validated'],
+    at: 'countersign_headers',
   },
   {
-    id: 'A49',
-    attack: 'a keysend to an allowlisted payee, the HTLC to a colluding peer',
-    refusedBy: ['policy-commitment-payment-approved'],
-    at: 'preapprove_keysend, sign_remote_commitment_tx',
+    id: 'A71',
+    attack: 'a block with a transaction left out, added or doubled (CVE-2012-2459), or with other witnesses',
+    refusedBy: ['policy-chain-proof'],
+    at: 'countersign_block_chunk',
+  },
+  {
+    id: 'A72',
+    attack: 'withhold the contents of blocks, or blocks altogether; show a chain that few mine',
+    refusedBy: ['policy-commitment-spends-active-utxo'],
+    at: 'sign_remote_commitment_tx with a new HTLC of ours (temporary); alarm',
+    note: 'Here headers come without contents. A chain that is silent or slow raises the alarms `chain-silent` and `hashrate` (policy-chain-hashrate), not on regtest, where blocks come when somebody wants one: that is shown by packages/core/test/chain-alarms.test.ts.',
+  },
+  {
+    id: 'A73',
+    attack: 'a reorg removes the funding, and the channel goes on',
+    refusedBy: ['policy-commitment-spends-active-utxo'],
+    at: 'sign_remote_commitment_tx (temporary)',
+  },
+  {
+    id: 'A74',
+    attack: 'the peer publishes a revoked commitment with HTLCs, at any age',
+    refusedBy: ['policy-commitment-spends-active-utxo', 'policy-routing-balanced'],
+    at: 'sign_remote_commitment_tx of this channel, and of one that would let go of an HTLC that paid; alarm, justice',
+  },
+  {
+    id: 'A75',
+    attack: 'one of two oracles attests; one attests for another chain',
+    refusedBy: ['policy-chain-oracle-quorum'],
+    at: 'the block that should count',
+    note: 'No oracle can be configured yet. The judgement itself is tested by packages/core/test/chain-alarms.test.ts.',
+    waitsFor: 'oracles in the configuration',
+  },
+  {
+    id: 'A76',
+    attack: 'malformed messages about the chain: pieces out of order, too long, of another block; garbage',
+    refusedBy: ['policy-generic-error'],
+    at: 'countersign_block_chunk, countersign_headers',
+    note: 'Bytes that are no message close their connection; the others go on.',
   },
 ];
 
@@ -517,4 +574,11 @@ export const LAW_5: readonly CatalogueEntry[] = [
   },
 ];
 
-export const CATALOGUE: readonly CatalogueEntry[] = [...LAW_1, ...LAW_2, ...LAW_3, ...LAW_5];
+export const CATALOGUE: readonly CatalogueEntry[] = [
+  ...LAW_1,
+  ...LAW_2,
+  ...LAW_3,
+  ...LAW_4,
+  ...LAW_5,
+  ...CHAIN,
+];

@@ -61,8 +61,8 @@ export function coinOf(funding: Funding): Coin {
 
 export interface OpenOptions extends Pick<ModelOptions, 'format' | 'isOutbound' | 'valueSat' | 'pushMsat'> {
   readonly peer?: string;
-  /** Stop after setup_channel. */
-  readonly isSetupOnly?: boolean;
+  /** Buries the funding before it is locked, where the signer has a chain. */
+  readonly bury?: (funding: Transaction) => Promise<void>;
 }
 
 export class AttackChannel {
@@ -75,6 +75,7 @@ export class AttackChannel {
   theirNumber = 0;
   /** Those on which every commitment is signed. */
   fundings: readonly Funding[];
+  readonly #bury: OpenOptions['bury'];
 
   constructor(world: AttackWorld, options: OpenOptions = {}) {
     const { isOutbound = false, peer = 'peer' } = options;
@@ -89,6 +90,7 @@ export class AttackChannel {
     });
     this.balances = this.model.initial;
     this.fundings = [this.model.funding];
+    this.#bury = options.bury;
   }
 
   get funding(): Funding {
@@ -110,6 +112,14 @@ export class AttackChannel {
 
   /** From new_channel to the first commitments; funded by us if we open it, then locked. */
   async open(): Promise<this> {
+    await this.begin();
+    await this.#bury?.(this.funding.tx);
+    await this.ask(this.model.lock(this.funding));
+    return this;
+  }
+
+  /** The same up to the lock: nothing is on the chain yet. */
+  async begin(): Promise<void> {
     const { model } = this;
     await this.ask({ name: 'hsmd_new_channel', id: model.ref.peerId, dbid: model.ref.dbid });
     await this.ask(model.setup());
@@ -122,8 +132,6 @@ export class AttackChannel {
       await this.ask({ ...model.validate(0, this.balances), feerate: 0 });
       await this.ask({ ...model.signRemote(0, this.balances), feerate: 0 });
     }
-    await this.ask(model.lock(this.funding));
-    return this;
   }
 
   /** The wallet's signature on the funding transaction. */
