@@ -1,5 +1,6 @@
 /** The scenarios of the live suite, in the order they run. */
 import type { Scenario } from '../scenario.ts';
+import { CHAIN } from './chain.ts';
 import { CLOSING } from './closing.ts';
 import { EXPERIMENTAL } from './experimental.ts';
 import { MESSAGES } from './messages.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: Scenario[] = [
   ...OPERATOR,
   ...WALLET,
   ...CLOSING,
+  ...CHAIN,
   ...RESTARTS,
   ...EXPERIMENTAL,
   ...MESSAGES,
