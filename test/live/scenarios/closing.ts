@@ -240,7 +240,8 @@ const breach: Scenario = {
     await l1.waitForLog(/Tracking|CHEAT|penalty/i);
     await sweepToTheEnd([l1]);
     const total = await walletSat(l1);
-    ok(total > 3_950_000, `${total} sat after the penalty`);
+    // The peer's delay is some blocks here, which is an urgent deadline for the signer's own penalty.
+    ok(total > 3_850_000, `${total} sat after the penalty`);
     // The alarm ends when no reorg that the policy allows could take the penalty back.
     await world.bitcoind.mine(60);
     await expectWell(l1, ['counterparty-revoked']);
