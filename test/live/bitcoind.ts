@@ -13,6 +13,8 @@ const CALL_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 /** Coinbases can be spent after 100 blocks; the rest are the coins that scenarios may hand out. */
 const BLOCKS_AT_START = 116;
+/** As `ANYONE`, for the blocks of another branch: with the same content a block would be the very one that was left. */
+const ANYONE_ELSEWHERE = 'raw(52)';
 /** A bare OP_TRUE output: spent with an empty scriptSig, in a block only (not standard, so never in the mempool). */
 const ANYONE = 'raw(51)';
 const COINBASE_SAT = 5_000_000_000;
@@ -103,6 +105,15 @@ export class Bitcoind {
   /** A block that holds exactly these transactions (raw hex or txids from the mempool). */
   async mineOnly(transactions: string[]): Promise<void> {
     await this.call('generateblock', ANYONE, transactions);
+  }
+
+  /** The newest blocks are left for a branch that is one longer. What was in them is in the mempool, and goes into the first
+   *  block of the branch, or after so many blocks without anything. */
+  async reorganise(depth: number, empty = 0): Promise<void> {
+    const fork = (await this.height()) - depth;
+    await this.call('invalidateblock', await this.call('getblockhash', fork + 1));
+    for (let i = 0; i < empty; i++) await this.call('generateblock', ANYONE_ELSEWHERE, []);
+    await this.call('generatetodescriptor', depth + 1 - empty, ANYONE_ELSEWHERE);
   }
 
   /** The decoded transaction, from the mempool or the chain. */

@@ -36,6 +36,7 @@ export interface NodeSettings {
   readonly policy_toml: string;
   /** The signer follows the chain by bitcoind. */
   readonly follows: boolean;
+  readonly chain_port: number;
   /** `new`: the hsmd makes the secret; `plain`: the 32 bytes of older nodes. */
   readonly secret: 'new' | 'plain';
   readonly environment: Record<string, string>;
@@ -64,10 +65,10 @@ function toSelfDelayBlocks(name: string): number {
 const PASSWORD_FILE = 'bitcoind-password';
 
 /** [chain] of countersign.toml: the signer's own way to the blocks. */
-function chainToml({ endpoint }: Bitcoind): string {
+function chainToml({ endpoint }: Bitcoind, port: number): string {
   return `[chain]
 source = "bitcoind"
-url = "http://127.0.0.1:${endpoint.port}"
+url = "http://127.0.0.1:${port}"
 user = "${endpoint.user}"
 password_file = "${PASSWORD_FILE}"
 poll_seconds = 1
@@ -100,7 +101,7 @@ export class Lightningd {
       writeLauncher(join(settings.directory, 'refusing-hsmd'), 'refusing-hsmd.ts', version + environment);
     }
     if (settings.hsmd.kind === 'countersign') {
-      const chain = settings.follows ? chainToml(settings.bitcoind) : '';
+      const chain = settings.follows ? chainToml(settings.bitcoind, settings.chain_port) : '';
       writeFileSync(
         join(settings.directory, NETWORK, 'countersign.toml'),
         `${settings.policy_toml}\n${chain}`,

@@ -21,6 +21,8 @@ export interface NodeWishes {
   readonly policy_toml?: string;
   /** Its signer follows the chain, whatever the command line says. */
   readonly follows?: boolean;
+  /** Where its signer looks for bitcoind; default: where it is. */
+  readonly chain_port?: number;
   readonly secret?: 'new' | 'plain';
   readonly environment?: Record<string, string>;
 }
@@ -98,6 +100,7 @@ export class World {
         delivers: wish.delivers ?? this.#plugin,
         policy_toml: wish.policy_toml ?? this.#policy_toml,
         follows: wish.follows ?? this.#chain,
+        chain_port: wish.chain_port ?? this.bitcoind.endpoint.port,
         secret: wish.secret ?? 'new',
         environment: wish.environment ?? {},
       });

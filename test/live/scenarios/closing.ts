@@ -3,7 +3,6 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AdminClient } from '@countersign/cli';
 import type { Bitcoind } from '../bitcoind.ts';
 import {
   channelWith,
@@ -19,6 +18,7 @@ import { sweepToTheEnd, walletSat } from '../onchain.ts';
 import { type Invoice, invoice, pay, paymentStatus, send, waitHeld } from '../payments.ts';
 import { LostError, RpcError } from '../rpc.ts';
 import type { Scenario } from '../scenario.ts';
+import { expectWell, withSigner } from '../signer-view.ts';
 import { TimeoutError, until } from '../wait.ts';
 import type { World } from '../world.ts';
 
@@ -31,12 +31,7 @@ async function funded(world: World, holds: boolean): Promise<[Lightningd, Lightn
 
 async function allow(node: Lightningd, address: string): Promise<void> {
   if (node.settings.hsmd.kind === 'stock') return;
-  const client = await AdminClient.open(join(node.state_directory, 'admin.sock'));
-  try {
-    await client.ask({ op: 'allowlist-add', kind: null, text: address });
-  } finally {
-    client.close();
-  }
+  await withSigner(node, (client) => client.ask({ op: 'allowlist-add', kind: null, text: address }));
 }
 
 const mutual: Scenario = {
@@ -66,6 +61,11 @@ const mutual: Scenario = {
       await waitForState(l2, l1, /^ONCHAIN$/);
     }
     await sweepToTheEnd([l1, l2]);
+    for (const node of [l1, l2])
+      await expectWell(
+        node,
+        closings.map(() => 'mutual'),
+      );
   },
 };
 
@@ -81,6 +81,7 @@ const simple: Scenario = {
     await world.bitcoind.mempoolOf(1);
     await world.bitcoind.mine(1);
     await sweepToTheEnd([l1, l2]);
+    for (const node of [l1, l2]) await expectWell(node, ['mutual']);
   },
 };
 
@@ -136,6 +137,8 @@ function unilateral(name: string, about: string, closes: 'opener' | 'peer'): Sce
       const fees = before + 1_000_000 - (await walletSat(l1)) - (await walletSat(l2));
       ok(fees > 0 && fees < 60_000, `fees and dust of all sweeps are ${fees} sat`);
       note(`fees ${fees} sat`);
+      await expectWell(closer, ['holder']);
+      await expectWell(other, ['counterparty']);
     },
   };
 }
@@ -196,6 +199,7 @@ const cpfp: Scenario = {
     note(`child pays ${first_sat} sat, then ${second_sat} sat`);
     await sweepToTheEnd([l1]);
     equal(await paymentStatus(l1, due.payment_hash), 'failed');
+    await expectWell(l1, ['holder']);
   },
 };
 
@@ -236,7 +240,11 @@ const breach: Scenario = {
     await l1.waitForLog(/Tracking|CHEAT|penalty/i);
     await sweepToTheEnd([l1]);
     const total = await walletSat(l1);
-    ok(total > 3_950_000, `${total} sat after the penalty`);
+    // The peer's delay is some blocks here, which is an urgent deadline for the signer's own penalty.
+    ok(total > 3_850_000, `${total} sat after the penalty`);
+    // The alarm ends when no reorg that the policy allows could take the penalty back.
+    await world.bitcoind.mine(60);
+    await expectWell(l1, ['counterparty-revoked']);
   },
 };
 
@@ -275,6 +283,8 @@ const stale: Scenario = {
     const before = await walletSat(l1);
     await sweepToTheEnd([l1, l2]);
     ok((await walletSat(l1)) > before + 450_000);
+    await expectWell(l1, ['counterparty']);
+    await expectWell(l2, ['holder']);
   },
 };
 
@@ -309,6 +319,7 @@ const staleClose: Scenario = {
     await waitForConnection(l1, l2);
     await pay(l1, l2, 5_000_000);
     await pay(l2, l1, 5_000_000);
+    for (const node of [l1, l2]) await expectWell(node, []);
   },
 };
 

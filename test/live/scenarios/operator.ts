@@ -1,7 +1,5 @@
 /** Scenarios about what stands beside the signer: the plugin that delivers preimages, and the operator's socket. */
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { join } from 'node:path';
-import { AdminClient, type SignerAnswer } from '@countersign/cli';
 import {
   fundWallet,
   openChannel,
@@ -13,36 +11,14 @@ import {
 import type { Lightningd } from '../lightningd.ts';
 import { checkPreimage, type Invoice, invoice, send, waitPaid } from '../payments.ts';
 import type { Scenario } from '../scenario.ts';
+import { eventsOf, withSigner } from '../signer-view.ts';
 
-const PAGE_ENTRIES = 500;
 const FORWARDS = 4;
 const OWN = 3;
 
 /** Payment hashes whose preimages the node's signer has learned, from its audit log. */
 async function learnedHashes(node: Lightningd): Promise<Set<string>> {
-  const client = await AdminClient.open(join(node.state_directory, 'admin.sock'));
-  try {
-    const hashes = new Set<string>();
-    for (let from = 1; ; ) {
-      const asked = { op: 'audit-list', from, count: PAGE_ENTRIES } as const;
-      const entries: SignerAnswer[] = (await client.ask(asked)).list('entries');
-      const last = entries.at(-1);
-      if (last === undefined) return hashes;
-      for (const entry of entries) for (const hash of learnedIn(entry)) hashes.add(hash);
-      from = last.number('seq') + 1;
-    }
-  } finally {
-    client.close();
-  }
-}
-
-function learnedIn(entry: SignerAnswer): string[] {
-  const body = entry.at('body');
-  if (!body.has('events')) return [];
-  return body
-    .list('events')
-    .filter((event) => event.text('event') === 'preimage-learned')
-    .map((event) => event.object('facts').payment_hash ?? '');
+  return new Set((await eventsOf(node, 'preimage-learned')).map((facts) => facts.payment_hash ?? ''));
 }
 
 /** What the log of lightningd says of the plugin beyond its start. */
@@ -119,8 +95,7 @@ const approvals: Scenario = {
     const due = await invoice(l2, 7_000_000);
     const declined = await l1.refused('xpay', { invstring: due.bolt11 });
     match(declined.message, /declined/);
-    const client = await AdminClient.open(join(l1.state_directory, 'admin.sock'));
-    try {
+    await withSigner(l1, async (client) => {
       const pending = await client.all({ op: 'pending-list' });
       deepEqual(
         pending.map((one) => [one.text('id'), one.text('amountMsat'), one.text('description')]),
@@ -132,9 +107,7 @@ const approvals: Scenario = {
       await waitForNoHtlcs(l1, l2);
       deepEqual(await client.all({ op: 'pending-list' }), []);
       ok((await client.ask({ op: 'audit-verify' })).flag('sound'));
-    } finally {
-      client.close();
-    }
+    });
   },
 };
 
