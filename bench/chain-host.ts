@@ -211,6 +211,7 @@ class MemorySource implements ChainSource {
     throw new Error('no block is wanted');
   };
   broadcast = async () => ({ accepted: true, reason: null });
+  feerates = async () => null;
   changed = () => new Promise<void>(() => {});
   close = () => {};
 }
