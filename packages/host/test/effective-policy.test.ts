@@ -107,7 +107,7 @@ describe('the policy in force', () => {
       origin: { kind: 'preset', preset: 'wallet' },
     });
     expect(of('policy-merchant-no-sends')).toMatchObject({ does: 'off', origin: { kind: 'preset' } });
-    expect(of('policy-commitment-spends-active-utxo').why).toBe('not judged: no chain view yet');
+    expect(of('policy-commitment-spends-active-utxo').why).toBe('not judged: no chain view, see [chain]');
     expect(ruleOf(effective(TEXT, ALL), 'policy-commitment-spends-active-utxo').why).toBeNull();
   });
 
@@ -190,7 +190,7 @@ describe('the promise', () => {
     expect(state).toBe('limited');
     expect(reasons).toEqual([
       expect.stringMatching(/settled-preimage only warns: the node side does not deliver preimages/),
-      expect.stringMatching(/^no chain view yet/),
+      expect.stringMatching(/^no chain view \(\[chain\] names no source\)/),
     ]);
     expect(effective('', { ...ALL, hasChainView: false }).promise.reasons).toHaveLength(1);
   });
@@ -238,7 +238,7 @@ describe('the lines of a start', () => {
   it('name what is missing, and a shallow funding on mainnet', () => {
     expect(policyNotices(effective(''))).toEqual([
       expect.stringContaining('settled-preimage only warns'),
-      expect.stringContaining('no chain view yet'),
+      expect.stringContaining('no chain view ([chain] names no source)'),
       expect.stringContaining('funding_depth_blocks is 1:'),
     ]);
     expect(policyNotices(effective('policy.funding_depth_blocks = 2', ALL))).toHaveLength(1);
@@ -267,7 +267,7 @@ describe('as text', () => {
     expect(lineWith(text, `  ${PREIMAGES}`)).toBe(
       `${PREIMAGES} | warn | default on bitcoin: the node side does not deliver preimages; the companion plugin does`,
     );
-    expect(lineWith(text, 'spends-active-utxo')).toContain('not judged: no chain view yet');
+    expect(lineWith(text, 'spends-active-utxo')).toContain('not judged: no chain view, see [chain]');
     expect(lineWith(text, 'policy-merchant-no-sends')).toBe('policy-merchant-no-sends | off | preset wallet');
   });
 

@@ -47,7 +47,7 @@ function limitations(facts: SignerFacts, rules: readonly EffectiveRule[]): reado
   }
   if (!facts.hasChainView) {
     missing.push(
-      'no chain view yet: whether fundings are buried and unspent, and how far expiries are away, is not judged',
+      'no chain view ([chain] names no source): whether fundings are buried and unspent, and how far expiries are away, is not judged',
     );
   }
   return missing;
