@@ -188,7 +188,8 @@ function preimageReason({ deliversPreimages }: SignerFacts): string {
 }
 
 function reasonOf(rule: Rule, facts: SignerFacts): string | null {
-  if (guideOf(rule.tag)?.needsChain === true && !facts.hasChainView) return 'not judged: no chain view, see [chain]';
+  if (guideOf(rule.tag)?.needsChain === true && !facts.hasChainView)
+    return 'not judged: no chain view, see [chain]';
   if (rule.severity === 'approver') return 'until it is approved';
   return null;
 }
