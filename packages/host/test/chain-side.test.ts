@@ -2,14 +2,16 @@
  * The chain as the running signer has it: told by a feeder, durable, there again after a restart, waited for by requests that
  * came too early, and acted upon when the node does not.
  */
-import { parseTransaction, txid, txidToHex } from '@countersign/bitcoin';
+import { parseTransaction, toHex, txid, txidToHex } from '@countersign/bitcoin';
 import { keyView, networkByName, PERMISSION, type Policy, policyOf } from '@countersign/core';
 import type { Journal } from '@countersign/store';
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
+import { channelId } from '../../core/src/channel/lookup.ts';
 import { type Balances, ChannelModel, htlc } from '../../core/test/channel-model.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { adding } from '../../core/test/open-channel.ts';
+import { planJson } from '../src/admin/plan.ts';
 import type { Signer } from '../src/index.ts';
 import { inDirectory, openStore, ringOf, signerOn } from './support.ts';
 
@@ -169,6 +171,14 @@ describe('the chain of a running signer', () => {
       const tx = parseTransaction(justice!.raw);
       expect(justice).toMatchObject({ id: txidToHex(txid(tx)), reason: expect.stringContaining('justice') });
       expect(tx.inputs.map((input) => txidToHex(input.txid))).toContain(txidToHex(txid(old)));
+      const plan = planJson(signer.chain.remedies(channelId(channel.model.ref)), (one) =>
+        signer.chain.signed(one),
+      );
+      expect(plan).toMatchObject({
+        remedies: expect.arrayContaining([
+          expect.objectContaining({ kind: 'justice', raw: toHex(justice!.raw), isReleased: true }),
+        ]),
+      });
       // In another history nobody cheats, and the node lets an HTLC run out.
       fork.extendBy(62 - fork.tip.heightBlocks);
       await feed(signer, fork);

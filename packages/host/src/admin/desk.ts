@@ -37,7 +37,7 @@ export interface OperatorSide {
   status(): object;
   /** The signed text of a new one. */
   heartbeat(): Promise<string>;
-  readonly chain: Pick<ChainSide, 'status' | 'tip' | 'unlock' | 'rescan' | 'remedies'>;
+  readonly chain: Pick<ChainSide, 'status' | 'tip' | 'unlock' | 'rescan' | 'remedies' | 'signed'>;
   /** The effective policy, for people or for programs. */
   policyText(format: 'text' | 'json'): string;
 }
@@ -80,7 +80,7 @@ export class AdminDesk {
       case 'chain-rescan':
         return this.#rescan(asked.fromHeightBlocks);
       case 'remedies':
-        return this.#reading(() => done(planJson(this.#side.chain.remedies(asked.channel))));
+        return this.#reading(() => page(this.#plan(asked.channel)));
       default:
         return done(this.#side.status());
     }
@@ -122,6 +122,11 @@ export class AdminDesk {
     } catch (error) {
       return storeFailed(error);
     }
+  }
+
+  #plan(channel: string): Json {
+    const { chain } = this.#side;
+    return planJson(chain.remedies(channel), (remedy) => chain.signed(remedy));
   }
 
   async #rescan(fromHeightBlocks: number | null): Promise<Outcome> {

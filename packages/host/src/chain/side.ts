@@ -284,9 +284,14 @@ export class ChainSide {
     return outcome.plan;
   }
 
+  /** The raw transaction. Only of a plan that may be signed (`Remedy.isReleased`). */
+  signed(remedy: Remedy): Uint8Array {
+    return signRemedy(this.#options.ring, remedy);
+  }
+
   #sign(remedy: Remedy): Publishable {
     const { kind, channel, transaction } = remedy;
-    const raw = signRemedy(this.#options.ring, remedy);
+    const raw = this.signed(remedy);
     return { id: txidToHex(txid(transaction)), raw, reason: `${kind} of channel ${channel}` };
   }
 
