@@ -14,21 +14,11 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { Deadline } from '../src/chain/alarm-types.ts';
 import { alarmOfDeadline } from '../src/chain/alarms.ts';
-import { ChainedSigner, idsIn } from './chained-signer.ts';
+import { ChainedSigner, idsIn, openedChannel } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
-import { channelIdOf, paymentOf, recordOf } from './forwarder.ts';
-import { adding, OpenChannel } from './open-channel.ts';
+import { paymentOf, recordOf } from './forwarder.ts';
+import { adding } from './open-channel.ts';
 import { put } from './spending-model.ts';
-
-const APPROVING = { auto: 'all', autoPaymentVelocity: null, expirySeconds: 86_400 } as const;
-
-function opened() {
-  const signer = new ChainedSigner();
-  signer.set = { approvals: APPROVING };
-  const channel = new OpenChannel({}, signer).open();
-  signer.mine(channel.model.funding.tx);
-  return { signer, channel, id: channelIdOf(channel) };
-}
 
 describe('headers', () => {
   it('that nothing needs any more are dropped', () => {
@@ -75,7 +65,7 @@ describe('a block', () => {
   });
 
   it('that shows a bug of ours ends in the bug, not in a refusal', () => {
-    const { signer } = opened();
+    const { signer } = openedChannel();
     const broken = { ...signer.chainInput, watch: { ...signer.watch, fundingsOf: () => fail() } };
     const fail = (): never => {
       throw new TypeError('a bug');
@@ -86,7 +76,7 @@ describe('a block', () => {
   });
 
   it('settles nothing for a channel that is not there any more', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     signer.mine(channel.model.build('counterparty', 0, channel.balances).tx);
     put(signer, channelRecords, id, null);
     signer.mineEmpty(10);
@@ -94,7 +84,7 @@ describe('a block', () => {
   });
 
   it('with a funding of which two channels speak follows the first record', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const [outpoint] = idsIn(signer.state, fundingRecords.name, '');
     expect(signer.read(outputRecords, outpoint!)).toMatchObject({ channel: id, role: 'funding' });
     // A funding record without its channel: nothing to see.
@@ -108,7 +98,7 @@ describe('a block', () => {
 
 describe('a commitment that the record has lost', () => {
   it('leaves its payments as they were', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const ours = htlc('holder', 50_000, 'ours', 900);
     channel.update(adding(channel.balances, ours));
     signer.mine(channel.model.build('holder', 1, channel.balances).tx);
@@ -144,6 +134,6 @@ describe('a deadline', () => {
 });
 
 it('the record of the chain is one', () => {
-  const { signer } = opened();
+  const { signer } = openedChannel();
   expect(idsIn(signer.state, chainRecords.name, '')).toEqual(['chain']);
 });

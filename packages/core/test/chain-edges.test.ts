@@ -1,5 +1,4 @@
 /** The edges of the chain view: what is there twice, what is missing, what is just not yet, and each alarm by itself. */
-import { type Transaction, txid } from '@countersign/bitcoin';
 import {
   alarmsOfChain,
   alarmsOfChannel,
@@ -15,28 +14,11 @@ import {
 } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { chainViewOf } from '../src/chain/view-of.ts';
-import { ChainedSigner } from './chained-signer.ts';
+import { APPROVING, ChainedSigner, openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
 import { channelIdOf, deliver, paymentOf, recordOf } from './forwarder.ts';
-import { adding, OpenChannel, removing } from './open-channel.ts';
+import { adding, type OpenChannel, removing } from './open-channel.ts';
 import { put } from './spending-model.ts';
-
-const APPROVING = { auto: 'all', autoPaymentVelocity: null, expirySeconds: 86_400 } as const;
-
-function opened() {
-  const signer = new ChainedSigner();
-  signer.set = { approvals: APPROVING };
-  const channel = new OpenChannel({}, signer).open();
-  signer.mine(channel.model.funding.tx);
-  return { signer, channel, id: channelIdOf(channel) };
-}
-
-const spend = (from: Transaction, vout: number, witness: readonly Uint8Array[] = []): Transaction => ({
-  version: 2,
-  inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness }],
-  outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
-  locktime: 0,
-});
 
 const alarmCodes = (signer: ChainedSigner, channel: OpenChannel): readonly string[] => {
   const id = channelIdOf(channel);
@@ -53,7 +35,7 @@ const chainAlarms = (signer: ChainedSigner): readonly string[] => {
 
 describe('the index of what is watched', () => {
   it('is the same, built from the records or told of each change', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const again = signer.watchAnew();
     const { txid: fundingTxid, vout } = channel.model.funding.outpoint;
     for (const watch of [signer.watch, again]) {
@@ -87,7 +69,7 @@ describe('the index of what is watched', () => {
 
 describe('the view', () => {
   it('is none without a chain', () => {
-    const { signer } = opened();
+    const { signer } = openedChannel();
     expect(chainViewOf(() => null, signer.policy, 0)).toBeNull();
     const bare = { draft: new Draft(signer.state.without(['chain'])), policy: signer.policy, nowSeconds: 0 };
     expect(alarmsOfChain(bare)).toEqual([]);
@@ -110,7 +92,7 @@ describe('the view', () => {
   });
 
   it('grows silent on every network but regtest', () => {
-    const { signer } = opened();
+    const { signer } = openedChannel();
     const tip = signer.mined.tip.timeSeconds;
     const limit = signer.policy.limits.chainSilenceSecondsMax;
     const at = (name: 'regtest' | 'signet', nowSeconds: number) =>
@@ -124,27 +106,27 @@ describe('the view', () => {
 
 describe('what a block shows twice or incompletely', () => {
   it('a funding outpoint that was seen is not seen again in another branch of one transaction', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const before = signer.view.outpoint(channel.model.funding.outpoint);
     signer.mineEmpty(1);
     expect(signer.view.outpoint(channel.model.funding.outpoint)).toEqual({ ...before, depthBlocks: 2 });
   });
 
   it('a preimage that is known already is no news', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const ours = htlc('holder', 50_000, 'ours', 900);
     channel.update(adding(channel.balances, ours));
     deliver(signer, ours);
     const built = channel.model.build('counterparty', 1, channel.balances);
     const { outputIndex } = built.commitment.htlcs[0]!;
     signer.events = [];
-    signer.mine(built.tx, spend(built.tx, outputIndex, [ours.preimage]));
+    signer.mine(built.tx, spendOf(built.tx, outputIndex, [ours.preimage]));
     expect(signer.events.map(({ event }) => event)).not.toContain('preimage-learned');
     expect(paymentOf(signer, ours)?.preimage).toEqual(ours.preimage);
   });
 
   it('a channel that was never set up has no close', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const record = signer.read(channelRecords, id)!;
     put(signer, channelRecords, id, { ...record, setup: null });
     signer.mine(channel.model.build('holder', 0, channel.balances).tx);
@@ -152,7 +134,7 @@ describe('what a block shows twice or incompletely', () => {
   });
 
   it('a channel whose candidates are all gone has none either', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const record = signer.read(channelRecords, id)!;
     put(signer, channelRecords, id, { ...record, candidates: [] });
     signer.mine(channel.model.build('holder', 0, channel.balances).tx);
@@ -160,7 +142,7 @@ describe('what a block shows twice or incompletely', () => {
   });
 
   it('a second funding of a closed channel that is spent changes nothing of its close', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     channel.update({ ...channel.balances, feeratePerKw: 1001 });
     const splice = channel.candidate(channel.model.spliceOf('splice'));
     signer.mine(channel.model.build('holder', 1, channel.balances).tx);
@@ -171,7 +153,7 @@ describe('what a block shows twice or incompletely', () => {
   });
 
   it('a commitment of ours beyond what was validated is unknown', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     signer.mine(channel.model.build('holder', 5, channel.balances).tx);
     expect(signer.read(closingRecords, id)).toMatchObject({ kind: 'unknown', number: 5 });
     expect(alarmCodes(signer, channel)).toEqual(['unknown-close']);
@@ -180,7 +162,7 @@ describe('what a block shows twice or incompletely', () => {
 
 describe('payments of a channel that closed', () => {
   it('by agreement have nothing left in it', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const close = channel.model.closeTx(channel.balances);
     channel.ask(channel.model.mutualClose(close));
     signer.mine(close).mineEmpty(8);
@@ -189,7 +171,7 @@ describe('payments of a channel that closed', () => {
   });
 
   it('by a commitment that nobody here knows stay as they were', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const ours = htlc('holder', 50_000, 'ours', 900);
     channel.update(adding(channel.balances, ours));
     const before = paymentOf(signer, ours);
@@ -199,12 +181,12 @@ describe('payments of a channel that closed', () => {
   });
 
   it('are credited when the claim with the preimage is buried', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const theirs = htlc('counterparty', 60_000, 'theirs', 950);
     channel.update(adding(channel.balances, theirs));
     deliver(signer, theirs);
     const built = channel.model.build('counterparty', 1, channel.balances);
-    signer.mine(built.tx, spend(built.tx, built.commitment.htlcs[0]!.outputIndex, [theirs.preimage]));
+    signer.mine(built.tx, spendOf(built.tx, built.commitment.htlcs[0]!.outputIndex, [theirs.preimage]));
     const part = () => paymentOf(signer, theirs)?.parts.find((one) => one.channel === id);
     signer.mineEmpty(4);
     expect(part()).toMatchObject({ standingMsat: theirs.amountMsat });
@@ -213,21 +195,21 @@ describe('payments of a channel that closed', () => {
   });
 
   it('that the peer took back leave nothing', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const theirs = htlc('counterparty', 60_000, 'theirs', 950);
     channel.update(adding(channel.balances, theirs));
     const built = channel.model.build('holder', 1, channel.balances);
-    signer.mine(built.tx, spend(built.tx, built.commitment.htlcs[0]!.outputIndex)).mineEmpty(5);
+    signer.mine(built.tx, spendOf(built.tx, built.commitment.htlcs[0]!.outputIndex)).mineEmpty(5);
     const part = paymentOf(signer, theirs)?.parts.find((one) => one.channel === id);
     expect(part).toMatchObject({ inMsat: 0n, standingMsat: 0n });
   });
 
   it('end with the channel when everything is buried', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const ours = htlc('holder', 50_000, 'ours', 900);
     channel.update(adding(channel.balances, ours));
     const built = channel.model.build('counterparty', 1, channel.balances);
-    const claims = built.tx.outputs.map((_, vout) => spend(built.tx, vout, [ours.preimage]));
+    const claims = built.tx.outputs.map((_, vout) => spendOf(built.tx, vout, [ours.preimage]));
     signer.mine(built.tx, ...claims).mineEmpty(143);
     expect(signer.read(closingRecords, id)).toMatchObject({ outputs: [] });
     expect(paymentOf(signer, ours)).toMatchObject({ parts: [], settledMsat: ours.amountMsat });
@@ -236,7 +218,7 @@ describe('payments of a channel that closed', () => {
 
 describe('deadlines of a channel on the chain', () => {
   it('are the expiry of a claim by preimage, and the end of a penalty', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const theirs = htlc('counterparty', 60_000, 'theirs', 30);
     channel.update(adding(channel.balances, theirs));
     const old = channel.balances;
@@ -257,14 +239,14 @@ describe('deadlines of a channel on the chain', () => {
   });
 
   it('that are far away are not told, and none are without a chain', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     channel.update(adding(channel.balances, htlc('holder', 50_000, 'ours', 900)));
     expect(deadlinesOf(signer.read, signer.policy, id, recordOf(channel))).toEqual([]);
     expect(deadlinesOf(() => null, signer.policy, id, recordOf(channel))).toEqual([]);
   });
 
   it('of several HTLCs come in their order', () => {
-    const { signer, channel, id } = opened();
+    const { signer, channel, id } = openedChannel();
     const [late, soon] = [htlc('holder', 50_000, 'late', 25), htlc('holder', 40_000, 'soon', 20)];
     channel.update(adding(channel.balances, late, soon));
     signer.mineEmpty(14 - signer.view.heightBlocks);
@@ -278,13 +260,13 @@ describe('deadlines of a channel on the chain', () => {
 
 describe('alarms', () => {
   it('of a breach end when everything is spent and no reorganisation can undo it', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const first = channel.balances;
     channel.update({ ...first, feeratePerKw: 1001 });
     const built = channel.model.build('counterparty', 0, first);
     signer.mine(built.tx);
     expect(alarmCodes(signer, channel)).toContain('breach');
-    signer.mine(...built.tx.outputs.map((_, vout) => spend(built.tx, vout)));
+    signer.mine(...built.tx.outputs.map((_, vout) => spendOf(built.tx, vout)));
     signer.mineEmpty(142);
     expect(alarmCodes(signer, channel)).toContain('breach');
     signer.mineEmpty(1);
@@ -292,7 +274,7 @@ describe('alarms', () => {
   });
 
   it('of a commitment that the peer revokes only after it has published it', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const first = channel.balances;
     channel.signRemote({ ...first, feeratePerKw: 1001 });
     signer.mine(channel.model.build('counterparty', 0, first).tx);
@@ -302,7 +284,7 @@ describe('alarms', () => {
   });
 
   it('of ours that is revoked', () => {
-    const { signer, channel } = opened();
+    const { signer, channel } = openedChannel();
     const first = channel.balances;
     channel.update({ ...first, feeratePerKw: 1001 });
     signer.mine(channel.model.build('holder', 0, first).tx);
@@ -310,7 +292,7 @@ describe('alarms', () => {
   });
 
   it('of the chain: locked, and behind', () => {
-    const { signer } = opened();
+    const { signer } = openedChannel();
     expect(chainAlarms(signer)).toEqual([]);
     signer.mined.extendBy(3);
     signer.accept(signer.headers(signer.mined.headers(signer.chainRecord.tipHeightBlocks + 1)));
@@ -324,7 +306,7 @@ describe('alarms', () => {
   });
 
   it('of silence and of a slow chain, on networks where blocks come by themselves', () => {
-    const { signer } = opened();
+    const { signer } = openedChannel();
     signer.mineEmpty(200);
     const policy = policyOf(networkByName('signet')!, 'hub');
     const at = (nowSeconds: number) =>

@@ -2,17 +2,10 @@
  * The laws by a real view of the chain: attacks that only a signer with its own chain can see, and the honest life that must
  * go on beside them. Blocks are mined and proven; nobody tells the signer anything else.
  */
-import {
-  fundingScript,
-  outPointToString,
-  p2wshOfScript,
-  sat,
-  type Transaction,
-  txid,
-} from '@countersign/bitcoin';
+import { fundingScript, outPointToString, p2wshOfScript, sat, txid } from '@countersign/bitcoin';
 import { alarmsOfChannel, deadlinesOf, outputRecords, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { ChainedSigner } from './chained-signer.ts';
+import { ChainedSigner, spendOf } from './chained-signer.ts';
 import { type Balances, type Built, htlc, type ModelHtlc, type ModelOptions } from './channel-model.ts';
 import { channelIdOf, deliver, forwardOf, hashOf, paymentOf, recordOf, trips } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
@@ -88,15 +81,6 @@ const outgoingOf = (one: ModelHtlc): ModelHtlc => forwardOf(one, 59_900, 60);
 
 const outputOf = (built: Built, balances: Balances, one: ModelHtlc): number =>
   built.commitment.htlcs.find(({ htlcIndex }) => balances.htlcs[htlcIndex] === one)!.outputIndex;
-
-function spending(from: Transaction, vout: number, witness: readonly Uint8Array[] = []): Transaction {
-  return {
-    version: 2,
-    inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness }],
-    outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
-    locktime: 0,
-  };
-}
 
 describe('the funding of the channel', () => {
   it('is awaited: a commitment after the first passes when its block has come', () => {
@@ -278,7 +262,7 @@ describe('a channel that went to the chain', () => {
       trips(route.incoming, release(), BALANCED);
       route.signer.mineEmpty(depth);
       trips(route.incoming, release(), BALANCED);
-      route.signer.mine(spending(built.tx, at));
+      route.signer.mine(spendOf(built.tx, at));
       route.signer.mineEmpty(depth - 2);
       trips(route.incoming, release(), BALANCED);
       route.signer.mineEmpty(1);
@@ -294,7 +278,7 @@ describe('a channel that went to the chain', () => {
 
   it('the peer claims with the preimage, the node hides it: upstream is ours by it (A48)', () => {
     const { route, one, out, built, at, release } = closed('counterparty');
-    const claim = spending(built.tx, at, [one.preimage]);
+    const claim = spendOf(built.tx, at, [one.preimage]);
     route.signer.mine(claim);
     expect(paymentOf(route.signer, one)?.preimage).toEqual(one.preimage);
     route.signer.mineEmpty(10);
@@ -332,7 +316,7 @@ describe('a channel that went to the chain', () => {
     const { route, built, at, release } = closed('counterparty');
     route.signer.mineEmpty(6);
     const fork = route.height;
-    route.signer.mine(spending(built.tx, at)).mineEmpty(5);
+    route.signer.mine(spendOf(built.tx, at)).mineEmpty(5);
     route.signer.decide(release(), route.signer.clientFor(release(), route.incoming.model.ref));
     route.signer.mined = route.signer.mined.forkAt(fork);
     route.signer.mined.extendBy(7);
@@ -355,7 +339,7 @@ describe('a channel that went to the chain', () => {
     expect(route.alarms(route.outgoing)).toContain('breach');
     const release = route.nextOf(route.incoming, removing(route.incoming.balances, one, 'failed'));
     trips(route.incoming, release, BALANCED);
-    route.signer.mine(spending(built.tx, outputOf(built, old, out))).mineEmpty(5);
+    route.signer.mine(spendOf(built.tx, outputOf(built, old, out))).mineEmpty(5);
     route.incoming.ask(release);
   });
 });

@@ -15,7 +15,7 @@ import {
   stubRecords,
 } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { ChainedSigner, idsIn } from './chained-signer.ts';
+import { ChainedSigner, idsIn, spendOf } from './chained-signer.ts';
 import { type Balances, type Built, htlc, type ModelHtlc } from './channel-model.ts';
 import { channelIdOf, hashOf, recordOf } from './forwarder.ts';
 import { adding, FORMATS, OpenChannel } from './open-channel.ts';
@@ -35,16 +35,6 @@ function opened(options: ConstructorParameters<typeof OpenChannel>[0] = {}): {
   const channel = new OpenChannel(options, signer).open();
   signer.mine(channel.model.funding.tx).mineEmpty(2);
   return { signer, channel };
-}
-
-/** Spends an output of `from` with this witness. */
-function spending(from: Transaction, vout: number, witness: readonly Uint8Array[] = []): Transaction {
-  return {
-    version: 2,
-    inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness }],
-    outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
-    locktime: 0,
-  };
 }
 
 const closingOf = (signer: ChainedSigner, channel: OpenChannel) =>
@@ -190,7 +180,7 @@ describe.each(FORMATS)('the end of a channel of type %s', (format) => {
     const { signer, channel } = withHtlcs();
     const built = channel.model.build('counterparty', 1, channel.balances);
     const at = outputIndexOf(built, channel.balances, ours);
-    const claim = spending(built.tx, at, [new Uint8Array(72), ours.preimage, Uint8Array.of(1)]);
+    const claim = spendOf(built.tx, at, [new Uint8Array(72), ours.preimage, Uint8Array.of(1)]);
     signer.mine(built.tx, claim);
     expect(outputOf(signer, built.tx, at)?.spent).toMatchObject({
       txid: txid(claim),
@@ -204,7 +194,7 @@ describe.each(FORMATS)('the end of a channel of type %s', (format) => {
     const { signer, channel } = withHtlcs();
     const built = channel.model.build('counterparty', 1, channel.balances);
     const at = outputIndexOf(built, channel.balances, ours);
-    signer.mine(built.tx, spending(built.tx, at, [new Uint8Array(32)]));
+    signer.mine(built.tx, spendOf(built.tx, at, [new Uint8Array(32)]));
     expect(outputOf(signer, built.tx, at)?.spent).toMatchObject({ preimage: null });
     expect(signer.read(paymentRecords, hashOf(ours))?.preimage).toBeNull();
   });
@@ -215,7 +205,7 @@ describe.each(FORMATS)('the end of a channel of type %s', (format) => {
     const second = built.htlcTransactions[0]!.transaction;
     signer.mine(built.tx, second);
     expect(outputOf(signer, second, 0)).toMatchObject({ role: 'second-level', spent: null });
-    const last = spending(second, 0);
+    const last = spendOf(second, 0);
     signer.mine(last);
     expect(outputOf(signer, second, 0)?.spent).toMatchObject({ txid: txid(last) });
     expect(outputOf(signer, last, 0)).toBeNull();
@@ -227,7 +217,7 @@ describe.each(FORMATS)('the end of a channel of type %s', (format) => {
     const id = channelIdOf(channel);
     expect(idsIn(signer.state, stubRecords.name, `${id}/`).length).toBeGreaterThan(0);
     signer.mine(built.tx);
-    signer.mine(...built.tx.outputs.map((_, vout) => spending(built.tx, vout)));
+    signer.mine(...built.tx.outputs.map((_, vout) => spendOf(built.tx, vout)));
     signer.mineEmpty(142);
     expect(closingOf(signer, channel)?.outputs.length).toBeGreaterThan(0);
     signer.mineEmpty(1);

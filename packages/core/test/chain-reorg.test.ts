@@ -15,7 +15,7 @@ import {
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockRecords } from '../src/records/chain.ts';
-import { ChainedSigner, idsIn } from './chained-signer.ts';
+import { ChainedSigner, idsIn, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
 import { channelIdOf } from './forwarder.ts';
 import { canonical } from './memory-state.ts';
@@ -35,13 +35,6 @@ function chainState(signer: ChainedSigner): string {
   }
   return canonical({ chain: { ...chain, tipHeightBlocks, baseHeightBlocks }, headers, records });
 }
-
-const spend = (from: Transaction, vout: number): Transaction => ({
-  version: 2,
-  inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness: [] }],
-  outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
-  locktime: 0,
-});
 
 /** A channel with HTLCs, and every transaction that its end may bring to the chain. */
 function scene() {
@@ -66,7 +59,7 @@ function scene() {
     ...closes.flatMap((built) => [
       built.tx,
       ...built.htlcTransactions.map(({ transaction }) => transaction),
-      ...built.tx.outputs.map((_, vout) => spend(built.tx, vout)),
+      ...built.tx.outputs.map((_, vout) => spendOf(built.tx, vout)),
     ]),
   ];
   return { signer, channel, transactions };

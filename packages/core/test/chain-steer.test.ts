@@ -2,7 +2,6 @@
  * What the operator may do with the view of the chain: admit a chain that locked it, and read contents again, from the
  * birthday, from later, or from before the oldest header on record.
  */
-import { type Transaction, txid } from '@countersign/bitcoin';
 import {
   acceptBeginning,
   admitChain,
@@ -15,22 +14,11 @@ import {
   stubRecords,
 } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { ChainedSigner, idsIn } from './chained-signer.ts';
+import { APPROVING, ChainedSigner, idsIn, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
 import { channelIdOf } from './forwarder.ts';
 import { canonical } from './memory-state.ts';
 import { adding, OpenChannel } from './open-channel.ts';
-
-const APPROVING = { auto: 'all', autoPaymentVelocity: null, expirySeconds: 86_400 } as const;
-
-function spend(from: Transaction, vout: number): Transaction {
-  return {
-    version: 2,
-    inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness: [] }],
-    outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
-    locktime: 0,
-  };
-}
 
 /** A channel that went to the chain long ago, with one output spent later. */
 function closed() {
@@ -40,7 +28,7 @@ function closed() {
   signer.mineEmpty(4).mine(channel.model.funding.tx);
   channel.update(adding(channel.balances, htlc('holder', 50_000, 'ours', 900)));
   const { tx } = channel.model.build('counterparty', 1, channel.balances);
-  signer.mineEmpty(3).mine(tx).mineEmpty(3).mine(spend(tx, 2)).mineEmpty(2);
+  signer.mineEmpty(3).mine(tx).mineEmpty(3).mine(spendOf(tx, 2)).mineEmpty(2);
   return { signer, channel, tx };
 }
 

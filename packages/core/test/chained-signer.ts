@@ -2,7 +2,7 @@
  * A signer that follows a mined chain: blocks go through the chain side of core as a feeder brings them, and each request
  * is judged by what they proved.
  */
-import type { Transaction } from '@countersign/bitcoin';
+import { type Transaction, txid } from '@countersign/bitcoin';
 import type { ClientIdentity } from '@countersign/core';
 import {
   type AuditEvent,
@@ -26,8 +26,11 @@ import {
 } from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { expect } from 'vitest';
+import type { ModelOptions } from './channel-model.ts';
+import { channelIdOf } from './forwarder.ts';
 import type { MemoryState } from './memory-state.ts';
 import { MinedChain } from './mined-chain.ts';
+import { OpenChannel } from './open-channel.ts';
 import { secp, TestSigner } from './test-signer.ts';
 
 /** Ids of one kind that have a value, ascending: what a journal lists. */
@@ -135,4 +138,30 @@ export class ChainedSigner extends TestSigner {
     this.mined.extendBy(count);
     return this.follow();
   }
+}
+
+/** Whatever is paid is approved. */
+export const APPROVING = { auto: 'all', autoPaymentVelocity: null, expirySeconds: 86_400 } as const;
+
+/** A channel whose funding is one block deep. */
+export function openedChannel(options: ModelOptions = {}): {
+  readonly signer: ChainedSigner;
+  readonly channel: OpenChannel;
+  readonly id: string;
+} {
+  const signer = new ChainedSigner();
+  signer.set = { approvals: APPROVING };
+  const channel = new OpenChannel(options, signer).open();
+  signer.mine(channel.model.funding.tx);
+  return { signer, channel, id: channelIdOf(channel) };
+}
+
+/** Spends an output of `from` to anyone, with this witness; blocks of tests need no valid scripts. */
+export function spendOf(from: Transaction, vout: number, witness: readonly Uint8Array[] = []): Transaction {
+  return {
+    version: 2,
+    inputs: [{ txid: txid(from), vout, scriptSig: new Uint8Array(0), sequence: 0, witness }],
+    outputs: [{ value: from.outputs[vout]!.value, script: Uint8Array.of(0x51) }],
+    locktime: 0,
+  };
 }
