@@ -252,7 +252,7 @@ describe('the chain on node.sock', () => {
       expect(await ask(ecdhRequest)).toMatchObject([
         { message: expect.stringContaining('preimages and blocks only') },
       ]);
-      const vls = { name: 'vls_tip_info' } as const;
+      const vls = { name: 'vls_node_info' } as const;
       expect(await ask(vls)).toMatchObject([
         { message: expect.stringContaining('preimages and blocks only') },
       ]);

@@ -57,7 +57,13 @@ interface Incoming {
 
 export type ChainSessionAnswer =
   | { readonly kind: 'reply'; readonly reply: Reply }
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly isRecorded: boolean };
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      readonly isRecorded: boolean;
+      /** Where another than the refusal's own is expected. */
+      readonly wireCode?: number;
+    };
 
 export class ChainSession {
   readonly #desk: ChainDesk;

@@ -21,7 +21,9 @@ import {
   type Request,
 } from '@countersign/wire';
 import type { Answer } from '../signer.ts';
-import { type ChainDesk, type ChainRequest, ChainSession, isChainRequest } from './chain-session.ts';
+import { type ChainDesk, ChainSession, type ChainSessionAnswer, isChainRequest } from './chain-session.ts';
+import { BlockRoom } from './vls-block.ts';
+import { isVlsChainRequest, VlsChainSession } from './vls-chain.ts';
 
 export const NODE_SOCKET = 'node.sock';
 export const NODE_CONNECTIONS_MAX = 16;
@@ -51,40 +53,49 @@ export interface NodeSocketOptions {
 
 /** Rejects with `SocketError`. */
 export function openNodeSocket(options: NodeSocketOptions): Promise<UnixListener> {
+  const room = new BlockRoom();
   return UnixListener.open({
     path: options.path,
     connectionsMax: NODE_CONNECTIONS_MAX,
     idleMs: options.idleMs ?? NODE_IDLE_MS,
-    onConnection: (socket) => serve(socket, options),
+    onConnection: (socket) => serve(socket, options, room),
   });
 }
 
-function serve(socket: Socket, options: NodeSocketOptions): void {
+/** Our own messages about the chain, and VLS's: each keeps what it collects to itself. */
+interface Sessions {
+  readonly own: ChainSession;
+  readonly vls: VlsChainSession;
+}
+
+function serve(socket: Socket, options: NodeSocketOptions, room: BlockRoom): void {
   const frames = new FrameSocket(socket, {
     frameBytesMax: NODE_FRAME_BYTES_MAX,
     sendQueuePauseBytes: 0,
     sendQueueBytesMax: NODE_FRAME_BYTES_MAX,
   });
-  const session = options.chain === null ? null : new ChainSession(options.chain);
+  const { chain } = options;
+  const sessions =
+    chain === null ? null : { own: new ChainSession(chain), vls: new VlsChainSession(chain, room) };
   frames.start({
     frame: async (body) => {
       try {
-        await answer(frames, options.signer, session, body);
+        await answer(frames, options.signer, sessions, body);
       } catch (error) {
         options.onBug(error);
       }
     },
-    closed: () => {},
+    closed: () => sessions?.vls.forget(),
   });
 }
 
 async function answer(
   frames: FrameSocket,
   signer: NodeSide,
-  session: ChainSession | null,
+  sessions: Sessions | null,
   body: Uint8Array,
 ): Promise<void> {
-  const asked = requestIn(body, session);
+  const asked = requestIn(body, sessions);
   if (asked.name === 'refused') {
     signer.recordRefusal(asked.refusal);
     frames.send(encodeMessage(refused(asked.refusal)));
@@ -100,18 +111,18 @@ async function replyTo(signer: NodeSide, asked: Exclude<Asked, { name: 'refused'
     const answered = await signer.answer(NODE_SIDE, asked);
     return answered.kind === 'reply' ? answered.reply : refused(answered.refusal);
   }
-  const answered = await asked.session.answer(asked.request);
+  const answered = await asked.answer();
   if (answered.kind === 'reply') return answered.reply;
   if (!answered.isRecorded) signer.recordRefusal(answered.refusal);
-  return refused(answered.refusal);
+  return refused(answered.refusal, answered.wireCode);
 }
 
 type Asked =
   | MessageOf<'countersign_preimages'>
-  | { readonly name: 'chain'; readonly session: ChainSession; readonly request: ChainRequest }
+  | { readonly name: 'chain'; readonly answer: () => Promise<ChainSessionAnswer> }
   | { readonly name: 'refused'; readonly refusal: Refusal };
 
-function requestIn(body: Uint8Array, session: ChainSession | null): Asked {
+function requestIn(body: Uint8Array, sessions: Sessions | null): Asked {
   const decoded = decodeMessage(body, 'request', { messageBytesMax: NODE_FRAME_BYTES_MAX });
   if (!decoded.ok) {
     const { message, facts } = decoded.error;
@@ -119,11 +130,15 @@ function requestIn(body: Uint8Array, session: ChainSession | null): Asked {
   }
   const { message } = decoded;
   if (message.name === 'countersign_preimages') return message;
-  if (!isChainRequest(message))
+  if (!isChainRequest(message) && !isVlsChainRequest(message))
     return unwanted(message, 'the socket of the node side takes preimages and blocks only');
-  if (session === null)
+  if (sessions === null)
     return unwanted(message, 'the chain does not come from the node: see source in [chain]');
-  return { name: 'chain', session, request: message };
+  const { own, vls } = sessions;
+  return {
+    name: 'chain',
+    answer: () => (isChainRequest(message) ? own.answer(message) : vls.answer(message)),
+  };
 }
 
 function unwanted(
@@ -134,10 +149,10 @@ function unwanted(
   return { name: 'refused', refusal: malformedRefusal(message.name, null, text, facts) };
 }
 
-function refused(refusal: Refusal): Reply {
+function refused(refusal: Refusal, wireCode = REFUSAL_WIRE_CODE[refusal.code]): Reply {
   return {
     name: 'vls_signer_error',
-    code: REFUSAL_WIRE_CODE[refusal.code],
+    code: wireCode,
     message: refusalText(refusal),
   };
 }
