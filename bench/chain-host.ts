@@ -61,9 +61,12 @@ export interface BlocksResult {
   readonly name: string;
   readonly wallUs: number;
   readonly cpuUs: number;
-  /** Its hashes alone: txids, wtxids, both trees. */
+  /** Its hashes alone, of the processor: txids, wtxids, both trees. */
   readonly hashesUs: number;
   readonly watchedOutpoints: number;
+  readonly blocks: number;
+  /** In the measured blocks. */
+  readonly recordsAdded: number;
   /** After collection, from the tenth to the last block. */
   readonly heapGrowthBytes: number;
   /** The most that was in use right after a block, above what is in use before the first. */
@@ -74,6 +77,7 @@ export interface SyncResult {
   readonly headers: number;
   readonly wallUs: number;
   readonly cpuUs: number;
+  /** Of all headers alone, of the processor. */
   readonly hashesUs: number;
 }
 
@@ -175,9 +179,12 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
     const watchedOutpoints = outputs + journal.keys('funding-input/').length;
     const rest = Array.from({ length: TRANSACTIONS }, (_, i) => foreign(i));
     const spent: Spent[] = [];
-    let [heapBefore, heapPeakBytes, hashes, name] = [0, 0, 0, ''];
+    let [heapBefore, heapPeakBytes, recordsBefore, hashes, name] = [0, 0, 0, 0, ''];
     for (let i = 0; i < WARM_UP_BLOCKS + BLOCKS; i++) {
-      if (i === WARM_UP_BLOCKS) heapBefore = heapAfterCollection();
+      if (i === WARM_UP_BLOCKS) {
+        heapBefore = heapAfterCollection();
+        recordsBefore = journal.keys('').length;
+      }
       const ours = ourPart(i, channels);
       const block = await mine([...rest.slice(ours.length), ...ours]);
       if (i === 0) {
@@ -190,6 +197,7 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
       heapPeakBytes = Math.max(heapPeakBytes, cost.heapBytes - heapBefore);
     }
     const heapGrowthBytes = heapAfterCollection() - heapBefore;
+    const recordsAdded = journal.keys('').length - recordsBefore;
     await journal.close();
     const p50 = (of: (one: Spent) => number) => summarize(spent.map(of)).p50Us;
     const wallUs = p50((one) => one.wallUs);
@@ -199,6 +207,8 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
       cpuUs: p50((one) => one.cpuUs),
       hashesUs: hashes,
       watchedOutpoints,
+      blocks: BLOCKS,
+      recordsAdded,
       heapGrowthBytes,
       heapPeakBytes,
     };

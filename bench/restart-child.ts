@@ -14,6 +14,9 @@ export interface RestartTimes {
   /** After it: all that should be on the network now, which the follower asks for. */
   readonly publishUs: number;
   readonly publishCpuUs: number;
+  /** The same once more, as after every block. */
+  readonly againUs: number;
+  readonly againCpuUs: number;
 }
 
 const directory = process.argv[2]!;
@@ -45,11 +48,14 @@ const decision = await spentBy(async () => {
     );
 });
 const publish = await spentBy(() => started!.signer.chain.toPublish());
+const again = await spentBy(() => started!.signer.chain.toPublish());
 await journals[0]!.close();
 const times: RestartTimes = {
   decisionUs: decision.wallUs,
   decisionCpuUs: decision.cpuUs,
   publishUs: publish.wallUs,
   publishCpuUs: publish.cpuUs,
+  againUs: again.wallUs,
+  againCpuUs: again.cpuUs,
 };
 console.log(JSON.stringify(times));
