@@ -48,7 +48,7 @@ const CLOSED = 375;
 const TRANSACTIONS = 3000;
 const INPUTS = 3;
 /** Just below 4,000,000 weight units together. */
-const WITNESS_BYTES = 150;
+const WITNESS_BYTES = 164;
 const WARM_UP_BLOCKS = 10;
 const BLOCKS = 50;
 /** What every block has of ours. */
