@@ -5,6 +5,7 @@
 
 import type { Secp256k1 } from '@countersign/bitcoin';
 import {
+  concat,
   hash256,
   outPointToString,
   sat,
@@ -15,14 +16,30 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import { type ChainPoint, type ChainSource, Follower } from '@countersign/chain';
-import { channelRecords, encodeRecord, keyView, type RecordKind, recordKey } from '@countersign/core';
+import { channelRecords, keyView } from '@countersign/core';
 import type { Journal, RecordChange } from '@countersign/store';
 import { sinkOf } from '../packages/cln/src/chain.ts';
 import { fundingInputRecords } from '../packages/core/src/records/chain.ts';
 import { fundingRecords } from '../packages/core/src/records/channel.ts';
-import { type MinedBlock, MinedChain, merkleRootOf, mineBlock } from '../packages/core/test/mined-chain.ts';
+import {
+  BLOCK_SPACING_SECONDS,
+  type MinedBlock,
+  MinedChain,
+  merkleRootOf,
+  mineBlock,
+  mineHeader,
+  REGTEST_BITS,
+} from '../packages/core/test/mined-chain.ts';
 import { type BenchChannel, bytesOf, ChannelMaker, HTLCS, input } from './channels.ts';
-import { benchJournal, benchSigner, heapAfterCollection, inScratch, type Spent, spentBy } from './host.ts';
+import {
+  benchJournal,
+  benchSigner,
+  firstVersion,
+  heapAfterCollection,
+  inScratch,
+  type Spent,
+  spentBy,
+} from './host.ts';
 import { summarize } from './statistics.ts';
 
 const CHANNELS = 1000;
@@ -31,22 +48,25 @@ const CLOSED = 375;
 const TRANSACTIONS = 3000;
 const INPUTS = 3;
 /** Just below 4,000,000 weight units together. */
-const WITNESS_BYTES = 150;
+const WITNESS_BYTES = 164;
 const WARM_UP_BLOCKS = 10;
 const BLOCKS = 50;
 /** What every block has of ours. */
 const CLOSES_PER_BLOCK = 3;
 const CLAIMS_PER_BLOCK = 6;
-const HEADERS = 40_000;
+const HEADERS = 24_000;
 const SETUP_SPLIT = 200;
 
 export interface BlocksResult {
   readonly name: string;
   readonly wallUs: number;
   readonly cpuUs: number;
-  /** Its hashes alone: txids, wtxids, both trees. */
+  /** Its hashes alone, of the processor: txids, wtxids, both trees. */
   readonly hashesUs: number;
   readonly watchedOutpoints: number;
+  readonly blocks: number;
+  /** In the measured blocks. */
+  readonly recordsAdded: number;
   /** After collection, from the tenth to the last block. */
   readonly heapGrowthBytes: number;
   /** The most that was in use right after a block, above what is in use before the first. */
@@ -57,23 +77,18 @@ export interface SyncResult {
   readonly headers: number;
   readonly wallUs: number;
   readonly cpuUs: number;
+  /** Of all headers alone, of the processor. */
   readonly hashesUs: number;
 }
-
-const change = <T>(kind: RecordKind<T>, id: string, value: T): RecordChange => ({
-  key: recordKey(kind, id),
-  version: 1,
-  value: encodeRecord(kind, value),
-});
 
 /** What the requests of an opening leave on record. */
 function recordsOf({ id, record, fundingTx }: BenchChannel): RecordChange[] {
   const funding = outPointToString({ txid: txid(fundingTx), vout: 1 });
   return [
-    change(channelRecords, id, record),
-    change(fundingRecords, funding, id),
+    firstVersion(channelRecords, id, record),
+    firstVersion(fundingRecords, funding, id),
     ...fundingTx.inputs.map((one) =>
-      change(fundingInputRecords, outPointToString(one), [txidToHex(txid(fundingTx))]),
+      firstVersion(fundingInputRecords, outPointToString(one), [txidToHex(txid(fundingTx))]),
     ),
   ];
 }
@@ -122,15 +137,17 @@ function ourPart(block: number, channels: readonly BenchChannel[]): Transaction[
   return [...closes, ...claims];
 }
 
-function hashesUs({ transactions }: MinedBlock): number {
+async function hashesUs({ transactions }: MinedBlock): Promise<number> {
   const bare = transactions.map(serializeNoWitness);
   const whole = transactions.map(serializeTransaction);
-  const times = Array.from({ length: 9 }, () => {
-    const started = process.hrtime.bigint();
-    merkleRootOf(bare.map((bytes) => hash256(bytes)));
-    merkleRootOf(whole.map((bytes) => hash256(bytes)));
-    return Number(process.hrtime.bigint() - started) / 1000;
-  });
+  const times: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    const { cpuUs } = await spentBy(async () => {
+      merkleRootOf(bare.map((bytes) => hash256(bytes)));
+      merkleRootOf(whole.map((bytes) => hash256(bytes)));
+    });
+    times.push(cpuUs);
+  }
   return summarize(times).p50Us;
 }
 
@@ -162,13 +179,16 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
     const watchedOutpoints = outputs + journal.keys('funding-input/').length;
     const rest = Array.from({ length: TRANSACTIONS }, (_, i) => foreign(i));
     const spent: Spent[] = [];
-    let [heapBefore, heapPeakBytes, hashes, name] = [0, 0, 0, ''];
+    let [heapBefore, heapPeakBytes, recordsBefore, hashes, name] = [0, 0, 0, 0, ''];
     for (let i = 0; i < WARM_UP_BLOCKS + BLOCKS; i++) {
-      if (i === WARM_UP_BLOCKS) heapBefore = heapAfterCollection();
+      if (i === WARM_UP_BLOCKS) {
+        heapBefore = heapAfterCollection();
+        recordsBefore = journal.keys('').length;
+      }
       const ours = ourPart(i, channels);
       const block = await mine([...rest.slice(ours.length), ...ours]);
       if (i === 0) {
-        hashes = hashesUs(block);
+        hashes = await hashesUs(block);
         name = `block of ${TRANSACTIONS} transactions and ${TRANSACTIONS * INPUTS} inputs, ${(block.raw.length / 1e6).toFixed(1)} MB`;
       }
       const cost = await spentBy(() => take(chain.acceptBlock(block.raw)));
@@ -177,6 +197,7 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
       heapPeakBytes = Math.max(heapPeakBytes, cost.heapBytes - heapBefore);
     }
     const heapGrowthBytes = heapAfterCollection() - heapBefore;
+    const recordsAdded = journal.keys('').length - recordsBefore;
     await journal.close();
     const p50 = (of: (one: Spent) => number) => summarize(spent.map(of)).p50Us;
     const wallUs = p50((one) => one.wallUs);
@@ -186,6 +207,8 @@ export function measureBlocks(secp: Secp256k1): Promise<BlocksResult> {
       cpuUs: p50((one) => one.cpuUs),
       hashesUs: hashes,
       watchedOutpoints,
+      blocks: BLOCKS,
+      recordsAdded,
       heapGrowthBytes,
       heapPeakBytes,
     };
@@ -216,20 +239,30 @@ class MemorySource implements ChainSource {
   close = () => {};
 }
 
+function minedHeaders(): { readonly headers: Uint8Array; readonly best: ChainPoint } {
+  let { hash, header, timeSeconds } = new MinedChain().tip;
+  const headers = [header];
+  for (let height = 1; height <= HEADERS; height++) {
+    timeSeconds += BLOCK_SPACING_SECONDS;
+    const fields = { version: 4, merkleRoot: new Uint8Array(32), bits: REGTEST_BITS, nonce: 0 };
+    ({ header, hash } = mineHeader({ ...fields, previous: hash, timeSeconds }));
+    headers.push(header);
+  }
+  return { headers: concat(...headers), best: { heightBlocks: HEADERS, hash } };
+}
+
 export function measureHeaderSync(secp: Secp256k1): Promise<SyncResult> {
   return inScratch(async (directory) => {
-    const mined = new MinedChain();
-    mined.extendBy(HEADERS);
-    const headers = mined.headers(0);
-    const hashStarted = process.hrtime.bigint();
-    for (let i = 0; i <= HEADERS; i++) hash256(headers.subarray(80 * i, 80 * (i + 1)));
-    const hashUs = Number(process.hrtime.bigint() - hashStarted) / 1000;
+    const { headers, best } = minedHeaders();
+    const hashes = await spentBy(async () => {
+      for (let i = 0; i <= HEADERS; i++) hash256(headers.subarray(80 * i, 80 * (i + 1)));
+    });
     const journal = benchJournal(directory);
     const { signer } = benchSigner(secp, journal);
     const failures: unknown[] = [];
     const follower = new Follower({
       sink: sinkOf(signer.chain),
-      source: new MemorySource(headers, mined.tip),
+      source: new MemorySource(headers, best),
       birthdayHeightBlocks: HEADERS + 1,
       publishes: false,
       log: () => {},
@@ -245,6 +278,6 @@ export function measureHeaderSync(secp: Secp256k1): Promise<SyncResult> {
     await follower.stop();
     await journal.close();
     if (failures.length > 0) throw failures[0];
-    return { headers: HEADERS, wallUs, cpuUs, hashesUs: hashUs };
+    return { headers: HEADERS, wallUs, cpuUs, hashesUs: hashes.cpuUs };
   });
 }

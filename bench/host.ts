@@ -9,9 +9,17 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Secp256k1 } from '@countersign/bitcoin';
-import { KeyRing, networkByName, policyOf, Secret } from '@countersign/core';
+import {
+  encodeRecord,
+  KeyRing,
+  networkByName,
+  policyOf,
+  type RecordKind,
+  recordKey,
+  Secret,
+} from '@countersign/core';
 import { Signer } from '@countersign/host';
-import { type Journal, openJournal } from '@countersign/store';
+import { type Journal, openJournal, type RecordChange } from '@countersign/store';
 
 const PROTOCOL_VERSION = 6;
 /** Some years after regtest's genesis, whose blocks are ten minutes apart. */
@@ -52,6 +60,13 @@ export function benchSigner(
   });
   return { signer, ring };
 }
+
+/** A record as the journal stores it for the first time. */
+export const firstVersion = <T>(kind: RecordKind<T>, id: string, value: T): RecordChange => ({
+  key: recordKey(kind, id),
+  version: 1,
+  value: encodeRecord(kind, value),
+});
 
 export interface Spent {
   readonly wallUs: number;

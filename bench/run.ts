@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: start-up, the rules, headers and blocks, the load of 400 payments, the disk. Everything in one run on
+ * `npm run bench`: start-up, the rules, headers and blocks alone and through the signer, the load of 400 payments, the disk. Everything in one run on
  * one machine, because only ratios travel. Prints tables and writes bench/results/latest.json.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { BUNDLED_RECORDINGS, loadScenario } from '@countersign/cli';
 import { measureChain } from './chain.ts';
+import { measureChainHost } from './chain-host-table.ts';
 import { type CurveCounts, curveUs } from './curve.ts';
 import { measureGroupCommit, measureSync } from './disk.ts';
 import { playInProcess, playThroughProcess } from './load.ts';
@@ -67,6 +68,8 @@ printRows(
   ['', 'time', 'rate', 'to their hashes alone'],
   chain.map((row) => [row.name, milliseconds(row.us), row.rate, ratio(row.us, row.hashesUs)]),
 );
+
+const chainHost = await measureChainHost(secp);
 
 const sync = await measureSync();
 const groupCommit = await measureGroupCommit();
@@ -176,6 +179,7 @@ const results = {
   startUp,
   rules,
   chain,
+  chainHost,
   sync,
   groupCommit,
   perType,

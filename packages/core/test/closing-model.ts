@@ -52,7 +52,13 @@ export class ClosingModel {
         .filter((key) => key.startsWith(`${kind}/${prefix}`))
         .map((key) => key.slice(kind.length + 1))
         .sort();
-    const watch = { isWatched: () => false, fundingsOf: () => [], channels: () => [], ids };
+    const watch = {
+      mayKnow: () => false,
+      isWatched: () => false,
+      fundingsOf: () => [],
+      channels: () => [],
+      ids,
+    };
     return { draft: new Draft(state), policy, keys, secp, watch, nowSeconds, events: [] };
   }
 

@@ -87,6 +87,19 @@ export function mineHeader(fields: HeaderFields): { header: Uint8Array; hash: Ui
   }
 }
 
+/** A transaction that stands in many blocks is hashed once. */
+function once<T>(make: (tx: Transaction) => T): (tx: Transaction) => T {
+  const known = new WeakMap<Transaction, T>();
+  return (tx) => {
+    const made = known.get(tx) ?? make(tx);
+    known.set(tx, made);
+    return made;
+  };
+}
+const bytesOf = once(serializeTransaction);
+const txidOf = once((tx) => hash256(serializeNoWitness(tx)));
+const wtxidOf = once((tx) => hash256(bytesOf(tx)));
+
 /** Bitcoin's tree, the last of an odd row doubled. */
 export function merkleRootOf(hashes: readonly Uint8Array[]): Uint8Array {
   let row = hashes;
@@ -108,7 +121,7 @@ function coinbaseScript(heightBlocks: number, salt: number): Uint8Array {
 }
 
 function coinbaseOf(heightBlocks: number, others: readonly Transaction[], options: MineOptions): Transaction {
-  const wtxids = [new Uint8Array(32), ...others.map((tx) => hash256(serializeTransaction(tx)))];
+  const wtxids = [new Uint8Array(32), ...others.map(wtxidOf)];
   const commitment = concat(COMMITMENT_PREFIX, hash256(merkleRootOf(wtxids), WITNESS_RESERVED));
   const commits = options.commits !== false;
   return {
@@ -139,7 +152,7 @@ function countBytes(count: number): Uint8Array {
 
 /** A header and transactions as one block, valid or not. */
 export const blockBytes = (header: Uint8Array, transactions: readonly Transaction[]): Uint8Array =>
-  concat(header, countBytes(transactions.length), ...transactions.map(serializeTransaction));
+  concat(header, countBytes(transactions.length), ...transactions.map(bytesOf));
 
 type Parent = Pick<MinedBlock, 'heightBlocks' | 'hash' | 'timeSeconds'>;
 
@@ -153,7 +166,7 @@ export function mineExactly(
   const { header, hash } = mineHeader({
     version: 0x2000_0000,
     previous: parent.hash,
-    merkleRoot: merkleRootOf(transactions.map((tx) => hash256(serializeNoWitness(tx)))),
+    merkleRoot: merkleRootOf(transactions.map(txidOf)),
     timeSeconds,
     bits: options.bits ?? REGTEST_BITS,
     nonce: 0,

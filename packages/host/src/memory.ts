@@ -20,7 +20,8 @@ export const RECORDS_CACHED_MAX = 50_000;
 
 export class Memory implements StateReader {
   readonly #journal: Journal;
-  readonly #records = new Map<string, Versioned<unknown>>();
+  /** Null: the journal has none. */
+  readonly #records = new Map<string, Versioned<unknown> | null>();
   readonly #recordsMax: number;
 
   constructor(journal: Journal, recordsMax = RECORDS_CACHED_MAX) {
@@ -32,17 +33,25 @@ export class Memory implements StateReader {
     const key = recordKey(kind, id);
     const known = this.#records.get(key);
     if (known !== undefined) {
-      // Last used, last to go.
-      this.#records.delete(key);
-      this.#records.set(key, known);
-      return known as Versioned<T>;
+      this.#use(key, known);
+      return (known ?? undefined) as Versioned<T> | undefined;
     }
     const stored = this.#journal.read(key);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      this.#remember(key, null);
+      return undefined;
+    }
     const value = stored.value === null ? null : decodeRecord(kind, stored.value);
     const versioned: Versioned<T> = { version: stored.version, value };
     this.#remember(key, versioned);
     return versioned;
+  }
+
+  /** Last used, last to go; while there is room for as many again, nobody goes soon. */
+  #use(key: string, known: Versioned<unknown> | null): void {
+    if (2 * this.#records.size <= this.#recordsMax) return;
+    this.#records.delete(key);
+    this.#records.set(key, known);
   }
 
   /** Take over a decision's changes, all or none, and return them as the journal stores them. */
@@ -67,7 +76,7 @@ export class Memory implements StateReader {
   }
 
   /** The journal answers for what is enqueued too, so any record may be dropped at any time. */
-  #remember(key: string, versioned: Versioned<unknown>): void {
+  #remember(key: string, versioned: Versioned<unknown> | null): void {
     this.#records.set(key, versioned);
     if (this.#records.size <= this.#recordsMax) return;
     for (const oldest of this.#records.keys()) {

@@ -13,7 +13,7 @@ import { MinedChain } from '../../core/test/mined-chain.ts';
 import { adding } from '../../core/test/open-channel.ts';
 import { planJson } from '../src/admin/plan.ts';
 import type { Signer } from '../src/index.ts';
-import { inDirectory, openStore, ringOf, signerOn } from './support.ts';
+import { inDirectory, master, openStore, ringOf, signerOn } from './support.ts';
 
 const NOW = 1_300_000_000;
 const hubPolicy: Policy = policyOf(networkByName('regtest')!, 'hub', {
@@ -145,6 +145,27 @@ describe('the chain of a running signer', () => {
       const { model } = new HostChannel();
       expect(model.funding.valueSat).toBe(1_000_000n);
       expect((await channel.ask(signer, channel.model.signRemote(2, absurd))).kind).toBe('refused');
+      await journal.close();
+    }));
+
+  it('publishes a commitment that the node has had signed, and nothing of a channel that goes on', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = onChain(journal);
+      const mined = new MinedChain();
+      await feed(signer, mined);
+      const channel = await new HostChannel().open(signer);
+      mined.extend([channel.model.funding.tx]);
+      await feed(signer, mined);
+      expect(await signer.chain.toPublish()).toEqual([]);
+      expect((await signer.answer(master, channel.model.signCommitment(0))).kind).toBe('reply');
+      const ids = (await signer.chain.toPublish()).map(({ id }) => id);
+      const { tx } = channel.model.build('holder', 0, channel.balances);
+      expect(ids).toEqual([txidToHex(txid(tx))]);
+      // Once it is on the chain there is nothing left to publish: no HTLC, and the main output waits for its delay.
+      mined.extend([tx]);
+      await feed(signer, mined);
+      expect(await signer.chain.toPublish()).toEqual([]);
       await journal.close();
     }));
 

@@ -38,6 +38,7 @@ import { proveBlock } from './proof.ts';
 import { isResolved } from './resolution.ts';
 import { takeBack, takeBackAll } from './rollback.ts';
 import { chainProof, chainValidated } from './rules.ts';
+import { txidMark } from './watch-book.ts';
 
 export interface ChainInput {
   readonly state: StateReader;
@@ -206,7 +207,7 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
         tip_height: chain.tipHeightBlocks,
       });
     }
-    const touched: Touched = { outputs: new Set(), closings: new Set() };
+    const touched: Touched = { outputs: new Set(), marks: new Set(), closings: new Set() };
     const expected = { hash: header.hash, heightBlocks };
     const proof = proveBlock(place, expected, raw, (tx) => lookAt(place, heightBlocks, tx, touched));
     warn(place, proof.warnings);
@@ -232,11 +233,14 @@ function warn({ events }: ChainPlace, warnings: readonly Warning[]): void {
 
 /** Most transactions of a block are nobody's here: only those that are get read in full. */
 function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, touched: Touched): void {
+  const { watch } = place;
   const isOurs =
-    place.watch.fundingsOf(tx.txidHex).length > 0 ||
+    (watch.mayKnow(tx.txid) && watch.fundingsOf(tx.txidHex).length > 0) ||
     tx.inputs.some((input) => {
+      const { txid } = input;
+      if (!watch.mayKnow(txid) && !touched.marks.has(txidMark(txid))) return false;
       const outpoint = outPointToString(input);
-      return touched.outputs.has(outpoint) || place.watch.isWatched(outpoint);
+      return touched.outputs.has(outpoint) || watch.isWatched(outpoint);
     });
   // Inside a block a transaction is a view of its bytes: what outlives it is copied where it is kept.
   if (isOurs) seeTransaction(place, heightBlocks, tx, touched);

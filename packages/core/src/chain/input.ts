@@ -10,6 +10,8 @@ import type { Change, Draft } from '../state.ts';
 
 /** Kept in memory by whoever holds the state; it follows from the records and answers without reading one. */
 export interface WatchIndex {
+  /** A quick no for most of a block: when false, no output of this transaction (internal byte order) is watched. */
+  mayKnow(txid: Uint8Array): boolean;
   /** Whether an outpoint (`<txid display hex>:<vout>`) is a funding, an output on record, or an input of a funding. */
   isWatched(outpoint: string): boolean;
   /** Outputs of this transaction (display hex) that are fundings of a channel. */

@@ -4,6 +4,7 @@
  */
 import {
   equalBytes,
+  outPointFromString,
   outPointToString,
   ripemd160,
   sha256,
@@ -28,10 +29,13 @@ import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import { classifyClose } from './classify.ts';
 import type { ChainPlace } from './input.ts';
+import { txidMark } from './watch-book.ts';
 
 /** Collects what one block touches. */
 export interface Touched {
   readonly outputs: Set<string>;
+  /** `txidMark` of the transactions of these outputs. */
+  readonly marks: Set<number>;
   readonly closings: Set<string>;
 }
 
@@ -75,6 +79,7 @@ function outputAt(place: ChainPlace, outpoint: string): OutputRecord | null {
 function put(place: ChainPlace, touched: Touched, outpoint: string, record: OutputRecord): void {
   place.draft.put(outputRecords, outpoint, record);
   touched.outputs.add(outpoint);
+  touched.marks.add(txidMark(outPointFromString(outpoint).txid));
 }
 
 /** Something else has spent an input of a funding: it can not confirm any more. */

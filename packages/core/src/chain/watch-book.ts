@@ -11,8 +11,14 @@ import type { WatchIndex } from './input.ts';
 /** Lists the ids of one kind that have a value and begin with the prefix, ascending. */
 export type ListIds = (kind: string, prefix: string) => readonly string[];
 
+/** Enough of a txid to tell most of them apart without making a text of it; whoever makes two alike costs a look-up. */
+export const txidMark = (txid: Uint8Array): number =>
+  txid[0]! | (txid[1]! << 8) | (txid[2]! << 16) | ((txid[3]! & 0x3f) << 24);
+
 export class WatchBook implements WatchIndex {
   readonly #outpoints = new Set<string>();
+  /** Of everything that was ever watched in this run. */
+  readonly #marks = new Set<number>();
   readonly #fundings = new Map<string, readonly number[]>();
   readonly #channels = new Set<string>();
   readonly #list: ListIds;
@@ -21,7 +27,7 @@ export class WatchBook implements WatchIndex {
     this.#list = list;
     for (const id of list(fundingRecords.name, '')) this.#addFunding(id);
     for (const kind of [outputRecords, fundingInputRecords]) {
-      for (const id of list(kind.name, '')) this.#outpoints.add(id);
+      for (const id of list(kind.name, '')) this.#addOutpoint(id);
     }
     for (const id of list(channelRecords.name, '')) this.#channels.add(id);
   }
@@ -32,12 +38,16 @@ export class WatchBook implements WatchIndex {
       const isThere = value !== null;
       if (kind.name === fundingRecords.name && isThere) this.#addFunding(id);
       else if (kind.name === channelRecords.name && isThere) this.#channels.add(id);
-      else if (kind.name === fundingInputRecords.name && isThere) this.#outpoints.add(id);
+      else if (kind.name === fundingInputRecords.name && isThere) this.#addOutpoint(id);
       else if (kind.name === outputRecords.name) {
-        if (isThere) this.#outpoints.add(id);
+        if (isThere) this.#addOutpoint(id);
         else if (!this.#isFunding(id)) this.#outpoints.delete(id);
       }
     }
+  }
+
+  mayKnow(txid: Uint8Array): boolean {
+    return this.#marks.has(txidMark(txid));
   }
 
   isWatched(outpoint: string): boolean {
@@ -64,6 +74,12 @@ export class WatchBook implements WatchIndex {
     if (known.includes(vout)) return;
     this.#fundings.set(hex, [...known, vout]);
     this.#outpoints.add(id);
+    this.#marks.add(txidMark(txid));
+  }
+
+  #addOutpoint(id: string): void {
+    this.#outpoints.add(id);
+    this.#marks.add(txidMark(outPointFromString(id).txid));
   }
 
   #isFunding(id: string): boolean {

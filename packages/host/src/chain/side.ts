@@ -235,7 +235,9 @@ export class ChainSide {
   }
 
   async #rescue(id: string): Promise<readonly Publishable[]> {
-    const plan = this.#mustClose(id) ? await this.#close(id) : this.remedies(id);
+    const mustClose = this.#mustClose(id);
+    if (!mustClose && !this.#isEnding(id)) return [];
+    const plan = mustClose ? await this.#close(id) : this.remedies(id);
     const { heightBlocks } = this.#height();
     return plan.remedies
       .filter((remedy) => isDue(remedy, heightBlocks) && this.#isOwed(remedy))
@@ -260,6 +262,13 @@ export class ChainSide {
 
   #height(): { readonly heightBlocks: number } {
     return { heightBlocks: this.view()?.heightBlocks ?? 0 };
+  }
+
+  /** A plan for any other channel, which is nearly all of them, has nothing in it that may be published. */
+  #isEnding(id: string): boolean {
+    const closing = this.#read(closingRecords, id);
+    if (closing !== null) return closing.outputs.length > 0;
+    return (this.#read(channelRecords, id)?.holderSigned ?? null) !== null;
   }
 
   /** A deadline of the open channel has passed: what the node should have done, the signer does. */
