@@ -32,7 +32,7 @@ export { type OracleAttestation, requireOracleQuorum } from './chain/oracle.ts';
 export { chainParams } from './chain/params.ts';
 export { type BlockProof, proveBlock } from './chain/proof.ts';
 export { type Standing, standingOf } from './chain/standing.ts';
-export type { ChainView, OutpointStatus } from './chain/view.ts';
+export { type ChainView, type OutpointStatus, VIEW_NOT_BEGUN } from './chain/view.ts';
 export { chainViewOf, headerTimeSeconds } from './chain/view-of.ts';
 export { WatchBook } from './chain/watch-book.ts';
 export type { ChannelRecord, ChannelSetup, FundingCandidate } from './channel/record.ts';

@@ -94,6 +94,29 @@ describe('the chain of a running signer', () => {
       await again.close();
     }));
 
+  it('that a configured source never brings is no reason to believe the node', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = onChain(journal);
+      signer.chain.follow('node', null);
+      const channel = await new HostChannel().open(signer);
+      const { model } = channel;
+      const lock = await channel.ask(signer, model.lock(model.funding));
+      expect(lock).toMatchObject({ kind: 'refused', refusal: { temporary: true } });
+      const next = model.signRemote(1, { ...channel.balances, feeratePerKw: 1001 });
+      expect(await channel.ask(signer, next)).toMatchObject({
+        kind: 'refused',
+        refusal: { tag: 'policy-commitment-spends-active-utxo', temporary: true },
+      });
+      const mined = new MinedChain();
+      mined.extend([model.funding.tx]);
+      mined.extendBy(2);
+      await feed(signer, mined);
+      await channel.done(signer, model.lock(model.funding));
+      await channel.done(signer, next);
+      await journal.close();
+    }));
+
   it('tells why it does not take a header or a block, and stays as it was', () =>
     inDirectory(async (directory) => {
       const journal = openStore(directory);

@@ -28,6 +28,7 @@ import { paymentRecords } from '../records/payment.ts';
 import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import { classifyClose } from './classify.ts';
+import { candidateAt, endsChannel, isSpliceOf, isStray } from './fundings.ts';
 import type { ChainPlace } from './input.ts';
 import { txidMark } from './watch-book.ts';
 
@@ -106,6 +107,8 @@ function seeFunding(
   const output = tx.outputs[vout];
   const record = outputAt(place, outpoint);
   if (record === null || record.created !== null) return;
+  const channel = place.draft.get(channelRecords, record.channel);
+  if (channel !== null && isStray(place, channel, { txid: txid(tx), vout }, tx)) return;
   // A funding outpoint that the transaction does not have: nothing anybody can spend.
   const { value, script } = output ?? { value: 0n, script: new Uint8Array(0) };
   const created = { heightBlocks, valueSat: value as OutputValue, script: script.slice() };
@@ -130,17 +133,15 @@ function seeFundingSpent(
   const record = place.draft.get(channelRecords, channel);
   if (record === null || !isSetUp(record)) return;
   const id = txid(tx);
-  const isSplice = record.candidates.some(({ outpoint }) => equalBytes(outpoint.txid, id));
   const facts = { channel, txid: txidToHex(id), height: heightBlocks };
-  if (isSplice) {
+  if (isSpliceOf(place.keys, record, tx)) {
     place.events.push({ event: 'splice-confirmed', facts });
     return;
   }
   if (place.draft.get(closingRecords, channel) !== null) return;
   const funding = tx.inputs[inputIndex]!;
-  const candidate = record.candidates.find(
-    ({ outpoint }) => equalBytes(outpoint.txid, funding.txid) && outpoint.vout === funding.vout,
-  );
+  if (!endsChannel(place, record, funding, output)) return;
+  const candidate = candidateAt(record, funding);
   // A funding that is no candidate any more has lost its commitments: any of those shows the other side's keys.
   const spent = candidate ?? record.candidates[0];
   if (spent === undefined) return;

@@ -1,5 +1,4 @@
 /** Taking back what the blocks above a height had brought, the newest first. */
-import { invariant } from '@countersign/bitcoin';
 import {
   type BlockRecord,
   blockRecords,
@@ -68,7 +67,8 @@ function takeBackBlock(place: ChainPlace, height: number, block: BlockRecord, ch
   }
   for (const id of block.outputs) {
     const output = place.draft.get(outputRecords, id);
-    invariant(output !== null, 'an output that a block touched is on record', { outpoint: id, height });
+    // Forgotten meanwhile with its channel: what is ours of it was buried; the peer may spend the rest whenever it likes.
+    if (output === null) continue;
     channels.add(output.channel);
     place.draft.put(outputRecords, id, without(output, height));
     if (output.role === 'funding' && output.created?.heightBlocks === height) {

@@ -1,6 +1,6 @@
 /**
  * What the signer believes about the chain, as the laws ask for it. A view is proven by the signer itself, block by
- * block; where there is none, what depends on it is not judged, and `countersign policy show` says so.
+ * block; where no source of blocks is configured, what depends on it is not judged, and `countersign policy show` says so.
  */
 import type { OutPoint, Sat } from '@countersign/bitcoin';
 
@@ -25,3 +25,14 @@ export interface ChainView {
   readonly isFresh: boolean;
   outpoint(outpoint: OutPoint): OutpointStatus;
 }
+
+/**
+ * Before a configured source has brought anything: nothing is known, and nothing is taken for granted. A node that simply never
+ * begins the chain would else be free of every rule that needs one.
+ */
+export const VIEW_NOT_BEGUN: ChainView = {
+  heightBlocks: 0,
+  medianTimeSeconds: 0,
+  isFresh: false,
+  outpoint: () => ({ kind: 'unknown' }),
+};

@@ -2,7 +2,8 @@
  * "What I would broadcast now": the complete set of transactions that save the funds of a channel, planned from records
  * alone. Nothing is signed here, and nothing changes.
  */
-import { equalBytes, fundingScript, outPointToString, p2wshOfScript, txid } from '@countersign/bitcoin';
+import { equalBytes, outPointToString, txid } from '@countersign/bitcoin';
+import { isFundingOutput } from '../chain/fundings.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isLocked } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
@@ -244,11 +245,13 @@ function currentContent(
  * The candidate that the chain has; where the chain was not seen, the one the node declared locked, else the first with a
  * commitment of ours.
  */
-export function fundingInUse({ draft }: PlanPlace, { record }: OpenChannel): FundingCandidate | null {
+export function fundingInUse(place: PlanPlace, channel: OpenChannel): FundingCandidate | null {
+  const { record } = channel;
   const { candidates } = record;
-  const isOnChain = ({ outpoint }: FundingCandidate) => {
-    const output = draft.get(outputRecords, outPointToString(outpoint));
-    return output !== null && output.created !== null && output.spent === null;
+  const isOnChain = (candidate: FundingCandidate) => {
+    const output = place.draft.get(outputRecords, outPointToString(candidate.outpoint));
+    const isUnspent = output !== null && output.created !== null && output.spent === null;
+    return isUnspent && isOwnFunding(place, channel, candidate);
   };
   return (
     candidates.findLast(isOnChain) ??
@@ -261,7 +264,5 @@ export function fundingInUse({ draft }: PlanPlace, { record }: OpenChannel): Fun
 /** What the chain shows under the outpoint is the channel's 2-of-2; or the chain has not shown it. */
 function isOwnFunding(place: PlanPlace, { ref }: OpenChannel, candidate: FundingCandidate): boolean {
   const created = place.draft.get(outputRecords, outPointToString(candidate.outpoint))?.created ?? null;
-  if (created === null) return true;
-  const script = fundingScript(place.keys.fundingPublicKey(ref), candidate.counterpartyFundingKey);
-  return created.valueSat === candidate.valueSat && equalBytes(created.script, p2wshOfScript(script));
+  return created === null || isFundingOutput(place.keys, ref, candidate, created);
 }

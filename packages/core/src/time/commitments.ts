@@ -2,17 +2,19 @@
  * Law 4 for a commitment: the funding it spends is buried and its own, and newly offered HTLCs expire neither too soon
  * nor too late. All by the signer's chain view; without one these rules are silent, and `policy show` says so.
  */
-import { equalBytes, type Facts, fundingScript, outPointToString, p2wshOfScript } from '@countersign/bitcoin';
+import { equalBytes, type Facts, outPointToString, txidToHex } from '@countersign/bitcoin';
 import { overdue } from '../chain/deadlines.ts';
+import { isFundingOutput } from '../chain/fundings.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
-import type { ChannelRef, Context } from '../context.ts';
+import type { Context } from '../context.ts';
 import { hashHex } from '../ledger/htlc-set.ts';
 import type { LedgerStep, Proposal } from '../ledger/judge.ts';
 import { enforce } from '../policy/enforce.ts';
 import { isZeroConf, limitsFor, type PolicyScope } from '../policy/settings.ts';
+import { closingRecords } from '../records/chain.ts';
 import type { RecordKind } from '../records/kind.ts';
 import { refuse } from '../refusal.ts';
 import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
@@ -87,7 +89,7 @@ export function fundingStatus(
 ): OutpointStatus {
   const status = chain.outpoint(candidate.outpoint);
   if (status.kind === 'unknown') return status;
-  if (isOwnFunding(ctx, channel.ref, candidate, status)) return status;
+  if (isFundingOutput(ctx.keys, channel.ref, candidate, status)) return status;
   refuse(fundingOnchain, 'the funding on the chain has another script or value than the channel', {
     channel: channel.id,
     outpoint: outPointToString(candidate.outpoint),
@@ -96,24 +98,14 @@ export function fundingStatus(
   });
 }
 
-/** The confirmed output has exactly the channel's value and its 2-of-2 script. */
-export function isOwnFunding(
-  ctx: Context,
-  ref: ChannelRef,
-  candidate: FundingCandidate,
-  { valueSat, script }: Extract<OutpointStatus, { kind: 'confirmed' }>,
-): boolean {
-  const { counterpartyFundingKey } = candidate;
-  const own = p2wshOfScript(fundingScript(ctx.keys.fundingPublicKey(ref), counterpartyFundingKey));
-  return valueSat === candidate.valueSat && equalBytes(script, own);
-}
-
 /** After the first, a commitment needs some funding of the channel buried; a spend by a candidate of its own is none. */
 function requireBuried(ctx: Context, chain: ChainView, channel: OpenChannel, { content }: Proposal): void {
   const { record } = channel;
   const scope = scopeOf(record);
   const statuses = record.candidates.map((candidate) => fundingStatus(ctx, chain, channel, candidate));
-  if (content.number === 0 || isZeroConf(ctx.policy, scope)) return;
+  if (content.number === 0) return;
+  requireNotClosed(ctx, channel);
+  if (isZeroConf(ctx.policy, scope)) return;
   const { fundingDepthBlocks } = limitsFor(ctx.policy, scope);
   const isActive = (status: OutpointStatus) =>
     status.kind === 'confirmed' &&
@@ -129,6 +121,17 @@ function requireBuried(ctx: Context, chain: ChainView, channel: OpenChannel, { c
   enforce(ctx, spendsActiveUtxo, scope, {
     message: 'no funding of the channel is buried deep enough and unspent',
     facts,
+    isTemporary: true,
+  });
+}
+
+/** What the chain shows as the end of the channel is its end, even if the peer has paid for another funding of it. */
+function requireNotClosed(ctx: Context, { id, record }: OpenChannel): void {
+  const closing = ctx.draft.get(closingRecords, id);
+  if (closing === null) return;
+  enforce(ctx, spendsActiveUtxo, scopeOf(record), {
+    message: 'the channel has ended on the chain',
+    facts: { channel: id, txid: txidToHex(closing.txid), closed_at_height: closing.heightBlocks },
     isTemporary: true,
   });
 }

@@ -2,18 +2,20 @@
  * Law 4 for what covers a forward: an incoming HTLC is worth something only on a channel whose funding is buried and
  * unspent. Judged at each step, so that a funding that was buried meanwhile counts.
  */
-import { txidToHex } from '@countersign/bitcoin';
-import type { ChainView } from '../chain/view.ts';
+import { equalBytes } from '@countersign/bitcoin';
+import { isFundingOutput } from '../chain/fundings.ts';
+import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
+import type { FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { deficitMsat } from '../payments/balance.ts';
 import type { PaymentStep } from '../payments/judge.ts';
 import { enforce } from '../policy/enforce.ts';
 import { limitsFor } from '../policy/settings.ts';
+import { closingRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
 import type { PaymentPart, PaymentRecord } from '../records/payment.ts';
-import { isOwnFunding } from './commitments.ts';
 import { receivedSpendsActiveUtxo } from './rules.ts';
 
 export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
@@ -49,15 +51,20 @@ function missingMsat(ctx: Context, chain: ChainView, record: PaymentRecord): big
 
 function isBuried(ctx: Context, chain: ChainView, { channel }: PaymentPart): boolean {
   const record = ctx.draft.get(channelRecords, channel);
-  if (record === null) return false;
+  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return false;
   const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
-  const fundings = new Set(record.candidates.map((one) => txidToHex(one.outpoint.txid)));
+  const isOwn = (candidate: FundingCandidate, status: OutpointStatus): boolean =>
+    status.kind === 'confirmed' && isFundingOutput(ctx.keys, record, candidate, status);
+  // Spent by a splice: the node names candidates as it likes, so the chain must have the funding that it says.
+  const isSplice = (spender: Uint8Array): boolean =>
+    record.candidates.some(
+      (one) => equalBytes(one.outpoint.txid, spender) && isOwn(one, chain.outpoint(one.outpoint)),
+    );
   return record.candidates
     .filter((candidate) => !isDormant(record, candidate))
     .some((candidate) => {
       const status = chain.outpoint(candidate.outpoint);
       if (status.kind === 'unknown' || status.depthBlocks < paymentDepthBlocks) return false;
-      if (!isOwnFunding(ctx, record, candidate, status)) return false;
-      return status.spent === null || fundings.has(txidToHex(status.spent.txid));
+      return isOwn(candidate, status) && (status.spent === null || isSplice(status.spent.txid));
     });
 }

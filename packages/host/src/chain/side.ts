@@ -46,6 +46,7 @@ import {
   type StateReader,
   signRemedy,
   standingOf,
+  VIEW_NOT_BEGUN,
   type WatchIndex,
 } from '@countersign/core';
 import type { ChainObservations } from '../heartbeat/source.ts';
@@ -171,8 +172,10 @@ export class ChainSide {
     return after !== null && after !== before;
   }
 
+  /** Null where nobody is to bring a chain, and none was brought. */
   view(): ChainView | null {
-    return chainViewOf(this.#read, this.#options.policy, this.#options.nowSeconds());
+    const view = chainViewOf(this.#read, this.#options.policy, this.#options.nowSeconds());
+    return view ?? (this.#source === 'none' ? null : VIEW_NOT_BEGUN);
   }
 
   /** Null before the chain has begun, and when it is to begin anew. */

@@ -1,0 +1,94 @@
+/**
+ * Which outputs on the chain are fundings of a channel. The node names candidates as it likes (setup_channel), and peers mine
+ * what suits them: an output is a funding only if it is the channel's 2-of-2 with its value, and a splice only if it
+ * spends a funding of the channel, which takes our signature.
+ */
+import {
+  equalBytes,
+  equalOutPoints,
+  fundingScript,
+  type OutPoint,
+  outPointToString,
+  p2wshOfScript,
+  type Transaction,
+  txid,
+} from '@countersign/bitcoin';
+import { isDormant } from '../channel/locking.ts';
+import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
+import type { ChannelRef, KeyView } from '../context.ts';
+import { type OutputRecord, outputRecords } from '../records/chain.ts';
+import type { Draft } from '../state.ts';
+
+export interface FundingPlace {
+  readonly draft: Pick<Draft, 'get'>;
+  readonly keys: KeyView;
+}
+
+/** The output is exactly the 2-of-2 of this candidate, with exactly its value. */
+export function isFundingOutput(
+  keys: KeyView,
+  ref: ChannelRef,
+  { counterpartyFundingKey, valueSat }: FundingCandidate,
+  output: { readonly script: Uint8Array; readonly valueSat: bigint },
+): boolean {
+  const own = p2wshOfScript(fundingScript(keys.fundingPublicKey(ref), counterpartyFundingKey));
+  return output.valueSat === valueSat && equalBytes(output.script, own);
+}
+
+export const candidateAt = (record: ChannelRecord, outpoint: OutPoint): FundingCandidate | undefined =>
+  record.candidates.find((one) => equalOutPoints(one.outpoint, outpoint));
+
+const recorded = ({ draft }: FundingPlace, { outpoint }: FundingCandidate): OutputRecord | null =>
+  draft.get(outputRecords, outPointToString(outpoint));
+
+/** The transaction is a splice of the channel: it has the output of a candidate. */
+export function isSpliceOf(keys: KeyView, record: ChannelRecord, tx: Transaction): boolean {
+  const id = txid(tx);
+  return record.candidates.some((candidate) => {
+    const output = tx.outputs[candidate.outpoint.vout];
+    if (output === undefined || !equalBytes(candidate.outpoint.txid, id)) return false;
+    return isFundingOutput(keys, record, candidate, { script: output.script, valueSat: output.value });
+  });
+}
+
+/** A candidate splice that spends no funding of the channel is none: somebody's own money, whatever its script. */
+export function isStray(
+  place: FundingPlace,
+  record: ChannelRecord,
+  outpoint: OutPoint,
+  tx: Transaction,
+): boolean {
+  if (candidateAt(record, outpoint)?.isSplice !== true) return false;
+  return !tx.inputs.some((input) => {
+    const spent = candidateAt(record, input);
+    if (spent === undefined) return false;
+    const created = recorded(place, spent)?.created ?? null;
+    return created === null ? !spent.isSplice : isFundingOutput(place.keys, record, spent, created);
+  });
+}
+
+/** What the channel lives on: confirmed, as it was set up, nobody has spent it; of splices only those that we signed. */
+function stands(place: FundingPlace, record: ChannelRecord, candidate: FundingCandidate): boolean {
+  if (isDormant(record, candidate) || (candidate.isSplice && !candidate.fundingSigned)) return false;
+  const output = recorded(place, candidate);
+  if (output === null || output.created === null || output.spent !== null) return false;
+  return isFundingOutput(place.keys, record, candidate, output.created);
+}
+
+/**
+ * Whether the spend of a funding ends the channel. Not that of an output which is no funding, and none while the channel stands
+ * on another one: that of a dropped round of the opening, for which the peer alone paid.
+ */
+export function endsChannel(
+  place: FundingPlace,
+  record: ChannelRecord,
+  outpoint: OutPoint,
+  { created }: OutputRecord,
+): boolean {
+  const candidate = candidateAt(record, outpoint);
+  if (candidate !== undefined) {
+    if (created === null && candidate.isSplice) return false;
+    if (created !== null && !isFundingOutput(place.keys, record, candidate, created)) return false;
+  }
+  return !record.candidates.some((other) => other !== candidate && stands(place, record, other));
+}
