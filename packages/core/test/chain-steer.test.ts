@@ -14,7 +14,7 @@ import {
   stubRecords,
 } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { APPROVING, ChainedSigner, idsIn, spendOf } from './chained-signer.ts';
+import { APPROVING, ChainedSigner, idsIn, openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
 import { channelIdOf } from './forwarder.ts';
 import { canonical } from './memory-state.ts';
@@ -107,6 +107,26 @@ describe('a rescan', () => {
     expect(late.chainRecord).toMatchObject({ birthdayHeightBlocks: 3, provenHeightBlocks: 2 });
     late.follow();
     expect(late.chainRecord.provenHeightBlocks).toBe(8);
+  });
+
+  it('of a channel that was spliced twice finds no end in it', () => {
+    const { signer, channel, id } = openedChannel();
+    channel.update({ ...channel.balances, feeratePerKw: 1001 });
+    let from = channel.model.funding;
+    for (const label of ['first splice', 'second splice']) {
+      const splice = channel.candidate(channel.model.spliceOf(label, 100_000n, from));
+      signer.mine(splice.tx);
+      channel.ask(channel.model.signSplice(splice, from));
+      channel.lock(splice);
+      from = splice;
+    }
+    signer.mineEmpty(2);
+    expect(signer.read(closingRecords, id)).toBeNull();
+    const before = facts(signer);
+    signer.accept(rescanChain(signer.chainInput, null));
+    signer.follow();
+    expect(signer.read(closingRecords, id)).toBeNull();
+    expect(facts(signer)).toBe(before);
   });
 
   it('of blocks that are not there yet is refused', () => {

@@ -110,9 +110,9 @@ describe('a splice that the node names, and nobody signed', () => {
   });
 
   it.each([
-    ['looks like a mutual close', {}],
+    ['looks like a mutual close', { locktime: 0, sequence: 0 }],
     ['looks like a revoked commitment', { locktime: 0x2000_0000, sequence: 0x8000_0000 }],
-  ])('ends no channel when its output is spent by what %s', (_, { locktime = 0, sequence = 0 }) => {
+  ])('ends no channel when its output is spent by what %s', (_, { locktime, sequence }) => {
     const hub = new Hub();
     const { received } = hub.forward();
     const { outgoing, signer } = hub;

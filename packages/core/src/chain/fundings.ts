@@ -7,17 +7,21 @@ import {
   equalBytes,
   equalOutPoints,
   fundingScript,
+  isCommitmentForm,
   type OutPoint,
   outPointToString,
   p2wshOfScript,
   type Transaction,
   txid,
+  txidToHex,
 } from '@countersign/bitcoin';
 import { isDormant } from '../channel/locking.ts';
-import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
+import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { ChannelRef, KeyView } from '../context.ts';
 import { type OutputRecord, outputRecords } from '../records/chain.ts';
+import { fundingRecords } from '../records/channel.ts';
 import type { Draft } from '../state.ts';
+import type { WatchIndex } from './input.ts';
 
 export interface FundingPlace {
   readonly draft: Pick<Draft, 'get'>;
@@ -49,6 +53,24 @@ export function isSpliceOf(keys: KeyView, record: ChannelRecord, tx: Transaction
     if (output === undefined || !equalBytes(candidate.outpoint.txid, id)) return false;
     return isFundingOutput(keys, record, candidate, { script: output.script, valueSat: output.value });
   });
+}
+
+/**
+ * A splice of the channel's past: it has an output that was a funding of this channel, and is no candidate any more, so its script
+ * can't be compared. Its signature was judged as a splice or a close; a commitment, which the node could have named as a
+ * funding, has its own form.
+ */
+export function isFormerSpliceOf(
+  place: FundingPlace & { readonly watch: Pick<WatchIndex, 'fundingsOf'> },
+  channel: ChannelId,
+  tx: Transaction,
+  inputIndex: number,
+): boolean {
+  if (isCommitmentForm(tx, inputIndex)) return false;
+  const id = txid(tx);
+  return place.watch
+    .fundingsOf(txidToHex(id))
+    .some((vout) => place.draft.get(fundingRecords, outPointToString({ txid: id, vout })) === channel);
 }
 
 /** A candidate splice that spends no funding of the channel is none: somebody's own money, whatever its script. */

@@ -28,7 +28,7 @@ import { paymentRecords } from '../records/payment.ts';
 import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import { classifyClose } from './classify.ts';
-import { candidateAt, endsChannel, isSpliceOf, isStray } from './fundings.ts';
+import { candidateAt, endsChannel, isFormerSpliceOf, isSpliceOf, isStray } from './fundings.ts';
 import type { ChainPlace } from './input.ts';
 import { txidMark } from './watch-book.ts';
 
@@ -134,7 +134,7 @@ function seeFundingSpent(
   if (record === null || !isSetUp(record)) return;
   const id = txid(tx);
   const facts = { channel, txid: txidToHex(id), height: heightBlocks };
-  if (isSpliceOf(place.keys, record, tx)) {
+  if (isSpliceOf(place.keys, record, tx) || isFormerSpliceOf(place, channel, tx, inputIndex)) {
     place.events.push({ event: 'splice-confirmed', facts });
     return;
   }
