@@ -16,6 +16,7 @@ import {
   txidToHex,
 } from '@countersign/bitcoin';
 import { isDormant } from '../channel/locking.ts';
+import { channelId } from '../channel/lookup.ts';
 import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { ChannelRef, KeyView } from '../context.ts';
 import { type OutputRecord, outputRecords } from '../records/chain.ts';
@@ -73,6 +74,14 @@ export function isFormerSpliceOf(
     .some((vout) => place.draft.get(fundingRecords, outPointToString({ txid: id, vout })) === channel);
 }
 
+/** A funding of the channel's past that the chain has. */
+function isFormerFunding({ draft }: FundingPlace, record: ChannelRecord, outpoint: OutPoint): boolean {
+  const key = outPointToString(outpoint);
+  return (
+    draft.get(fundingRecords, key) === channelId(record) && draft.get(outputRecords, key)?.created != null
+  );
+}
+
 /** A candidate splice that spends no funding of the channel is none: somebody's own money, whatever its script. */
 export function isStray(
   place: FundingPlace,
@@ -83,7 +92,7 @@ export function isStray(
   if (candidateAt(record, outpoint)?.isSplice !== true) return false;
   return !tx.inputs.some((input) => {
     const spent = candidateAt(record, input);
-    if (spent === undefined) return false;
+    if (spent === undefined) return isFormerFunding(place, record, input);
     const created = recorded(place, spent)?.created ?? null;
     return created === null ? !spent.isSplice : isFundingOutput(place.keys, record, spent, created);
   });
