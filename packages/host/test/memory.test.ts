@@ -98,6 +98,25 @@ describe('the memory', () => {
       await journal.close();
     }));
 
+  it('asks the journal once for what is not there, until it is', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      let reads = 0;
+      const counted: Pick<typeof journal, 'read'> = {
+        read: (key) => {
+          reads += 1;
+          return journal.read(key);
+        },
+      };
+      const memory = new Memory(Object.assign(Object.create(journal), counted));
+      for (let i = 0; i < 3; i++) expect(memory.read(fundingRecords, 'a:0')).toBeUndefined();
+      expect(reads).toBe(1);
+      memory.apply([owned('a:0', 1, CHANNEL)]);
+      expect(memory.read(fundingRecords, 'a:0')).toEqual({ version: 1, value: CHANNEL });
+      expect(reads).toBe(1);
+      await journal.close();
+    }));
+
   it('forgets the least recently used record and reads it again', () =>
     inDirectory(async (directory) => {
       const journal = openStore(directory);
