@@ -31,6 +31,8 @@ describe('a follower', () => {
     await until('block 121', () => sink.isAt(fake.chain));
     fake.mine(3);
     await until('block 124', () => sink.isAt(fake.chain));
+    // The signer has the block before the follower hears of it.
+    await until('nothing left to do', () => follower.status.progress === null);
     expect(sink.blocks).toEqual(Array.from({ length: 124 }, (_, i) => i + 1));
     expect(follower.status).toMatchObject({ sourceHeightBlocks: 124, progress: null, problem: null });
     expect(log.filter((line) => !line.startsWith('debug'))).toEqual([]);
