@@ -499,7 +499,7 @@ describe('publishing', () => {
     sink.wanted = [transaction(1), transaction(2)];
     const hex = sink.wanted.map(({ raw }) => toHex(raw));
     const { log } = follow(sink, sourceOf(fake));
-    await until('both', () => fake.mempool.length === 2);
+    await until('both', () => fake.mempool.length === 2 && log.length === 2);
     expect(fake.mempool).toEqual(hex);
     expect(log).toEqual(['info: published 1 (a breach)', 'info: published 2 (a breach)']);
     await until('a poll', () => fake.calls.filter((method) => method === 'waitforblockheight').length > 2);
