@@ -3,7 +3,7 @@
  * that mine what suits them. Each of them once succeeded.
  */
 import { outPointToString, type Transaction, txid } from '@countersign/bitcoin';
-import { alarmsOfChannel, closingRecords, outputRecords } from '@countersign/core';
+import { alarmsOfChannel, closingRecords, deadlinesOf, outputRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { forceClose } from '../src/remedies/force-close.ts';
 import { remediesOf } from '../src/remedies/plan.ts';
@@ -244,5 +244,55 @@ describe('a reorganisation after the channel was forgotten', () => {
     signer.mined.extendBy(14);
     signer.follow();
     expect(signer.view.heightBlocks).toBe(signer.mined.tip.heightBlocks);
+  });
+});
+
+describe('an HTLC of a stranger whose hash is that of a payment under way', () => {
+  it('is no reason to close the channel it came on, however soon it expires', () => {
+    const hub = new Hub();
+    const { offered } = hub.forward();
+    const { outgoing, signer } = hub;
+    // The peer downstream shows the preimage; upstream has not answered yet.
+    deliver(signer, offered);
+    const bystander = new OpenChannel(
+      { peer: 'bystander', isOutbound: false, pushMsat: 300_000_000n },
+      signer,
+    ).open();
+    signer.mine(bystander.model.funding.tx).mineEmpty(2);
+    const stray: ModelHtlc = { ...htlc('counterparty', 1000, 'stray', 0), preimage: offered.preimage };
+    const soon = { ...stray, cltvExpiry: signer.view.heightBlocks + 1 };
+    bystander.update(adding(bystander.balances, soon));
+    bystander.update(removing(bystander.balances, soon, 'failed'));
+    outgoing.update(removing(outgoing.balances, offered, 'settled'));
+  });
+
+  it('takes the place of no HTLC that can still be claimed', () => {
+    const hub = new Hub();
+    const { received, offered } = hub.forward();
+    const { outgoing, incoming, signer } = hub;
+    deliver(signer, offered);
+    outgoing.update(removing(outgoing.balances, offered, 'settled'));
+    const accomplice = new OpenChannel(
+      { peer: 'accomplice', isOutbound: false, pushMsat: 300_000_000n },
+      signer,
+    ).open();
+    signer.mine(accomplice.model.funding.tx).mineEmpty(2);
+    const margin = signer.policy.limits.claimMarginBlocks;
+    const late = { ...received, cltvExpiry: signer.view.heightBlocks + margin };
+    accomplice.update(adding(accomplice.balances, late));
+    const failed = incoming.model.signRemote(
+      incoming.counterpartyNumber + 1,
+      removing(incoming.balances, received, 'failed'),
+    );
+    trips(incoming, failed, 'policy-routing-cltv-delta');
+    // One that comes in time may: it has a deadline of its own.
+    const inTime = { ...received, cltvExpiry: late.cltvExpiry + 1 };
+    accomplice.update(adding(accomplice.balances, inTime));
+    incoming.ask(failed);
+    incoming.peerRevokes();
+    incoming.validate(removing(incoming.balances, received, 'failed'));
+    incoming.revoke();
+    const [deadline] = deadlinesOf(signer.read, signer.policy, channelIdOf(accomplice), recordOf(accomplice));
+    expect(deadline).toMatchObject({ what: 'received-htlc-to-claim', blocksLeft: 1 });
   });
 });
