@@ -2,7 +2,7 @@
  * Attacks on what the signer believes of its channels on the chain, by a node that names fundings as it likes and peers
  * that mine what suits them. Each of them once succeeded.
  */
-import { outPointToString, type Transaction, txid } from '@countersign/bitcoin';
+import { outPointToString, sat, type Transaction, txid } from '@countersign/bitcoin';
 import { alarmsOfChannel, closingRecords, deadlinesOf, outputRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { forceClose } from '../src/remedies/force-close.ts';
@@ -12,6 +12,7 @@ import { ChainedSigner } from './chained-signer.ts';
 import { type Funding, htlc, type ModelHtlc } from './channel-model.ts';
 import { channelIdOf, deliver, forwardOf, recordOf, trips } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
+import { put } from './spending-model.ts';
 
 const BALANCED = 'policy-routing-balanced';
 const COVERED = 'policy-commitment-htlc-received-spends-active-utxo';
@@ -172,6 +173,43 @@ describe('a splice that the node names, and nobody signed', () => {
     signer.mine(onBait.tx).mineEmpty(8);
     expect(hub.closing(outgoing)).toBeNull();
     trips(hub.incoming, hub.release(received), BALANCED);
+  });
+});
+
+describe('a funding', () => {
+  it('of another value ends no channel when it is spent', () => {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({}, signer).open();
+    const { tx } = channel.model.funding;
+    const poor = channel.model.newFunding('poor', 1_000_000n);
+    channel.ask({ ...channel.model.setup(poor), channelValue: sat(2_000_000n) });
+    signer.mine(poor.tx).mine(spending(poor.tx, 1));
+    expect(signer.read(closingRecords, channelIdOf(channel))).toBeNull();
+    signer.mine(tx).mine(channel.model.build('counterparty', 0, channel.balances).tx);
+    expect(signer.read(closingRecords, channelIdOf(channel))).toMatchObject({ kind: 'counterparty' });
+  });
+
+  it('older than what was read may be spliced, and the splice counts', () => {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({}, signer).open();
+    signer.mine(channel.model.funding.tx).mineEmpty(2);
+    channel.update({ ...channel.balances, feeratePerKw: 1001 });
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    // As with a birthday above the first funding: its block was never looked at.
+    put(signer, outputRecords, outPointToString(channel.model.funding.outpoint), null);
+    signer.mine(splice.tx);
+    expect(signer.view.outpoint(splice.outpoint)).toMatchObject({ kind: 'confirmed', depthBlocks: 1 });
+    expect(signer.read(closingRecords, channelIdOf(channel))).toBeNull();
+  });
+
+  it('named at an output that its transaction does not have makes no splice of it', () => {
+    const hub = new Hub();
+    const { outgoing, signer } = hub;
+    const old = outgoing.model.build('counterparty', 0, outgoing.balances);
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.ask(outgoing.model.setup(named(outgoing, old.tx, 77, 50_000n)));
+    signer.mine(old.tx);
+    expect(hub.closing(outgoing)).toMatchObject({ kind: 'counterparty-revoked' });
   });
 });
 
