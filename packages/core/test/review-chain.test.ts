@@ -261,6 +261,50 @@ describe('a round of the opening that ended before the other one confirms', () =
   });
 });
 
+describe('a breach of which the node took what is simple to take', () => {
+  it('stays open until the delayed output of the peer is spent too', () => {
+    // A channel in which the peer has a balance.
+    const hub = new Hub();
+    const { incoming: outgoing, signer } = hub;
+    const old = outgoing.model.build('counterparty', 1, { ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1002 });
+    signer.mine(old.tx);
+    const closing = hub.closing(outgoing)!;
+    const roleOf = (vout: number) =>
+      signer.read(outputRecords, outPointToString({ txid: txid(old.tx), vout }))?.role;
+    const theirs = closing.outputs.filter((vout) => roleOf(vout) === 'main-counterparty');
+    expect(theirs).toHaveLength(1);
+    const rest = closing.outputs.filter((vout) => !theirs.includes(vout));
+    signer.mine(...rest.map((vout) => spending(old.tx, vout))).mineEmpty(160);
+    expect(hub.alarms(outgoing)).toContain('breach');
+    expect(hub.remedies(outgoing)).toEqual(['justice']);
+    signer.mine(...theirs.map((vout) => spending(old.tx, vout))).mineEmpty(143);
+    expect(hub.alarms(outgoing)).toEqual([]);
+    expect(hub.closing(outgoing)).toMatchObject({ outputs: [] });
+  });
+});
+
+describe('an HTLC transaction of ours', () => {
+  it('leaves a delayed output that is not forgotten before it is spent, and is then', () => {
+    const hub = new Hub();
+    const { offered } = hub.forward();
+    const { outgoing, signer } = hub;
+    const built = outgoing.model.build('holder', outgoing.holderNumber, outgoing.balances);
+    expect(outgoing.balances.htlcs).toEqual([offered]);
+    const second = built.htlcTransactions[0]!.transaction;
+    const at = second.inputs[0]!.vout;
+    const rest = built.tx.outputs.flatMap((_, vout) => (vout === at ? [] : [spending(built.tx, vout)]));
+    signer.mine(built.tx, second, ...rest).mineEmpty(160);
+    const delayed = outPointToString({ txid: txid(second), vout: 0 });
+    expect(signer.read(outputRecords, delayed)).toMatchObject({ role: 'second-level', spent: null });
+    expect(hub.remedies(outgoing)).toEqual(['delayed']);
+    signer.mine(spending(second, 0)).mineEmpty(143);
+    expect(hub.closing(outgoing)).toMatchObject({ outputs: [] });
+    expect(signer.read(outputRecords, delayed)).toBeNull();
+  });
+});
+
 describe('a reorganisation after the channel was forgotten', () => {
   it('of a late spend of an output that was never ours is followed', () => {
     const { signer, outgoing } = new Hub();
