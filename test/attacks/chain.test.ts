@@ -1,5 +1,5 @@
 /** Attacks by what the signer is told of the chain: A70 to A76, over its node.sock. */
-import { concat, type Transaction } from '@countersign/bitcoin';
+import { concat, type Transaction, txid } from '@countersign/bitcoin';
 import { encodeMessage, type MessageOf, type Request } from '@countersign/wire';
 import { expect } from 'vitest';
 import type { Balances, ModelHtlc } from '../../packages/core/test/channel-model.ts';
@@ -255,6 +255,51 @@ attacks('what the signer is told of the chain', CHAIN, [
   breachOf(2, 'anchors_zero_fee_htlc'),
   breachOf(30, 'static_remotekey'),
   breachOf(30, 'anchors_zero_fee_htlc'),
+  {
+    id: 'A74',
+    variant: 'and the node names it as a splice before it confirms',
+    alone: CHAINED,
+    run: withChain(async (miner) => {
+      const { incoming, outgoing, received } = await forwarding(miner, 'anchors_zero_fee_htlc');
+      const built = outgoing.model.build('counterparty', outgoing.theirNumber, outgoing.balances);
+      await outgoing.goesOn();
+      const { funding } = outgoing.model;
+      const named = {
+        ...funding,
+        valueSat: built.tx.outputs[0]!.value,
+        outpoint: { txid: txid(built.tx), vout: 0 },
+      };
+      await outgoing.ask(outgoing.model.setup(named));
+      await miner.mine(built.tx);
+      expect(await miner.alarms()).toContain('breach');
+      expect((await miner.remedies(outgoing)).map(({ kind }) => kind)).toContain('justice');
+      const failed = removing(incoming.balances, received, 'failed');
+      await incoming.refused(next(incoming, failed), BALANCED);
+      await incoming.goesOn();
+    }),
+  },
+  {
+    id: 'A74',
+    variant: 'after a bait of its own, named as a splice, was spent by what looks like a close',
+    alone: CHAINED,
+    run: withChain(async (miner) => {
+      const { incoming, outgoing, received } = await forwarding(miner, 'static_remotekey');
+      const built = outgoing.model.build('counterparty', outgoing.theirNumber, outgoing.balances);
+      await outgoing.goesOn();
+      const bait = spendingOf(miner, 1);
+      const named = { ...outgoing.model.funding, valueSat: 50_000n, outpoint: { txid: txid(bait), vout: 0 } };
+      await outgoing.ask(outgoing.model.setup(named));
+      await miner.mine(bait);
+      await miner.mine(spending(bait, 0));
+      await miner.mineEmpty(8);
+      const failed = removing(incoming.balances, received, 'failed');
+      await incoming.refused(next(incoming, failed), BALANCED);
+      await miner.mine(built.tx);
+      expect(await miner.alarms()).toContain('breach');
+      expect((await miner.remedies(outgoing)).map(({ kind }) => kind)).toContain('justice');
+      await incoming.goesOn();
+    }),
+  },
   {
     id: 'A76',
     variant: 'pieces of a block',

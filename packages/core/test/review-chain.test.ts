@@ -2,8 +2,8 @@
  * Attacks on what the signer believes of its channels on the chain, by a node that names fundings as it likes and peers
  * that mine what suits them. Each of them once succeeded.
  */
-import { outPointToString, type Transaction, txid } from '@countersign/bitcoin';
-import { alarmsOfChannel, closingRecords, outputRecords } from '@countersign/core';
+import { outPointToString, sat, type Transaction, txid } from '@countersign/bitcoin';
+import { alarmsOfChannel, closingRecords, deadlinesOf, outputRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { forceClose } from '../src/remedies/force-close.ts';
 import { remediesOf } from '../src/remedies/plan.ts';
@@ -12,6 +12,7 @@ import { ChainedSigner } from './chained-signer.ts';
 import { type Funding, htlc, type ModelHtlc } from './channel-model.ts';
 import { channelIdOf, deliver, forwardOf, recordOf, trips } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
+import { put } from './spending-model.ts';
 
 const BALANCED = 'policy-routing-balanced';
 const COVERED = 'policy-commitment-htlc-received-spends-active-utxo';
@@ -175,6 +176,43 @@ describe('a splice that the node names, and nobody signed', () => {
   });
 });
 
+describe('a funding', () => {
+  it('of another value ends no channel when it is spent', () => {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({}, signer).open();
+    const { tx } = channel.model.funding;
+    const poor = channel.model.newFunding('poor', 1_000_000n);
+    channel.ask({ ...channel.model.setup(poor), channelValue: sat(2_000_000n) });
+    signer.mine(poor.tx).mine(spending(poor.tx, 1));
+    expect(signer.read(closingRecords, channelIdOf(channel))).toBeNull();
+    signer.mine(tx).mine(channel.model.build('counterparty', 0, channel.balances).tx);
+    expect(signer.read(closingRecords, channelIdOf(channel))).toMatchObject({ kind: 'counterparty' });
+  });
+
+  it('older than what was read may be spliced, and the splice counts', () => {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({}, signer).open();
+    signer.mine(channel.model.funding.tx).mineEmpty(2);
+    channel.update({ ...channel.balances, feeratePerKw: 1001 });
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    // As with a birthday above the first funding: its block was never looked at.
+    put(signer, outputRecords, outPointToString(channel.model.funding.outpoint), null);
+    signer.mine(splice.tx);
+    expect(signer.view.outpoint(splice.outpoint)).toMatchObject({ kind: 'confirmed', depthBlocks: 1 });
+    expect(signer.read(closingRecords, channelIdOf(channel))).toBeNull();
+  });
+
+  it('named at an output that its transaction does not have makes no splice of it', () => {
+    const hub = new Hub();
+    const { outgoing, signer } = hub;
+    const old = outgoing.model.build('counterparty', 0, outgoing.balances);
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.ask(outgoing.model.setup(named(outgoing, old.tx, 77, 50_000n)));
+    signer.mine(old.tx);
+    expect(hub.closing(outgoing)).toMatchObject({ kind: 'counterparty-revoked' });
+  });
+});
+
 describe('a round of the opening that was dropped', () => {
   it('confirms too, and is spent: the channel on the other one goes on being watched', () => {
     const { signer, incoming } = new Hub();
@@ -223,6 +261,50 @@ describe('a round of the opening that ended before the other one confirms', () =
   });
 });
 
+describe('a breach of which the node took what is simple to take', () => {
+  it('stays open until the delayed output of the peer is spent too', () => {
+    // A channel in which the peer has a balance.
+    const hub = new Hub();
+    const { incoming: outgoing, signer } = hub;
+    const old = outgoing.model.build('counterparty', 1, { ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1001 });
+    outgoing.update({ ...outgoing.balances, feeratePerKw: 1002 });
+    signer.mine(old.tx);
+    const closing = hub.closing(outgoing)!;
+    const roleOf = (vout: number) =>
+      signer.read(outputRecords, outPointToString({ txid: txid(old.tx), vout }))?.role;
+    const theirs = closing.outputs.filter((vout) => roleOf(vout) === 'main-counterparty');
+    expect(theirs).toHaveLength(1);
+    const rest = closing.outputs.filter((vout) => !theirs.includes(vout));
+    signer.mine(...rest.map((vout) => spending(old.tx, vout))).mineEmpty(160);
+    expect(hub.alarms(outgoing)).toContain('breach');
+    expect(hub.remedies(outgoing)).toEqual(['justice']);
+    signer.mine(...theirs.map((vout) => spending(old.tx, vout))).mineEmpty(143);
+    expect(hub.alarms(outgoing)).toEqual([]);
+    expect(hub.closing(outgoing)).toMatchObject({ outputs: [] });
+  });
+});
+
+describe('an HTLC transaction of ours', () => {
+  it('leaves a delayed output that is not forgotten before it is spent, and is then', () => {
+    const hub = new Hub();
+    const { offered } = hub.forward();
+    const { outgoing, signer } = hub;
+    const built = outgoing.model.build('holder', outgoing.holderNumber, outgoing.balances);
+    expect(outgoing.balances.htlcs).toEqual([offered]);
+    const second = built.htlcTransactions[0]!.transaction;
+    const at = second.inputs[0]!.vout;
+    const rest = built.tx.outputs.flatMap((_, vout) => (vout === at ? [] : [spending(built.tx, vout)]));
+    signer.mine(built.tx, second, ...rest).mineEmpty(160);
+    const delayed = outPointToString({ txid: txid(second), vout: 0 });
+    expect(signer.read(outputRecords, delayed)).toMatchObject({ role: 'second-level', spent: null });
+    expect(hub.remedies(outgoing)).toEqual(['delayed']);
+    signer.mine(spending(second, 0)).mineEmpty(143);
+    expect(hub.closing(outgoing)).toMatchObject({ outputs: [] });
+    expect(signer.read(outputRecords, delayed)).toBeNull();
+  });
+});
+
 describe('a reorganisation after the channel was forgotten', () => {
   it('of a late spend of an output that was never ours is followed', () => {
     const { signer, outgoing } = new Hub();
@@ -244,5 +326,55 @@ describe('a reorganisation after the channel was forgotten', () => {
     signer.mined.extendBy(14);
     signer.follow();
     expect(signer.view.heightBlocks).toBe(signer.mined.tip.heightBlocks);
+  });
+});
+
+describe('an HTLC of a stranger whose hash is that of a payment under way', () => {
+  it('is no reason to close the channel it came on, however soon it expires', () => {
+    const hub = new Hub();
+    const { offered } = hub.forward();
+    const { outgoing, signer } = hub;
+    // The peer downstream shows the preimage; upstream has not answered yet.
+    deliver(signer, offered);
+    const bystander = new OpenChannel(
+      { peer: 'bystander', isOutbound: false, pushMsat: 300_000_000n },
+      signer,
+    ).open();
+    signer.mine(bystander.model.funding.tx).mineEmpty(2);
+    const stray: ModelHtlc = { ...htlc('counterparty', 1000, 'stray', 0), preimage: offered.preimage };
+    const soon = { ...stray, cltvExpiry: signer.view.heightBlocks + 1 };
+    bystander.update(adding(bystander.balances, soon));
+    bystander.update(removing(bystander.balances, soon, 'failed'));
+    outgoing.update(removing(outgoing.balances, offered, 'settled'));
+  });
+
+  it('takes the place of no HTLC that can still be claimed', () => {
+    const hub = new Hub();
+    const { received, offered } = hub.forward();
+    const { outgoing, incoming, signer } = hub;
+    deliver(signer, offered);
+    outgoing.update(removing(outgoing.balances, offered, 'settled'));
+    const accomplice = new OpenChannel(
+      { peer: 'accomplice', isOutbound: false, pushMsat: 300_000_000n },
+      signer,
+    ).open();
+    signer.mine(accomplice.model.funding.tx).mineEmpty(2);
+    const margin = signer.policy.limits.claimMarginBlocks;
+    const late = { ...received, cltvExpiry: signer.view.heightBlocks + margin };
+    accomplice.update(adding(accomplice.balances, late));
+    const failed = incoming.model.signRemote(
+      incoming.counterpartyNumber + 1,
+      removing(incoming.balances, received, 'failed'),
+    );
+    trips(incoming, failed, 'policy-routing-cltv-delta');
+    // One that comes in time may: it has a deadline of its own.
+    const inTime = { ...received, cltvExpiry: late.cltvExpiry + 1 };
+    accomplice.update(adding(accomplice.balances, inTime));
+    incoming.ask(failed);
+    incoming.peerRevokes();
+    incoming.validate(removing(incoming.balances, received, 'failed'));
+    incoming.revoke();
+    const [deadline] = deadlinesOf(signer.read, signer.policy, channelIdOf(accomplice), recordOf(accomplice));
+    expect(deadline).toMatchObject({ what: 'received-htlc-to-claim', blocksLeft: 1 });
   });
 });

@@ -5,6 +5,7 @@
 import {
   type BlockTransaction,
   equalBytes,
+  type OutPoint,
   outPointToString,
   type Secp256k1,
   txidToHex,
@@ -276,12 +277,10 @@ function settle(place: ChainPlace, id: ChannelId, heightBlocks = 0): void {
   const depthBlocks = Math.max(FORGET_DEPTH_BLOCKS, place.policy.limits.reorgDepthBlocksMax);
   if (closing !== null && closing.outputs.length === 0 && heightBlocks > closing.heightBlocks + depthBlocks)
     return;
-  const isFinal = closing !== null && isResolved(read, closing, heightBlocks, depthBlocks);
+  const isFinal = closing !== null && isResolved(read, record, closing, heightBlocks, depthBlocks);
   settleOnChain(place, id, record, isFinal);
   if (!isFinal) return;
-  for (const vout of closing.outputs) {
-    place.draft.put(outputRecords, outPointToString({ txid: closing.txid, vout }), null);
-  }
+  for (const vout of closing.outputs) forgetOutput(place, { txid: closing.txid, vout });
   for (const stub of place.watch.ids(stubRecords.name, stubPrefix(id)))
     place.draft.put(stubRecords, stub, null);
   place.draft.put(closingRecords, id, { ...closing, outputs: [] });
@@ -289,6 +288,16 @@ function settle(place: ChainPlace, id: ChannelId, heightBlocks = 0): void {
     event: 'close-resolved',
     facts: { channel: id, txid: txidToHex(closing.txid), kind: closing.kind, height: heightBlocks },
   });
+}
+
+/** With what an HTLC transaction left in its place. */
+function forgetOutput({ draft }: ChainPlace, outpoint: OutPoint): void {
+  const id = outPointToString(outpoint);
+  const spent = draft.get(outputRecords, id)?.spent ?? null;
+  draft.put(outputRecords, id, null);
+  if (spent === null) return;
+  const next = outPointToString({ txid: spent.txid, vout: spent.inputIndex });
+  if (draft.get(outputRecords, next)?.role === 'second-level') draft.put(outputRecords, next, null);
 }
 
 function requireChain(place: ChainPlace): ChainRecord {

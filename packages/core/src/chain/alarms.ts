@@ -57,7 +57,8 @@ export function alarmOfClosing(
 ): Alarm | null {
   const told = OF_CLOSING[kindNow(record, closing)];
   const depthBlocks = policy.limits.reorgDepthBlocksMax;
-  if (told === undefined || isResolved(read, closing, chain.provenHeightBlocks, depthBlocks)) return null;
+  if (told === undefined || isResolved(read, record, closing, chain.provenHeightBlocks, depthBlocks))
+    return null;
   return {
     ...told,
     channel: id,

@@ -5,14 +5,17 @@
 import { liveCommitments, scopeOf } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord, HtlcRecord } from '../channel/record.ts';
 import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
+import { deficitMsat, withoutEarly } from '../payments/balance.ts';
 import { type Limits, limitsFor, type Policy } from '../policy/settings.ts';
 import { CHAIN_ID, type ClosingRecord, chainRecords, closingRecords } from '../records/chain.ts';
-import { paymentRecords } from '../records/payment.ts';
+import { type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import { kindNow } from '../remedies/plan.ts';
 import type { Deadline, DeadlineLevel, DeadlineSubject } from './alarm-types.ts';
 import { outputsOf } from './resolution.ts';
 import type { Read } from './view-of.ts';
 
+/** Of an approval, when only what is in use counts. */
+const NEVER_SECONDS = Number.POSITIVE_INFINITY;
 /** Blocks left at which a deadline is urgent, and at which it is critical. */
 const URGENT_BLOCKS = 6;
 const CRITICAL_BLOCKS = 2;
@@ -68,12 +71,12 @@ function whileOpen(read: Read, limits: Limits, id: ChannelId, record: ChannelRec
 
 /** When an HTLC forces the channel to the chain; none for one offered to us that we could not claim. */
 function deadlineOf(read: Read, limits: Limits, channel: ChannelId, htlc: HtlcRecord): readonly Found[] {
-  const { cltvExpiry, amountMsat, offeredBy, paymentHash } = htlc;
+  const { cltvExpiry, amountMsat, offeredBy } = htlc;
   if (offeredBy === 'holder') {
     const heightBlocks = cltvExpiry + limits.deadlineGraceBlocks;
     return [{ heightBlocks, what: 'offered-htlc-expires', amountMsat }];
   }
-  if (!isClaimable(read, channel, paymentHash)) return [];
+  if (!isOwed(read, channel, htlc)) return [];
   const heightBlocks = cltvExpiry - limits.claimMarginBlocks;
   return [{ heightBlocks, what: 'received-htlc-to-claim', amountMsat }];
 }
@@ -86,8 +89,22 @@ export function isClaimable(read: Read, channel: ChannelId, paymentHash: Uint8Ar
   const record = read(paymentRecords, hashHex(paymentHash));
   if (record === null || record.preimage === null) return false;
   if (record.invoice === null) return true;
-  return record.parts.some((part) => part.channel === channel && part.creditMaxMsat > 0n);
+  return isBegun(record, channel);
 }
+
+/**
+ * The claim is owed, and begun, or something would be missing without it and all that expires no later. A stranger may know the preimage of a
+ * payment under way, and send an HTLC of its hash that expires at once: no channel is closed for it.
+ */
+function isOwed(read: Read, channel: ChannelId, { paymentHash, cltvExpiry }: HtlcRecord): boolean {
+  if (!isClaimable(read, channel, paymentHash)) return false;
+  const record = read(paymentRecords, hashHex(paymentHash))!;
+  return isBegun(record, channel) || deficitMsat(withoutEarly(record, cltvExpiry), NEVER_SECONDS) > 0n;
+}
+
+/** Some HTLC of the hash is credited in one view of the channel: the other must follow. */
+const isBegun = ({ parts }: PaymentRecord, id: ChannelId): boolean =>
+  parts.some(({ channel, creditMaxMsat }) => channel === id && creditMaxMsat > 0n);
 
 /** HTLCs of `htlcs` whose deadline is here: no commitment that still has them. */
 export function overdue(

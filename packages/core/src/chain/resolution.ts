@@ -120,17 +120,40 @@ function fateOf(
 /** Every output that was ours to follow is spent, and all of it so deep that nothing takes it back. */
 export function isResolved(
   read: Read,
+  record: ChannelRecord,
   closing: ClosingRecord,
   tipHeightBlocks: number,
   depthBlocks: number,
 ): boolean {
   const isDeep = (heightBlocks: number) => tipHeightBlocks - heightBlocks + 1 >= depthBlocks;
   if (!isDeep(closing.heightBlocks)) return false;
-  return outputsOf(read, closing).every(
-    ({ role, spent }) => !isContested(role) || (spent !== null && isDeep(spent.heightBlocks)),
+  const contested = contestedRoles(kindNow(record, closing));
+  const outputs = outputsOf(read, closing);
+  const all = [...outputs, ...secondLevelOf(read, outputs)];
+  return all.every(
+    ({ role, spent }) => !contested.has(role) || (spent !== null && isDeep(spent.heightBlocks)),
   );
 }
 
-/** Outputs with value of ours in them; anybody may spend the anchors after a while. */
-const isContested = (role: OutputRecord['role']): boolean =>
-  role === 'main-holder' || role === 'htlc' || role === 'unknown';
+/** What HTLC transactions left in the place of the outputs they spent (BOLT 3: at the index of the input). */
+function secondLevelOf(read: Read, outputs: readonly OutputRecord[]): readonly OutputRecord[] {
+  return outputs.flatMap(({ spent }) => {
+    if (spent === null) return [];
+    const output = read(outputRecords, outPointToString({ txid: spent.txid, vout: spent.inputIndex }));
+    return output?.role === 'second-level' ? [output] : [];
+  });
+}
+
+/** Outputs with value of ours in them; anybody may spend the anchors after a while. Of a breach everything is ours. */
+function contestedRoles(kind: ClosingRecord['kind']): ReadonlySet<OutputRecord['role']> {
+  const ours = ['main-holder', 'htlc', 'unknown'] as const;
+  switch (kind) {
+    case 'counterparty-revoked':
+      return new Set([...ours, 'second-level', 'main-counterparty']);
+    case 'holder':
+    case 'holder-revoked':
+      return new Set([...ours, 'second-level']);
+    default:
+      return new Set(ours);
+  }
+}

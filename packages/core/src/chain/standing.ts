@@ -27,7 +27,7 @@ export function standingOf(
   const closing = read(closingRecords, id);
   if (closing !== null) {
     const depthBlocks = policy.limits.reorgDepthBlocksMax;
-    return isResolved(read, closing, chain.provenHeightBlocks, depthBlocks) ? 'closed' : 'closing';
+    return isResolved(read, record, closing, chain.provenHeightBlocks, depthBlocks) ? 'closed' : 'closing';
   }
   const isFunded = record.candidates.some(
     ({ outpoint }) => (read(outputRecords, outPointToString(outpoint))?.created ?? null) !== null,

@@ -34,6 +34,16 @@ export function deficitMsat(record: PaymentRecord, nowSeconds: number): bigint {
   );
 }
 
+/** The record as if what comes in and expires at this height or before were not there. */
+export function withoutEarly(record: PaymentRecord, cltvExpiry: number): PaymentRecord {
+  const parts = record.parts.map((part) => {
+    const early = part.incoming.filter((one) => one.cltvExpiry <= cltvExpiry);
+    const earlyMsat = early.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
+    return { ...part, inMsat: part.inMsat - earlyMsat };
+  });
+  return { ...record, parts };
+}
+
 /**
  * The record with its cumulative sums brought up to date: what of the approval is used, and what was credited beyond
  * what it had to cover, which is income for good.

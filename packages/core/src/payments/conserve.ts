@@ -9,7 +9,7 @@ import { trimLineSat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
-import { requireExpiryOrder } from '../time/forwards.ts';
+import { requireExpiryOrder, requireInTimeCover } from '../time/forwards.ts';
 import { requireIncomingBuried } from '../time/incoming.ts';
 import { mayAbandon } from './abandon.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
@@ -32,6 +32,7 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   if (grows) requireForward(ctx, step, covered);
   requireIncomingBuried(ctx, step, covered);
   requireExpiryOrder(ctx, step, covered);
+  requireInTimeCover(ctx, step, covered);
   return covered;
 }
 

@@ -5,7 +5,7 @@
 import { larger, smaller } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { sumMsat } from '../ledger/htlc-set.ts';
-import { approvedMsat, coverMsat } from '../payments/balance.ts';
+import { approvedMsat, coverMsat, deficitMsat, withoutEarly } from '../payments/balance.ts';
 import type { PaymentStep } from '../payments/judge.ts';
 import { sumsFrom } from '../payments/part.ts';
 import { enforce } from '../policy/enforce.ts';
@@ -41,6 +41,29 @@ export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: Paym
       outgoing_msat: late.outgoingMsat,
       covered_msat: late.coveredMsat,
       cltv_delta_blocks: cltvDeltaBlocks,
+    },
+  });
+}
+
+/**
+ * What is settled may be covered by anything that can still be claimed in time, and by nothing else: an HTLC that comes too late
+ * to be claimed takes the place of no other.
+ */
+export function requireInTimeCover(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
+  const { chain } = ctx;
+  if (chain === null) return;
+  const lateExpiry = chain.heightBlocks + step.limits.claimMarginBlocks;
+  const missing = (of: PaymentRecord) => deficitMsat(withoutEarly(of, lateExpiry), ctx.nowSeconds);
+  const missingMsat = missing(record);
+  if (missingMsat <= missing(step.before)) return;
+  enforce(ctx, routingCltvDelta, step.scope, {
+    message: 'what would cover the payment expires too soon to be claimed',
+    facts: {
+      payment_hash: step.hash,
+      channel: step.channel.id,
+      uncovered_msat: missingMsat,
+      incoming_expiry_min: lateExpiry + 1,
+      height: chain.heightBlocks,
     },
   });
 }

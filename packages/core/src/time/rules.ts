@@ -7,7 +7,7 @@ export const routingCltvDelta = softRule({
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
   documentation:
-    'For every expiry of an outgoing HTLC of a payment, what goes out with that expiry or later is covered by what comes in at least `cltv_delta_blocks` later, by credit, or by approval: exact for several parts of one hash.',
+    'For every expiry of an outgoing HTLC of a payment, what goes out with that expiry or later is covered by what comes in at least `cltv_delta_blocks` later, by credit, or by approval: exact for several parts of one hash. What is settled may be covered by any incoming HTLC that expires more than `claim_margin_blocks` above the tip.',
 });
 
 export const htlcCltvRange = softRule({
@@ -16,7 +16,7 @@ export const htlcCltvRange = softRule({
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
   documentation:
-    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view. A received one outside of it is accepted, since strangers can send it, but covers no forward. Standing ones have a deadline: `deadline_grace_blocks` after its expiry for an offered HTLC, `claim_margin_blocks` before it for a received one whose preimage is known; from then on no commitment may still have it, and the channel belongs on the chain.',
+    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view. A received one outside of it is accepted, since strangers can send it, but covers no forward. Standing ones have a deadline: `deadline_grace_blocks` after its expiry for an offered HTLC, `claim_margin_blocks` before it for a received one whose preimage is known and that covers what went out; from then on no commitment may still have it, and the channel belongs on the chain.',
 });
 
 export const spendsActiveUtxo = softRule({
