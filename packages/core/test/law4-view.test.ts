@@ -1,6 +1,6 @@
 /** Law 4 by a view that tests shape: which funding is buried, what a stale view admits, and what is due by its height. */
 import { outPointToString } from '@countersign/bitcoin';
-import type { Override } from '@countersign/core';
+import { type Override, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { type Funding, htlc } from './channel-model.ts';
 import {
@@ -11,11 +11,13 @@ import {
   HEIGHT_BLOCKS,
   hashOf,
   hubChannel,
+  paymentOf,
   recordOf,
   type Settings,
   trips,
 } from './forwarder.ts';
 import { adding, type OpenChannel, removing } from './open-channel.ts';
+import { put } from './spending-model.ts';
 
 const NOT_BURIED = 'policy-revoke-new-commitment-valid';
 const ACTIVE = 'policy-commitment-spends-active-utxo';
@@ -159,7 +161,7 @@ describe('an HTLC whose deadline is here', () => {
     channel.update(removing(channel.balances, one, 'failed'));
   });
 
-  it('policy-commitment-htlc-cltv-range: trips on one offered to us only if its preimage is known', () => {
+  it('policy-commitment-htlc-cltv-range: trips on one offered to us only if it pays for what went out', () => {
     const { channel, chain, one } = standing('counterparty');
     const { claimMarginBlocks } = channel.signer.policy.limits;
     chain.heightBlocks = expiry - claimMarginBlocks;
@@ -168,6 +170,12 @@ describe('an HTLC whose deadline is here', () => {
       'approved',
     );
     deliver(channel.signer, one);
+    // Known, and nothing rests on it: whoever sent it may have known it before.
+    expect(channel.signer.decide(request, channel.signer.clientFor(request, channel.model.ref)).kind).toBe(
+      'approved',
+    );
+    const record = paymentOf(channel.signer, one)!;
+    put(channel.signer, paymentRecords, hashOf(one), { ...record, settledMsat: one.amountMsat });
     trips(channel, request, RANGE, {
       offered_by: 'counterparty',
       deadline_height: expiry - claimMarginBlocks,
