@@ -14,7 +14,6 @@ import {
 } from '@countersign/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blockRecords } from '../src/records/chain.ts';
 import { ChainedSigner, idsIn, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
 import { channelIdOf } from './forwarder.ts';
@@ -24,7 +23,7 @@ import { adding, OpenChannel, removing } from './open-channel.ts';
 
 /** Everything that the chain has made, values only: versions count changes, not content. */
 function chainState(signer: ChainedSigner): string {
-  const kinds = [outputRecords, closingRecords, blockRecords] as const;
+  const kinds = [outputRecords, closingRecords] as const;
   const records = kinds.flatMap((kind) =>
     idsIn(signer.state, kind.name, '').map((id) => [kind.name, id, signer.read<unknown>(kind, id)] as const),
   );
@@ -142,7 +141,6 @@ describe('connecting and disconnecting', () => {
           chainRecords.name,
           outputRecords.name,
           closingRecords.name,
-          blockRecords.name,
         ]);
         rebuilt.watch = rebuilt.watchAnew();
         rebuilt.accept(acceptBeginning(rebuilt.chainInput, new Uint8Array(0), 1));

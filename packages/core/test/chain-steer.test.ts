@@ -5,7 +5,6 @@
 import {
   acceptBeginning,
   admitChain,
-  blockRecords,
   closingRecords,
   headerRecords,
   heightId,
@@ -35,7 +34,7 @@ function closed() {
 /** All that the chain has made, but its own record. */
 function facts(signer: ChainedSigner): string {
   return canonical(
-    [outputRecords, closingRecords, blockRecords].flatMap((kind) =>
+    [outputRecords, closingRecords].flatMap((kind) =>
       idsIn(signer.state, kind.name, '').map((id) => [id, signer.read<unknown>(kind, id)]),
     ),
   );
@@ -64,7 +63,6 @@ describe('a view that a deep reorganisation has locked', () => {
     expect(signer.chainRecord).toMatchObject({ tipHash: deep.tip.hash, admitted: null, lockedBy: null });
     expect(signer.read(closingRecords, channelIdOf(channel))).toBeNull();
     expect(idsIn(signer.state, outputRecords.name, '')).toEqual([]);
-    expect(idsIn(signer.state, blockRecords.name, '')).toEqual([]);
     expect(signer.view.outpoint(channel.model.funding.outpoint)).toEqual({ kind: 'unknown' });
   });
 

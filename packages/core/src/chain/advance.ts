@@ -16,7 +16,6 @@ import type { AuditEvent, KeyView, Warning } from '../context.ts';
 import { settleOnChain } from '../payments/onchain.ts';
 import type { Policy } from '../policy/settings.ts';
 import {
-  blockRecords,
   CHAIN_ID,
   type ChainRecord,
   chainRecords,
@@ -37,7 +36,7 @@ import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
 import { proveBlock } from './proof.ts';
 import { isResolved } from './resolution.ts';
-import { takeBack, takeBackAll } from './rollback.ts';
+import { takeBack } from './rollback.ts';
 import { chainProof, chainValidated } from './rules.ts';
 import { txidMark } from './watch-book.ts';
 
@@ -69,7 +68,7 @@ export function acceptBeginning(
     const birthday = before?.restartHeightBlocks ?? birthdayHeightBlocks;
     const beginning = beginChain(place.policy.network, headers, birthday);
     const { chain } = beginning;
-    const touched = before === null ? [] : takeBackAll(place, chain.birthdayHeightBlocks - 1);
+    const touched = before === null ? [] : takeBack(place, chain.birthdayHeightBlocks - 1);
     beginning.headers.forEach((header, i) => {
       place.draft.put(headerRecords, heightId(chain.baseHeightBlocks + i), header);
     });
@@ -113,7 +112,7 @@ export function rescanChain(input: ChainInput, fromHeightBlocks: number | null):
       place.draft.put(chainRecords, CHAIN_ID, { ...chain, restartHeightBlocks: from });
       return;
     }
-    const touched = takeBackAll(place, from - 1);
+    const touched = takeBack(place, from - 1);
     const birthdayHeightBlocks = Math.min(from, chain.birthdayHeightBlocks);
     putChain(place, { ...chain, birthdayHeightBlocks, provenHeightBlocks: from - 1 });
     for (const id of touched) settle(place, id);
@@ -135,9 +134,10 @@ export function acceptHeaders(input: ChainInput, headers: Uint8Array): ChainOutc
       chain.birthdayHeightBlocks - 1,
     );
     const isDeep = chain.tipHeightBlocks - forkHeightBlocks > place.policy.limits.reorgDepthBlocksMax;
-    const touched = isDeep
-      ? takeBackAll(place, provenHeightBlocks)
-      : takeBack(place, chain.provenHeightBlocks, provenHeightBlocks);
+    const touched =
+      provenHeightBlocks < chain.provenHeightBlocks
+        ? takeBack(place, provenHeightBlocks)
+        : new Set<ChannelId>();
     const next = withHeaders(place, chain, forkHeightBlocks, records);
     putChain(place, { ...next, provenHeightBlocks, admitted: isDeep ? null : next.admitted });
     for (const id of touched) settle(place, id);
@@ -208,19 +208,11 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
         tip_height: chain.tipHeightBlocks,
       });
     }
-    const touched: Touched = { outputs: new Set(), marks: new Set(), closings: new Set() };
+    const touched: Touched = { outputs: new Set(), marks: new Set() };
     const expected = { hash: header.hash, heightBlocks };
     const proof = proveBlock(place, expected, raw, (tx) => lookAt(place, heightBlocks, tx, touched));
     warn(place, proof.warnings);
     putChain(place, { ...chain, provenHeightBlocks: heightBlocks });
-    if (touched.outputs.size > 0) {
-      place.draft.put(blockRecords, heightId(heightBlocks), {
-        hash: header.hash,
-        outputs: [...touched.outputs].sort(),
-        closings: [...touched.closings].sort(),
-      });
-    }
-    forgetOldBlock(place, heightBlocks);
     settleClosed(place, heightBlocks);
   });
 }
@@ -245,14 +237,6 @@ function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, t
     });
   // Inside a block a transaction is a view of its bytes: what outlives it is copied where it is kept.
   if (isOurs) seeTransaction(place, heightBlocks, tx, touched);
-}
-
-/** What no reorg takes back any more need not be remembered. */
-function forgetOldBlock(place: ChainPlace, heightBlocks: number): void {
-  const old = heightId(heightBlocks - place.policy.limits.reorgDepthBlocksMax);
-  if (heightBlocks > place.policy.limits.reorgDepthBlocksMax && place.draft.get(blockRecords, old) !== null) {
-    place.draft.put(blockRecords, old, null);
-  }
 }
 
 function settleClosed(place: ChainPlace, heightBlocks: number): void {

@@ -15,6 +15,7 @@ import {
 } from '@countersign/bitcoin';
 import type { ChannelRecord } from '../channel/record.ts';
 import {
+  CLOSING_OUTPUTS_MAX,
   closingRecords,
   fundingInputRecords,
   type OutputHtlc,
@@ -37,7 +38,6 @@ export interface Touched {
   readonly outputs: Set<string>;
   /** `txidMark` of the transactions of these outputs. */
   readonly marks: Set<number>;
-  readonly closings: Set<string>;
 }
 
 /** To be called for every transaction of a block that creates or spends something watched, in the block's order. */
@@ -146,7 +146,9 @@ function seeFundingSpent(
   const spent = candidate ?? record.candidates[0];
   if (spent === undefined) return;
   const { kind, number } = classifyClose(place, record, spent, tx, inputIndex);
-  const outputs = closingOutputs(place, { record, candidate, kind, number, tx });
+  // What spends the funding and is no commitment may have any number of outputs.
+  const found = closingOutputs(place, { record, candidate, kind, number, tx });
+  const outputs = found.slice(0, CLOSING_OUTPUTS_MAX);
   for (const { vout, role, htlc } of outputs) {
     addOutput(place, touched, heightBlocks, tx, vout, { channel, role, htlc });
   }
@@ -158,7 +160,6 @@ function seeFundingSpent(
     number,
     outputs: outputs.map(({ vout }) => vout),
   });
-  touched.closings.add(channel);
   place.events.push({
     event: 'channel-closed-on-chain',
     facts: { ...facts, kind, number: number ?? 'none' },

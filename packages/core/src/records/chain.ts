@@ -1,7 +1,7 @@
 /**
- * What the signer has proven about the chain, as records: the tip, the recent headers, the outputs it watches, the closes
- * it has seen, and for each recent block what it touched. All of it follows from the blocks and the channels, so it can be
- * rebuilt by reading the blocks again; a reorg takes back exactly what its blocks had brought.
+ * What the signer has proven about the chain, as records: the tip, the recent headers, the outputs it watches, and the
+ * closes it has seen. All of it follows from the blocks and the channels, so it can be
+ * rebuilt by reading the blocks again. Every fact has its height, so a reorg takes back exactly what its blocks had brought.
  */
 import type { Msat, Sat } from '@countersign/bitcoin';
 import { bool, bytes, type Codec, choice, list, octets, struct, u32 } from '@countersign/wire';
@@ -9,8 +9,6 @@ import type { ChannelId } from '../channel/record.ts';
 import { exactNumber, hash32, millisatoshis, nullable, outpoint, satoshis, text } from './codecs.ts';
 import type { RecordKind } from './kind.ts';
 
-/** Outputs of the signer's that one block may touch: blocks of 4 MB have no more inputs and outputs. */
-export const TOUCHED_MAX = 200_000;
 /** BOLT 3: two main outputs, two anchors, 966 HTLCs. */
 export const CLOSING_OUTPUTS_MAX = 970;
 /** New HTLCs of one commitment number, all fundings and variants together. */
@@ -206,23 +204,6 @@ export const closingRecords: RecordKind<ClosingRecord> = {
     number: nullable(exactNumber),
     outputs: list(u32, CLOSING_OUTPUTS_MAX),
   }),
-  migrations: {},
-};
-
-/** What a proven block brought, to be taken back if it leaves the chain. */
-export interface BlockRecord {
-  readonly hash: Uint8Array;
-  /** Ids of `output` records created or spent. */
-  readonly outputs: readonly string[];
-  /** Ids of `closing` records that begin here. */
-  readonly closings: readonly ChannelId[];
-}
-
-/** Id: `heightId`. Only blocks a reorg could still take back, and only those that touched something. */
-export const blockRecords: RecordKind<BlockRecord> = {
-  name: 'block',
-  schemaVersion: 1,
-  codec: struct({ hash: hash32, outputs: list(text, TOUCHED_MAX), closings: list(text, TOUCHED_MAX) }),
   migrations: {},
 };
 
