@@ -227,6 +227,11 @@ describe('the chain of a running signer', () => {
       fork.extendBy(62 - fork.tip.heightBlocks);
       await feed(signer, fork);
       expect(signer.chain.deadlines()).toMatchObject([{ what: 'offered-htlc-expires', level: 'passed' }]);
+      // Behind, the view may not have come to the channel's end yet.
+      fork.extendBy(3);
+      expect(await signer.chain.acceptHeaders(fork.headers(fork.tip.heightBlocks - 2))).toEqual({ ok: true });
+      expect(await signer.chain.toPublish()).toEqual([]);
+      await feed(signer, fork);
       // A heartbeat tells it once, though it is an alarm as well.
       expect(signer.chain.alarms().map(({ code }) => code)).toEqual(['deadline']);
       expect(signer.chain.observe()).toMatchObject({

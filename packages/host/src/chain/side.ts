@@ -274,8 +274,12 @@ export class ChainSide {
     return (this.#read(channelRecords, id)?.holderSigned ?? null) !== null;
   }
 
-  /** A deadline of the open channel has passed: what the node should have done, the signer does. */
+  /**
+   * A deadline of the open channel has passed: what the node should have done, the signer does. Not by a view that is behind,
+   * which may not have come to the channel's end yet.
+   */
   #mustClose(id: string): boolean {
+    if (this.view()?.isFresh !== true) return false;
     const record = this.#read(channelRecords, id);
     if (record === null || this.#read(closingRecords, id) !== null) return false;
     const deadlines = deadlinesOf(this.#read, this.#options.policy, id, record);
