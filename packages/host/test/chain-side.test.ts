@@ -235,7 +235,7 @@ describe('the chain of a running signer', () => {
       // A heartbeat tells it once, though it is an alarm as well.
       expect(signer.chain.alarms().map(({ code }) => code)).toEqual(['deadline']);
       expect(signer.chain.observe()).toMatchObject({
-        chain: { tipHeightBlocks: 62, provenHeightBlocks: 62 },
+        chain: { tipHeightBlocks: 65, provenHeightBlocks: 65 },
         channels: { opening: 0, open: 1, closing: 0, closed: 0 },
         deadlines: [{ what: 'offered-htlc-expires' }],
         alarms: [],
