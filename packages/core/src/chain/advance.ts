@@ -187,11 +187,11 @@ function withHeaders(
   records: readonly HeaderRecord[],
 ): ChainRecord {
   const tipHeightBlocks = forkHeightBlocks + records.length;
-  records.forEach((record, i) => {
-    place.draft.put(headerRecords, heightId(forkHeightBlocks + 1 + i), record);
-  });
-  for (let height = tipHeightBlocks + 1; height <= chain.tipHeightBlocks; height++) {
-    place.draft.put(headerRecords, heightId(height), null);
+  // With harder blocks the chain with more work may be the shorter one: nothing stays above its tip.
+  const last = Math.max(tipHeightBlocks, chain.tipHeightBlocks);
+  for (let height = forkHeightBlocks + 1; height <= last; height++) {
+    const record = records[height - forkHeightBlocks - 1] ?? null;
+    place.draft.put(headerRecords, heightId(height), record);
   }
   return { ...chain, tipHeightBlocks, tipHash: records.at(-1)!.hash };
 }

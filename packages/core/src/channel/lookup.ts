@@ -10,7 +10,6 @@ import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import { countAnchorChannel } from '../spending/reserve.ts';
 import { keyUse } from '../spending/rules.ts';
-import type { Draft } from '../state.ts';
 import type { ChannelId, ChannelRecord, ChannelSetup, FundingCandidate } from './record.ts';
 
 export function channelId(ref: ChannelRef): ChannelId {
@@ -27,14 +26,6 @@ export interface OpenChannel {
   readonly id: ChannelId;
   readonly record: ChannelRecord;
   readonly setup: ChannelSetup;
-}
-
-/** The channel of that id; null where its parameters were never told. */
-export function findChannel(draft: Pick<Draft, 'get'>, id: ChannelId): OpenChannel | null {
-  const record = draft.get(channelRecords, id);
-  if (record === null || record.setup === null) return null;
-  const { peerId, dbid, setup } = record;
-  return { ref: { peerId, dbid }, id, record, setup };
 }
 
 /** The channel's record with its parameters known; refuses for a channel that was never set up. */
