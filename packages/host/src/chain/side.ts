@@ -201,25 +201,25 @@ export class ChainSide {
   }
 
   begin(start: ChainStart, headers: Uint8Array): Promise<ChainAnswer> {
-    return this.#take('chain-begin', acceptBeginning(this.#input(), headers, birthdayOf(start)));
+    return this.#take('chain-begin', () => acceptBeginning(this.#input(), headers, birthdayOf(start)));
   }
 
   /** The operator has looked at what locked the view. */
   unlock(tipHash: Uint8Array): Promise<ChainAnswer> {
-    return this.#take('chain-unlock', admitChain(this.#input(), tipHash));
+    return this.#take('chain-unlock', () => admitChain(this.#input(), tipHash));
   }
 
   /** Contents are read again; null: from the birthday. */
   rescan(fromHeightBlocks: number | null): Promise<ChainAnswer> {
-    return this.#take('chain-rescan', rescanChain(this.#input(), fromHeightBlocks));
+    return this.#take('chain-rescan', () => rescanChain(this.#input(), fromHeightBlocks));
   }
 
   acceptHeaders(headers: Uint8Array): Promise<ChainAnswer> {
-    return this.#take('chain-headers', acceptHeaders(this.#input(), headers));
+    return this.#take('chain-headers', () => acceptHeaders(this.#input(), headers));
   }
 
   acceptBlock(raw: Uint8Array): Promise<ChainAnswer> {
-    return this.#take('chain-block', acceptBlock(this.#input(), raw));
+    return this.#take('chain-block', () => acceptBlock(this.#input(), raw));
   }
 
   /** What a transaction pays that saves funds; the feeder may know better than the start. */
@@ -384,7 +384,8 @@ export class ChainSide {
     return { state, policy, keys, secp, watch, nowSeconds: nowSeconds() };
   }
 
-  async #take(request: string, outcome: ChainOutcome): Promise<ChainAnswer> {
+  async #take(request: string, judge: () => ChainOutcome): Promise<ChainAnswer> {
+    const outcome = judge();
     if (!outcome.ok) {
       const { refusal } = outcome;
       this.#options.refused(refusal);
