@@ -50,6 +50,7 @@ import {
   type WatchIndex,
 } from '@countersign/core';
 import type { ChainObservations } from '../heartbeat/source.ts';
+import { FEERATES_AT_START, isDue, type Publishable } from './publish.ts';
 
 export interface ChainSideOptions {
   readonly policy: Policy;
@@ -117,34 +118,9 @@ function tipStatus({ lockedBy, ...chain }: ChainRecord): object {
 const birthdayOf = ({ birthdayHeightBlocks, sourceHeightBlocks }: ChainStart): number =>
   birthdayHeightBlocks ?? Math.max(1, sourceHeightBlocks - BIRTHDAY_AHEAD_BLOCKS);
 
-/** A transaction for the network. */
-export interface Publishable {
-  /** Txid in display hex. */
-  readonly id: string;
-  readonly raw: Uint8Array;
-  /** For the log. */
-  readonly reason: string;
-}
-
-/** Until the feeder knows better: 10 and 50 satoshi for each virtual byte. */
-const FEERATES_AT_START: Feerates = { normalPerKw: 2500, urgentPerKw: 12_500 };
-/** Blocks before the deadline of a claim from which the signer no longer waits for the node. */
-const URGENT_BLOCKS = 6;
-
-/** Worth publishing without being asked. */
-function isDue(remedy: Remedy, heightBlocks: number): boolean {
-  const { kind, bump, isReleased, isFallback, isOptional, earliestHeightBlocks, deadlineHeightBlocks } =
-    remedy;
-  if (!isReleased || isFallback || isOptional || earliestHeightBlocks > heightBlocks) return false;
-  // It pays no fee as it is, and no coin of the wallet is ours to take for it.
-  if (bump === 'fee-input') return false;
-  if (kind === 'justice' || kind === 'commitment') return true;
-  return deadlineHeightBlocks !== null && deadlineHeightBlocks - heightBlocks <= URGENT_BLOCKS;
-}
-
 export class ChainSide {
   readonly #options: ChainSideOptions;
-  #feerates = FEERATES_AT_START;
+  #feerates: Feerates = FEERATES_AT_START;
   #source = 'none';
   #feed: ChainFeed | null = null;
 
