@@ -183,6 +183,7 @@ describe('countersign audit, explain, status and policy', () => {
     const { hsmd, at } = await signer();
     const client = await hsmd.openClient(1n, 1n);
     await client.ask({ name: 'hsmd_get_per_commitment_point', n: 0n });
+    await expect.poll(() => hsmd.logged('broken')).toHaveLength(1);
     const [line] = hsmd.logged('broken');
     const id = /\(refusal (\d+)\)$/.exec(line!)?.[1];
     expect(id).toBeDefined();

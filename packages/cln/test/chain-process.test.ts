@@ -70,7 +70,9 @@ describe('[chain] source = "bitcoind"', () => {
     fake.mine(2);
     await until('two more', () => provenBy(first) === 42);
     expect(await isServing(first)).toBe(true);
-    expect(first.logged('info')).toContain(`countersign: chain: following bitcoind at ${fake.url.host}`);
+    await expect
+      .poll(() => first.logged('info'))
+      .toContain(`countersign: chain: following bitcoind at ${fake.url.host}`);
     expect(told(first)).toEqual([]);
     expect((await first.hangUp()).afterMs).toBeLessThan(2_000);
     expect(chainIn(directory)).toMatchObject({ tipHeightBlocks: 42, provenHeightBlocks: 42, lockedBy: null });

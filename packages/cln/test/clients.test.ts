@@ -206,7 +206,7 @@ describe('a bad request of lightningd', () => {
     expect(await isAnswered(client)).toBe(true);
     expect(hsmd.statusNamed('hsmstatus_client_bad_request')).toEqual([]);
     expect(hsmd.statusNamed('status_fail')).toEqual([]);
-    expect(hsmd.logged('broken')).toEqual([expect.stringMatching(/^refused /)]);
+    await expect.poll(() => hsmd.logged('broken')).toEqual([expect.stringMatching(/^refused /)]);
   });
 
   it('longer than the limit is refused, its bytes are dropped, and the process lives', async () => {

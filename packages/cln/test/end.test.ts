@@ -171,9 +171,11 @@ describe('when the disk is full', () => {
     const stopped = { name: 'vls_signer_error', code: 5, message: expect.stringMatching(/stopped signing/) };
     for (const client of clients) expect(await client.ask(ECDH)).toMatchObject(stopped);
     expect(await hsmd.master.ask(ECDH)).toMatchObject(stopped);
-    expect(hsmd.logged('broken')[0]).toMatch(
-      /^refused hsmd_setup_channel: store-(io|disk-full): the signer stopped signing because its store failed: /,
-    );
+    await expect
+      .poll(() => hsmd.logged('broken')[0])
+      .toMatch(
+        /^refused hsmd_setup_channel: store-(io|disk-full): the signer stopped signing because its store failed: /,
+      );
     expect(hsmd.statusNamed('hsmstatus_client_bad_request')).toEqual([]);
     expect(await hsmd.hangUp()).toMatchObject({ code: 2 });
 

@@ -134,9 +134,11 @@ describe('the sockets of a signer', () => {
     writeFileSync(join(directory, 'countersign/admin.sock'), 'precious');
     const hsmd = await serving({ directory });
     expect(await isServing(hsmd)).toBe(true);
-    expect(hsmd.logged('broken')).toEqual([
-      'countersign: something that is no socket lies at countersign/admin.sock: remove it (socket-path-taken)',
-    ]);
+    await expect
+      .poll(() => hsmd.logged('broken'))
+      .toEqual([
+        'countersign: something that is no socket lies at countersign/admin.sock: remove it (socket-path-taken)',
+      ]);
     expect(existsSync(join(directory, 'countersign/node.sock'))).toBe(true);
   });
 
@@ -148,7 +150,7 @@ describe('the sockets of a signer', () => {
     });
     const hsmd = start({ directory });
     expect(await hsmd.master.ask(initRequest('regtest'))).toMatchObject({ name: 'hsmd_init_reply_v4' });
-    expect(hsmd.logged('broken')).toHaveLength(2);
+    await expect.poll(() => hsmd.logged('broken')).toHaveLength(2);
     expect(hsmd.logged('broken')[0]).toMatch(
       /a socket has at most 10\d bytes, this one 1\d\d: d+.*node\.sock/,
     );
