@@ -38,6 +38,7 @@ export const MUTATED_LAWS: readonly MutatedLaw[] = [
       'identity',
       'ratchet-holder',
       'chain-laws',
+      'chain-edges',
     ],
   },
   { folder: 'time', tests: [...LAW_TESTS, 'chain-laws'] },

@@ -9,6 +9,7 @@ import {
   fundingRecords,
   networkByName,
   outputRecords,
+  paymentRecords,
   policyOf,
   WatchBook,
 } from '@countersign/core';
@@ -16,8 +17,8 @@ import { describe, expect, it } from 'vitest';
 import { chainViewOf } from '../src/chain/view-of.ts';
 import { APPROVING, ChainedSigner, openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
-import { channelIdOf, deliver, paymentOf, recordOf } from './forwarder.ts';
-import { adding, type OpenChannel, removing } from './open-channel.ts';
+import { channelIdOf, deliver, forwardOf, hashOf, paymentOf, recordOf } from './forwarder.ts';
+import { adding, OpenChannel, removing } from './open-channel.ts';
 import { put } from './spending-model.ts';
 
 const alarmCodes = (signer: ChainedSigner, channel: OpenChannel): readonly string[] => {
@@ -213,6 +214,34 @@ describe('payments of a channel that closed', () => {
     signer.mine(built.tx, ...claims).mineEmpty(143);
     expect(signer.read(closingRecords, id)).toMatchObject({ outputs: [] });
     expect(paymentOf(signer, ours)).toMatchObject({ parts: [], settledMsat: ours.amountMsat });
+  });
+});
+
+describe('a forward whose incoming channel ended on the chain', () => {
+  it('keeps what was credited there, and the outgoing part; blocks without news write nothing', () => {
+    const signer = new ChainedSigner();
+    const incoming = new OpenChannel({ peer: 'upstream', isOutbound: false }, signer).open();
+    const outgoing = new OpenChannel({ peer: 'downstream' }, signer).open();
+    signer.mine(incoming.model.funding.tx, outgoing.model.funding.tx).mineEmpty(2);
+    deliver(signer);
+    const theirs = htlc('counterparty', 60_000, 'forwarded', 900);
+    incoming.update(adding(incoming.balances, theirs));
+    outgoing.update(adding(outgoing.balances, forwardOf(theirs, 59_900, 60)));
+    deliver(signer, theirs);
+    const { tx } = incoming.model.build('counterparty', 1, incoming.balances);
+    signer.mine(tx, ...tx.outputs.map((_, vout) => spendOf(tx, vout, [theirs.preimage]))).mineEmpty(8);
+    const stored = () => signer.state.read(paymentRecords, hashOf(theirs));
+    const { version } = stored()!;
+    signer.mineEmpty(134);
+    expect(stored()?.version).toBe(version);
+    expect(paymentOf(signer, theirs)?.parts).toHaveLength(2);
+    signer.mineEmpty(1);
+    const ended = paymentOf(signer, theirs);
+    expect(ended).toMatchObject({ creditedMsat: 60_000_000n, settledMsat: 0n });
+    expect(ended?.parts).toMatchObject([{ channel: channelIdOf(outgoing), outMsat: 59_900_000n }]);
+    // Forgotten with its channel: no later block brings it back.
+    signer.mineEmpty(3);
+    expect(paymentOf(signer, theirs)).toEqual(ended);
   });
 });
 

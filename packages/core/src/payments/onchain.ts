@@ -2,20 +2,14 @@
  * What the chain does to payments, unasked: after each block, what the HTLCs of a channel that went to the chain have come
  * to. Nothing is judged here; the next step of another channel meets the payment as it is then.
  */
-import { smaller } from '@countersign/bitcoin';
+import { equalBytes, smaller } from '@countersign/bitcoin';
 import type { ChainPlace } from '../chain/input.ts';
 import { liveOnChain } from '../chain/resolution.ts';
 import { type LiveCommitment, liveCommitments, scopeOf } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord } from '../channel/record.ts';
 import { limitsFor } from '../policy/settings.ts';
-import type { RecordKind } from '../records/kind.ts';
-import {
-  EMPTY_PAYMENT,
-  type PaymentPart,
-  type PaymentRecord,
-  paymentRecords,
-  type TimedAmount,
-} from '../records/payment.ts';
+import { encodeRecord, type RecordKind } from '../records/kind.ts';
+import { EMPTY_PAYMENT, type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import { isRetired, settleSums } from './balance.ts';
 import { baseOf, UNLIMITED_MSAT, withPart } from './judge.ts';
 import { type PartBase, type PartView, partOf } from './part.ts';
@@ -65,37 +59,9 @@ function save(place: ChainPlace, hash: string, before: PaymentRecord, after: Pay
   place.draft.put(paymentRecords, hash, isRetired(after) ? null : after);
 }
 
-/** In everything that a channel's end can change. */
+/** As stored: a block that says nothing new writes nothing. */
 const isSame = (a: PaymentRecord, b: PaymentRecord): boolean =>
-  a.settledMsat === b.settledMsat &&
-  a.creditedMsat === b.creditedMsat &&
-  a.incomeMsat === b.incomeMsat &&
-  a.usedMsat === b.usedMsat &&
-  isEach(a.parts, b.parts, isSamePart);
-
-function isEach<T>(a: readonly T[], b: readonly T[], isSameOne: (a: T, b: T) => boolean): boolean {
-  return a.length === b.length && a.every((one, i) => isSameOne(one, b[i]!));
-}
-
-const AMOUNTS = [
-  'outMsat',
-  'inMsat',
-  'standingMsat',
-  'creditMaxMsat',
-  'settledHolderMsat',
-  'settledCounterpartyMsat',
-  'creditedHolderMsat',
-  'creditedCounterpartyMsat',
-] as const satisfies readonly (keyof PaymentPart)[];
-
-const isSamePart = (a: PaymentPart, b: PaymentPart): boolean =>
-  a.channel === b.channel &&
-  AMOUNTS.every((name) => a[name] === b[name]) &&
-  isEach(a.outgoing, b.outgoing, isSameTimed) &&
-  isEach(a.incoming, b.incoming, isSameTimed);
-
-const isSameTimed = (a: TimedAmount, b: TimedAmount): boolean =>
-  a.cltvExpiry === b.cltvExpiry && a.amountMsat === b.amountMsat;
+  equalBytes(encodeRecord(paymentRecords, a), encodeRecord(paymentRecords, b));
 
 /** Of everything that stands in a commitment of the channel, or has stood in its predecessor. */
 function hashesOf(record: ChannelRecord): Set<string> {
