@@ -3,5 +3,6 @@ export * from './blocking-frames.ts';
 export * from './error.ts';
 export * from './frame-socket.ts';
 export * from './frames.ts';
+export * from './link/index.ts';
 export * from './unix-descriptors.ts';
 export * from './unix-listener.ts';
