@@ -18,7 +18,6 @@ import {
 import { type ChainPoint, type ChainSource, Follower } from '@countersign/chain';
 import { channelRecords, keyView } from '@countersign/core';
 import type { Journal, RecordChange } from '@countersign/store';
-import { sinkOf } from '../packages/cln/src/chain.ts';
 import { fundingInputRecords } from '../packages/core/src/records/chain.ts';
 import { fundingRecords } from '../packages/core/src/records/channel.ts';
 import {
@@ -30,6 +29,7 @@ import {
   mineHeader,
   REGTEST_BITS,
 } from '../packages/core/test/mined-chain.ts';
+import { sinkOf } from '../packages/host/src/start/chain.ts';
 import { type BenchChannel, bytesOf, ChannelMaker, HTLCS, input } from './channels.ts';
 import {
   benchJournal,

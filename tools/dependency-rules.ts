@@ -23,7 +23,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   transport: ['wire', 'bitcoin'],
   store: ['core', 'bitcoin'],
   chain: ['bitcoin'],
-  host: ['store', 'transport', 'core', 'wire', 'bitcoin'],
+  host: ['chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cln: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cli: ['cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };

@@ -10,7 +10,19 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import type { Config, Signer } from '@countersign/host';
+import {
+  type Beside,
+  type Config,
+  errorText,
+  negotiateVersion,
+  type OpenedSigner,
+  openBeside,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+  type Signer,
+  type StartInput,
+  startInPlace,
+} from '@countersign/host';
 import type { Journal } from '@countersign/store';
 import {
   DescriptorError,
@@ -20,18 +32,8 @@ import {
   prepareDescriptors,
 } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
-import { type Beside, openBeside } from './beside.ts';
 import { type OpenedClient, openClient } from './descriptors.ts';
 import { refusalReply } from './refusal-form.ts';
-import {
-  errorText,
-  negotiateVersion,
-  PROTOCOL_VERSION_MAX,
-  PROTOCOL_VERSION_MIN,
-  type Started,
-  type StartInput,
-  start,
-} from './start.ts';
 import { LOG_TEXT_BYTES_MAX, type StatusChannel, statusText } from './status.ts';
 
 /** Open clients; lightningd has one for each channel daemon and three without a channel. */
@@ -188,7 +190,7 @@ export class Hsmd {
     const { secp, randomBytes, monotonicMs, nowSeconds } = this.#options;
     const log = (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => status.log(level, text);
     const preinit = this.#preinit;
-    const started = await start(
+    const started = await startInPlace(
       { init, preinit, config, secp, randomBytes, monotonicMs, nowSeconds, log },
       version,
     );
@@ -202,10 +204,10 @@ export class Hsmd {
     prepareDescriptors();
   }
 
-  #openBeside(started: Started, config: Config, protocolVersion: number): Promise<Beside> {
+  #openBeside(opened: OpenedSigner, config: Config, protocolVersion: number): Promise<Beside> {
     const { status, nowSeconds, monotonicMs, randomBytes } = this.#options;
     return openBeside({
-      started,
+      opened,
       config,
       protocolVersion,
       nowSeconds,

@@ -36,3 +36,21 @@ export { type Answer, bindStore, type HeartbeatFacts, Signer, type SignerOptions
 export type { ChainDesk, ChainDeskAnswer, ChainDeskTip } from './sockets/chain-session.ts';
 export { NODE_FRAME_BYTES_MAX, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';
+export { type Beside, type BesideOptions, openBeside } from './start/beside.ts';
+export { errorText } from './start/error-text.ts';
+export { type Started, type StartFailure, type StartInput, startInPlace } from './start/in-place.ts';
+export {
+  type OpenedSigner,
+  openOrBeginStore,
+  openSigner,
+  openStore,
+  type SignerPlace,
+  type StartLog,
+  type StartLogLevel,
+} from './start/open-signer.ts';
+export {
+  initReply,
+  negotiateVersion,
+  PROTOCOL_VERSION_MAX,
+  PROTOCOL_VERSION_MIN,
+} from './start/protocol.ts';

@@ -3,6 +3,7 @@
  * exclusively, mode 0400, synced with its directory before anything is derived from it.
  */
 import { closeSync, constants, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { newHsmSecret } from '@countersign/core';
 
@@ -34,7 +35,7 @@ export function createSecretFile(
     while (written < bytes.length) written += writeSync(descriptor, bytes, written);
     fsyncSync(descriptor);
     closeSync(descriptor);
-    syncDirectory();
+    syncDirectory(dirname(path));
     return true;
   } catch (error) {
     // A half-written secret must not be taken for one at the next start.
@@ -45,8 +46,8 @@ export function createSecretFile(
   }
 }
 
-function syncDirectory(): void {
-  const directory = openSync('.', constants.O_RDONLY);
+function syncDirectory(path: string): void {
+  const directory = openSync(path, constants.O_RDONLY);
   try {
     fsyncSync(directory);
   } finally {

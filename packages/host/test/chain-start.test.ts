@@ -1,12 +1,12 @@
 /** [chain] becomes a follower or a desk, between a source on the loopback interface and a signer's side of the tests. */
 import { malformedRefusal, networkByName } from '@countersign/core';
-import { type ChainConfig, type ChainDeskAnswer, parseConfig } from '@countersign/host';
 import { describe, expect, it } from 'vitest';
 import { FakeBitcoind } from '../../chain/test/fake-bitcoind.ts';
 import { FakeSink } from '../../chain/test/fake-sink.ts';
 import { afterTest, fileWith, until } from '../../chain/test/support.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
-import { type Chain, type ChainSigner, openChain } from '../src/chain.ts';
+import { type ChainConfig, type ChainDeskAnswer, parseConfig } from '../src/index.ts';
+import { type Chain, type ChainSigner, openChain } from '../src/start/chain.ts';
 
 const regtest = networkByName('regtest')!;
 

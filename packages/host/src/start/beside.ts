@@ -3,21 +3,19 @@
  * of the chain. None of it decides anything.
  */
 import { resolve } from 'node:path';
-import {
-  type Config,
-  effectivePolicy,
-  HeartbeatMaker,
-  HeartbeatWriter,
-  Memory,
-  openSockets,
-  policyText,
-  signerFacts,
-} from '@countersign/host';
+import type { Config } from '../config/config.ts';
+import { HeartbeatMaker } from '../heartbeat/maker.ts';
+import { HeartbeatWriter } from '../heartbeat/writer.ts';
+import { Memory } from '../memory.ts';
+import { effectivePolicy } from '../policy/effective.ts';
+import { signerFacts } from '../policy/facts.ts';
+import { policyText } from '../policy/render.ts';
+import { openSockets } from '../sockets/open.ts';
 import type { Chain } from './chain.ts';
-import type { Started, StartLogLevel } from './start.ts';
+import type { OpenedSigner, StartLog } from './open-signer.ts';
 
 export interface BesideOptions {
-  readonly started: Started;
+  readonly opened: OpenedSigner;
   readonly config: Config;
   /** Negotiated hsmd protocol version. */
   readonly protocolVersion: number;
@@ -25,7 +23,7 @@ export interface BesideOptions {
   readonly monotonicMs: () => number;
   /** From 0 up to and without 1. */
   readonly random: () => number;
-  readonly log: (level: StartLogLevel, text: string) => void;
+  readonly log: StartLog;
   /** For the operator's log. */
   readonly onProblem: (text: string) => void;
   /** A bug of ours: the process must end. */
@@ -39,8 +37,8 @@ export interface Beside {
 
 /** Never rejects for what the file system does. */
 export async function openBeside(options: BesideOptions): Promise<Beside> {
-  const { started, config, protocolVersion, nowSeconds, onProblem, onBug } = options;
-  const { signer, journal, policy, ring } = started;
+  const { opened, config, protocolVersion, nowSeconds, onProblem, onBug } = options;
+  const { signer, journal, policy, ring } = opened;
   const startedAtSeconds = nowSeconds();
   const chain = await openChainOf(options);
   signer.chain.follow(config.chain.source, chain?.isFollowing === true ? chain : null);
@@ -84,8 +82,8 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
 
 /** Null without a source: what speaks HTTP is loaded only where it is needed, as a start should be short. */
 async function openChainOf(options: BesideOptions): Promise<Chain | null> {
-  const { started, config, log, onBug, monotonicMs, random } = options;
-  const { signer, policy } = started;
+  const { opened, config, log, onBug, monotonicMs, random } = options;
+  const { signer, policy } = opened;
   if (config.chain.source === 'none') return null;
   const { openChain } = await import('./chain.ts');
   return openChain({

@@ -19,7 +19,8 @@ import {
   type SourceFeerates,
 } from '@countersign/chain';
 import { type Network, type Refusal, refusalText } from '@countersign/core';
-import type { BitcoindChain, ChainConfig, ChainDesk, ChainDeskAnswer, EsploraChain } from '@countersign/host';
+import type { BitcoindChain, ChainConfig, EsploraChain } from '../config/chain.ts';
+import type { ChainDesk, ChainDeskAnswer } from '../sockets/chain-session.ts';
 
 /** What the signer offers about the chain. */
 export interface ChainSigner {
