@@ -15,7 +15,9 @@ const BINARY_PROBE_CHARS = 8000;
 const paths = globSync(['*', '.*', '**/*', '.*/**'], {
   cwd: REPOSITORY,
   exclude: (name) => LEFT_OUT.has(name),
-}).filter((path) => statSync(join(REPOSITORY, path)).isFile());
+})
+  // In a linked work tree `.git` is a file.
+  .filter((path) => path !== '.git' && statSync(join(REPOSITORY, path)).isFile());
 const files = [...new Set(paths)]
   .sort()
   .map((path) => ({ path, text: readFileSync(join(REPOSITORY, path), 'utf8') }))

@@ -25,6 +25,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   chain: ['bitcoin'],
   host: ['chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cln: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  // The referee shares nothing with what it judges: only the wire's codecs.
+  adversary: ['wire'],
   cli: ['cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };
 
