@@ -198,18 +198,18 @@ export class Hsmd {
     this.#signer = started.signer;
     this.#journal = started.journal;
     // Before lightningd goes on: its plugins find the sockets there.
-    this.#beside = await this.#openBeside(started, config, version);
+    this.#beside = await this.#openBeside(started, config);
     this.#send(this.#master, started.reply);
     // Loads the native library now, so that the first client does not wait for it.
     prepareDescriptors();
   }
 
-  #openBeside(opened: OpenedSigner, config: Config, protocolVersion: number): Promise<Beside> {
+  #openBeside(opened: OpenedSigner, config: Config): Promise<Beside> {
     const { status, nowSeconds, monotonicMs, randomBytes } = this.#options;
     return openBeside({
       opened,
       config,
-      protocolVersion,
+      nodeSide: 'socket',
       nowSeconds,
       monotonicMs,
       random: () => new DataView(randomBytes(4).buffer).getUint32(0) / 2 ** 32,

@@ -32,9 +32,23 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { policySummary } from './policy/summary.ts';
-export { type Answer, bindStore, type HeartbeatFacts, Signer, type SignerOptions } from './signer.ts';
+export {
+  type Answer,
+  bindStore,
+  type HeartbeatFacts,
+  type Negotiated,
+  Signer,
+  type SignerOptions,
+} from './signer.ts';
 export type { ChainDesk, ChainDeskAnswer, ChainDeskTip } from './sockets/chain-session.ts';
-export { NODE_FRAME_BYTES_MAX, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
+export {
+  type FeedAnswer,
+  FeedDesk,
+  type FeedSession,
+  NODE_FRAME_BYTES_MAX,
+  type NodeSide,
+} from './sockets/feed.ts';
+export { NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';
 export { type Beside, type BesideOptions, openBeside } from './start/beside.ts';
 export { errorText } from './start/error-text.ts';

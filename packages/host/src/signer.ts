@@ -48,6 +48,9 @@ export interface SignerOptions {
   readonly nowSeconds: () => number;
 }
 
+/** What a node and its signer agree on at INIT. */
+export type Negotiated = Required<Pick<SignerOptions, 'protocolVersion' | 'failPreapprovals'>>;
+
 export type Answer =
   | { readonly kind: 'reply'; readonly reply: Reply }
   | {
@@ -101,6 +104,7 @@ export class Signer {
   /** Of the newest heartbeat; null before the first. */
   #sequence: HeartbeatSequence | null = null;
   readonly #auditSeqAtStart: number;
+  #negotiated: Negotiated;
   #failure: CountersignError | null = null;
 
   constructor(options: SignerOptions) {
@@ -118,6 +122,18 @@ export class Signer {
       refused: (refusal) => this.recordRefusal(refusal),
     });
     this.#auditSeqAtStart = options.journal.auditHead.seq;
+    const { protocolVersion, failPreapprovals = false } = options;
+    this.#negotiated = { protocolVersion, failPreapprovals };
+  }
+
+  /** Negotiated hsmd protocol version. */
+  get protocolVersion(): number {
+    return this.#negotiated.protocolVersion;
+  }
+
+  /** A signer that outlives its node meets it anew: with another version, perhaps. Holds from the next request on. */
+  negotiate(negotiated: Negotiated): void {
+    this.#negotiated = negotiated;
   }
 
   /** Why the signer stopped signing, if it did. */
@@ -158,7 +174,7 @@ export class Signer {
   }
 
   #decide(client: ClientIdentity, request: Request): Decision {
-    const { policy, secp, protocolVersion, failPreapprovals = false, nowSeconds } = this.#options;
+    const { policy, secp, nowSeconds } = this.#options;
     return decide(
       {
         state: this.#memory,
@@ -166,8 +182,7 @@ export class Signer {
         policy,
         keys: this.#keys,
         secp,
-        protocolVersion,
-        failPreapprovals,
+        ...this.#negotiated,
         nowSeconds: nowSeconds(),
         chain: this.chain.view(),
       },

@@ -27,7 +27,6 @@ const sideOf = (signer: Signer, journal: Journal): OperatorSide =>
     journal,
     policy: hubPolicy,
     nodeId: keyOf('node'),
-    protocolVersion: 6,
     startedAtSeconds: 5,
     policyText: () => '',
     heartbeat: async () => '',

@@ -20,7 +20,8 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { ChainDesk, ChainDeskAnswer } from '../src/index.ts';
 import { NODE_BLOCK_BYTES_MAX } from '../src/sockets/chain-session.ts';
-import { NODE_FRAME_BYTES_MAX, openNodeSocket } from '../src/sockets/node-socket.ts';
+import { NODE_FRAME_BYTES_MAX } from '../src/sockets/feed.ts';
+import { openNodeSocket } from '../src/sockets/node-socket.ts';
 import { ecdhRequest, inDirectory } from './support.ts';
 
 const HASH = new Uint8Array(32).fill(7);

@@ -4,7 +4,7 @@
 import { connect } from 'node:net';
 import { FrameSocket } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type Reply, type Request } from '@countersign/wire';
-import { NODE_FRAME_BYTES_MAX } from '../src/sockets/node-socket.ts';
+import { NODE_FRAME_BYTES_MAX } from '../src/sockets/feed.ts';
 
 export type Answered = Reply | 'closed';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { toHex } from '@countersign/bitcoin';
+import { msat, toHex } from '@countersign/bitcoin';
 import { channelRecords, refusalText } from '@countersign/core';
 import { StoreError } from '@countersign/store';
 import { encodeMessage, type Request } from '@countersign/wire';
@@ -165,6 +165,30 @@ async function expectStopped(signer: Signer, signatures: () => number): Promise<
   expect(signatures()).toBe(before);
   expect(signer.failure).not.toBeNull();
 }
+
+describe('a signer that outlives its node', () => {
+  it('goes by what the new one has negotiated', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = signerOn(journal, { protocolVersion: 6 });
+      const invoice: Request = {
+        name: 'hsmd_preapprove_keysend_check',
+        destination: peerId,
+        paymentHash: new Uint8Array(32),
+        amountMsat: msat(1n),
+        checkOnly: true,
+      };
+      const approved = async (): Promise<unknown> => {
+        const answer = await signer.answer(master, invoice);
+        return answer.kind === 'reply' && 'approved' in answer.reply ? answer.reply.approved : answer;
+      };
+      expect(await approved()).toBe(true);
+      signer.negotiate({ protocolVersion: 5, failPreapprovals: true });
+      expect(signer.protocolVersion).toBe(5);
+      expect(await approved()).toBe(false);
+      await journal.close();
+    }));
+});
 
 describe('a store that fails', () => {
   it('stops the signer for good, and it says why', () =>

@@ -41,7 +41,7 @@ const HASH = 'ab'.repeat(32);
 function operated(journal: Journal) {
   const policy = policyOf('regtest', 'hub');
   const signer = signerOn(journal, { policy });
-  const facts = { nodeId: keyOf('node'), protocolVersion: 6, startedAtSeconds: 5 };
+  const facts = { nodeId: keyOf('node'), startedAtSeconds: 5 };
   const heartbeat = async (): Promise<string> => HEARTBEAT;
   return { signer, journal, policy, ...facts, policyText: () => POLICY_TEXT, heartbeat };
 }
@@ -450,7 +450,9 @@ describe('both sockets', () => {
       writeFileSync(join(directory, 'node.sock'), 'precious');
       const problems: string[] = [];
       const onProblem = (text: string): void => void problems.push(text);
-      const options = { ...operated(journal), stateDirectory: directory, onProblem, onBug: () => {} };
+      const onBug = (): void => {};
+      const operating = { ...operated(journal), stateDirectory: directory, onProblem, onBug };
+      const options = { ...operating, hasNodeSide: true };
       const sockets = await openSockets(options);
       expect(problems).toEqual([expect.stringMatching(/remove it \(socket-path-taken\)$/)]);
       await sockets.close();
@@ -460,6 +462,10 @@ describe('both sockets', () => {
         expect.stringMatching(/cannot listen at .*admin\.sock: .* \(socket-listen-failed\)$/),
       ]);
       await missing.close();
+      problems.length = 0;
+      const alone = await openSockets({ ...options, hasNodeSide: false });
+      expect(problems).toEqual([]);
+      await alone.close();
       await journal.close();
     }));
 });

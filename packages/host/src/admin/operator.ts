@@ -14,8 +14,6 @@ export interface Operated {
   readonly policy: Policy;
   /** 33 bytes. */
   readonly nodeId: Uint8Array;
-  /** Negotiated hsmd protocol version. */
-  readonly protocolVersion: number;
   readonly startedAtSeconds: number;
   readonly policyText: (format: 'text' | 'json') => string;
   /** The signed text of a new one. */
@@ -34,7 +32,7 @@ export function operatorSide(operated: Operated): OperatorSide {
   };
 }
 
-function statusOf({ signer, journal, policy, nodeId, protocolVersion, startedAtSeconds }: Operated): object {
+function statusOf({ signer, journal, policy, nodeId, startedAtSeconds }: Operated): object {
   const { failure } = signer;
   const { commits, records, auditEntries, pendingCommits } = journal.stats;
   const head = journal.auditHead;
@@ -42,7 +40,7 @@ function statusOf({ signer, journal, policy, nodeId, protocolVersion, startedAtS
     nodeId: toHex(nodeId),
     network: policy.network.name,
     preset: policy.preset,
-    protocolVersion,
+    protocolVersion: signer.protocolVersion,
     startedAtSeconds,
     failure: failure === null ? null : { code: failure.code, message: failure.message },
     ...(failure === null ? recorded(journal) : {}),

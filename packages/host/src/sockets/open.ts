@@ -1,5 +1,5 @@
 /**
- * The two sockets beside a running signer, in its state directory: `node.sock` for the node side, `admin.sock` for the
+ * The sockets beside a running signer, in its state directory: `node.sock` for the node side, `admin.sock` for the
  * operator. One that cannot be opened is told and left out: the signer itself does not depend on them.
  */
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ import { NODE_SOCKET, openNodeSocket } from './node-socket.ts';
 export interface SocketsOptions extends Operated {
   /** Ours alone, and locked. */
   readonly stateDirectory: string;
+  /** Whether the node side is on this machine: then it brings preimages and blocks over `node.sock`. */
+  readonly hasNodeSide: boolean;
   /** Takes headers and blocks from the node side; without one it may bring none. */
   readonly chain?: ChainDesk | null;
   /** Why a socket could not be opened, for the operator. */
@@ -29,10 +31,11 @@ export interface Sockets {
 
 /** Never rejects for what the file system does. */
 export async function openSockets(options: SocketsOptions): Promise<Sockets> {
-  const { stateDirectory, signer, chain = null, onBug } = options;
+  const { stateDirectory, signer, hasNodeSide, chain = null, onBug } = options;
   const desk = new AdminDesk(operatorSide(options));
+  const nodePath = join(stateDirectory, NODE_SOCKET);
   const opened = await Promise.all([
-    tried(options, openNodeSocket({ path: join(stateDirectory, NODE_SOCKET), signer, chain, onBug })),
+    hasNodeSide ? tried(options, openNodeSocket({ path: nodePath, signer, chain, onBug })) : null,
     tried(options, openAdminSocket({ path: join(stateDirectory, ADMIN_SOCKET), desk, onBug })),
   ]);
   return {

@@ -10,6 +10,7 @@ import { Memory } from '../memory.ts';
 import { effectivePolicy } from '../policy/effective.ts';
 import { signerFacts } from '../policy/facts.ts';
 import { policyText } from '../policy/render.ts';
+import { FeedDesk } from '../sockets/feed.ts';
 import { openSockets } from '../sockets/open.ts';
 import type { Chain } from './chain.ts';
 import type { OpenedSigner, StartLog } from './open-signer.ts';
@@ -17,8 +18,8 @@ import type { OpenedSigner, StartLog } from './open-signer.ts';
 export interface BesideOptions {
   readonly opened: OpenedSigner;
   readonly config: Config;
-  /** Negotiated hsmd protocol version. */
-  readonly protocolVersion: number;
+  /** Where preimages and blocks of the node side come in: on a socket of this machine, or with what comes over a link. */
+  readonly nodeSide: 'socket' | 'link';
   readonly nowSeconds: () => number;
   readonly monotonicMs: () => number;
   /** From 0 up to and without 1. */
@@ -31,13 +32,15 @@ export interface BesideOptions {
 }
 
 export interface Beside {
+  /** For what feeders bring over a link. */
+  readonly feed: FeedDesk;
   /** Removes the sockets and closes what is open; the heartbeat's file stays. */
   close(): Promise<void>;
 }
 
 /** Never rejects for what the file system does. */
 export async function openBeside(options: BesideOptions): Promise<Beside> {
-  const { opened, config, protocolVersion, nowSeconds, onProblem, onBug } = options;
+  const { opened, config, nowSeconds, onProblem, onBug } = options;
   const { signer, journal, policy, ring } = opened;
   const startedAtSeconds = nowSeconds();
   const chain = await openChainOf(options);
@@ -56,11 +59,11 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
     journal,
     policy,
     nodeId: ring.nodeId,
-    protocolVersion,
     startedAtSeconds,
     policyText: (format) => policyText(config, policy.network, new Memory(journal), format),
     heartbeat,
     stateDirectory: config.stateDirectory,
+    hasNodeSide: options.nodeSide === 'socket',
     chain: chain?.desk ?? null,
     onProblem,
     onBug,
@@ -74,6 +77,7 @@ export async function openBeside(options: BesideOptions): Promise<Beside> {
   });
   await chain?.start();
   return {
+    feed: new FeedDesk(signer, chain?.desk ?? null),
     close: async () => {
       await Promise.all([sockets.close(), writer.stop(), chain?.stop()]);
     },

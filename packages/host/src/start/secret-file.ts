@@ -27,14 +27,14 @@ export function createSecretFile(
     if (hasCode(error, 'EEXIST')) return false;
     throw new CountersignError('hsm-secret-file', `cannot create ${path}`, {}, { cause: error });
   }
-  const entropy = randomBytes(ENTROPY_BYTES);
-  const bytes = newHsmSecret(entropy, passphrase);
-  entropy.fill(0);
+  let bytes: Uint8Array | undefined;
   try {
+    const entropy = randomBytes(ENTROPY_BYTES);
+    bytes = newHsmSecret(entropy, passphrase);
+    entropy.fill(0);
     let written = 0;
     while (written < bytes.length) written += writeSync(descriptor, bytes, written);
     fsyncSync(descriptor);
-    closeSync(descriptor);
     syncDirectory(dirname(path));
     return true;
   } catch (error) {
@@ -42,7 +42,8 @@ export function createSecretFile(
     unlinkSync(path);
     throw new CountersignError('hsm-secret-file', `cannot write ${path}`, {}, { cause: error });
   } finally {
-    bytes.fill(0);
+    closeSync(descriptor);
+    bytes?.fill(0);
   }
 }
 
