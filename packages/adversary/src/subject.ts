@@ -36,8 +36,11 @@ export interface Rescue {
 
 export interface Subject {
   ask(client: Client, request: Request): Promise<Outcome>;
-  /** Headers (80 bytes each) of a branch from behind its fork, then its blocks in order; as a chain source brings them. */
-  feedChain(headers: readonly Uint8Array[], blocks: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Headers (80 bytes each) of a branch from behind its fork, then its blocks in order; as a chain source brings them.
+   * Resolves to why the signer would not take them, null when it did.
+   */
+  feedChain(headers: readonly Uint8Array[], blocks: readonly Uint8Array[]): Promise<string | null>;
   /** What the owner's recovery publishes now, all of it signed by the signer. */
   rescues(): Promise<readonly Rescue[]>;
   /** Resolves to what is wrong, null when it was done. */

@@ -216,7 +216,7 @@ export class ChainSide {
   async #rescue(id: string): Promise<readonly Publishable[]> {
     const mustClose = this.#mustClose(id);
     if (!mustClose && !this.#isEnding(id)) return [];
-    const plan = mustClose ? await this.#close(id) : this.remedies(id);
+    const plan = mustClose ? await this.close(id) : this.remedies(id);
     const { heightBlocks } = this.#height();
     return plan.remedies
       .filter((remedy) => isDue(remedy, heightBlocks) && this.#isOwed(remedy))
@@ -262,8 +262,11 @@ export class ChainSide {
     return deadlines.some(({ level }) => level === 'passed');
   }
 
-  /** Law 1 first: that the channel ends is durable before its commitment is signed. */
-  async #close(id: string): Promise<RemedyPlan> {
+  /**
+   * The signer ends a channel by itself. Law 1 first: that it ends is durable before its commitment is signed. The plan is empty
+   * where the laws allow no commitment of ours; the refusal is on the audit log.
+   */
+  async close(id: string): Promise<RemedyPlan> {
     const { state, watch: _, ...options } = this.#options;
     const place = { ...this.#input(), draft: new Draft(state), events: [] };
     const feerates = this.#feerates;
