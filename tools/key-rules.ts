@@ -10,6 +10,8 @@ import type { SourceFile, Violation, Workspace } from './workspace.ts';
 const KEYS = 'packages/core/src/keys/';
 /** Defines the operations on the curve, on bytes that its caller holds. */
 const CURVE = 'packages/bitcoin/src/';
+/** Plays peers and their keys; it cannot import what holds the signer's (`dependency-rules.ts`). */
+const PLAYERS = 'packages/adversary/src/';
 const CORE_INDEX = 'packages/core/src/index.ts';
 /** Who may call what: with an approved decision, a heartbeat of its own state, a plan whose changes are durable. */
 const CALLERS: ReadonlyMap<string, string> = new Map([
@@ -76,8 +78,8 @@ function violation(file: SourceFile, offset: number, message: string): Violation
 
 function checkOutside(file: SourceFile, giving: ReadonlySet<string>): Violation[] {
   const { withoutComments, code } = readSourceText(file.text);
-  const isCurve = file.path.startsWith(CURVE);
-  const methods = isCurve
+  const hasKeys = [CURVE, PLAYERS].some((room) => file.path.startsWith(room));
+  const methods = hasKeys
     ? []
     : [...code.matchAll(CURVE_METHODS)].map(({ 0: name, index }) =>
         violation(file, index, `${name} takes a private key: only ${KEYS} may call it`),

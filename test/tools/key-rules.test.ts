@@ -39,6 +39,7 @@ describe('the curve', () => {
       expect(judge(path, text)).toEqual([expect.stringContaining(`:3: ${method} takes a private key`)]);
     expect(judge('core/keys/sign-node.ts', text)).toEqual([]);
     expect(judge('bitcoin/backend.ts', text)).toEqual([]);
+    expect(judge('adversary/bitcoin/keys.ts', text)).toEqual([]);
   });
 
   it('is found when taken apart', () => {
