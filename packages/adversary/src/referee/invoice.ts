@@ -34,7 +34,8 @@ const DIVISORS: Readonly<Record<string, bigint>> = {
 /** Undefined: not an invoice that the referee can read. */
 export function readInvoice(text: string): Invoice | undefined {
   const decoded = bech32.decodeUnsafe(text.toLowerCase() as `${string}1${string}`, INVOICE_CHARS_MAX);
-  const named = decoded === undefined ? null : /^ln(?:bcrt|bc|tbs|tb)(?:(\d+)([munp]?))?$/.exec(decoded.prefix);
+  const named =
+    decoded === undefined ? null : /^ln(?:bcrt|bc|tbs|tb)(?:(\d+)([munp]?))?$/.exec(decoded.prefix);
   if (decoded === undefined || named === null || decoded.words.length < SIGNATURE_WORDS + TIMESTAMP_WORDS)
     return undefined;
   const data = decoded.words.slice(0, -SIGNATURE_WORDS);

@@ -1,0 +1,183 @@
+/**
+ * The knowledge set: everything that the signer let out, read off its replies, and what its owner agreed to. Driven by
+ * messages alone, so that it serves any player: a simulated node, a replayed recording, a real process.
+ */
+import type { Request } from '@countersign/wire';
+import { toHex } from '../bitcoin/bytes.ts';
+import { sha256 } from '../bitcoin/hash.ts';
+import { publicKeyOf } from '../bitcoin/keys.ts';
+import { outpointKey, type Tx, txidOf } from '../bitcoin/transaction.ts';
+import { Wallet } from '../bitcoin/wallet.ts';
+import type { Client, Outcome, OwnerAct } from '../subject.ts';
+import { Book } from './book.ts';
+import { ChannelFile, type Ending } from './channel-file.ts';
+import { type Coin, Coins } from './coins.ts';
+import { readInvoice } from './invoice.ts';
+import { Payments } from './payments.ts';
+import { Released } from './released.ts';
+import { approvedWithFeeSat, type OwnerTerms } from './terms.ts';
+import { Transcript } from './transcript.ts';
+
+type MessageNamed<N extends Request['name']> = Extract<Request, { name: N }>;
+
+/** Declined requests that the owner may approve later. */
+const DECLINED_MAX = 1000;
+
+export class Knowledge {
+  readonly terms: OwnerTerms;
+  readonly book = new Book();
+  readonly payments = new Payments();
+  readonly coins: Coins;
+  readonly released: Released;
+  readonly files = new Map<string, ChannelFile>();
+  wallet: Wallet | null = null;
+  /** Outpoint key → its channel. */
+  readonly #fundings = new Map<string, ChannelFile>();
+  /** Txid → what it would end. */
+  readonly #endings = new Map<string, { readonly file: ChannelFile; readonly ending: Ending }>();
+  readonly #scripts = new Map<string, Pick<Coin, 'delayed'>>();
+  readonly #approvedTxs = new Set<string>();
+  readonly #declinedAmounts = new Map<string, bigint>();
+  readonly #transcript: Transcript;
+
+  constructor(terms: OwnerTerms) {
+    this.terms = terms;
+    for (const script of terms.scripts) this.#scripts.set(toHex(script), { delayed: null });
+    const reader = {
+      ownerScript: (script: Uint8Array) => this.ownerScript(script),
+      fundingOf: (outpoint: string) => this.#fundings.get(outpoint),
+      endingOf: (txid: string) => this.#endings.get(txid),
+      lossOf: (outpoint: string) => this.released.lossOf(outpoint),
+      isApproved: (txid: string) => this.#approvedTxs.has(txid),
+    };
+    this.coins = new Coins(this.book, reader, this.payments, terms);
+    this.released = new Released(this);
+    this.#transcript = new Transcript(this);
+  }
+
+  ownerScript(script: Uint8Array): Pick<Coin, 'delayed'> | undefined {
+    if (this.wallet?.find(script) !== undefined) return { delayed: null };
+    return this.#scripts.get(toHex(script));
+  }
+
+  fundingOf(outpoint: string): ChannelFile | undefined {
+    return this.#fundings.get(outpoint);
+  }
+
+  endingOf(txid: string): { readonly file: ChannelFile; readonly ending: Ending } | undefined {
+    return this.#endings.get(txid);
+  }
+
+  file(peerId: Uint8Array, dbid: bigint): ChannelFile {
+    const id = `${toHex(peerId)}/${dbid}`;
+    const known = this.files.get(id);
+    if (known !== undefined) return known;
+    const file = new ChannelFile(id, peerId, dbid);
+    this.files.set(id, file);
+    return file;
+  }
+
+  addFunding(file: ChannelFile, key: string): void {
+    this.#fundings.set(key, file);
+  }
+
+  addEnding(file: ChannelFile, ending: Ending): void {
+    this.#endings.set(ending.txid, { file, ending });
+    file.isDirty = true;
+  }
+
+  addScript(script: Uint8Array, meaning: Pick<Coin, 'delayed'>): void {
+    this.#scripts.set(toHex(script), meaning);
+  }
+
+  /** The signer answered. A refusal gives nothing away, except that the owner may be asked about it. */
+  observed(client: Client, request: Request, outcome: Outcome): void {
+    if (outcome.kind === 'refused' || isDeclined(outcome)) this.#declined(request);
+    if (outcome.kind === 'refused') return;
+    const { reply } = outcome;
+    if (reply.name === 'hsmd_init_reply_v4') this.wallet ??= new Wallet(reply.bip32, reply.tlvs.bip86Base);
+    if (request.name === 'countersign_preimages') this.learn(request.preimages);
+    if (isPreapproval(request) && 'approved' in reply && reply.approved && !isCheckOnly(request))
+      this.#preapproved(request);
+    this.#transcript.observed(client, request, reply);
+  }
+
+  learn(preimages: readonly Uint8Array[]): void {
+    for (const preimage of preimages) this.payments.learn(toHex(sha256(preimage)));
+  }
+
+  /** Only what the owner's own terms say: that the signer said yes is no consent. */
+  #preapproved(request: Preapproval): void {
+    if (!('invstring' in request)) return;
+    const invoice = readInvoice(request.invstring);
+    if (invoice === undefined || invoice.amountMsat === null) return;
+    if (!this.terms.payees.some((payee) => toHex(payee) === toHex(invoice.payee))) return;
+    this.payments.approve(invoice.hash, approvedWithFeeSat(invoice.amountMsat, this.terms));
+  }
+
+  #declined(request: Request): void {
+    if (!isPreapproval(request)) return;
+    if (this.#declinedAmounts.size >= DECLINED_MAX) this.#declinedAmounts.clear();
+    if ('invstring' in request) {
+      const invoice = readInvoice(request.invstring);
+      if (invoice?.amountMsat != null) this.#declinedAmounts.set(invoice.hash, invoice.amountMsat);
+    } else {
+      this.#declinedAmounts.set(toHex(request.paymentHash), request.amountMsat);
+    }
+  }
+
+  ownerActed(act: OwnerAct, failure: string | null): void {
+    if (failure !== null || act.act !== 'approve') return;
+    const amountMsat = act.amountMsat ?? this.#declinedAmounts.get(act.id);
+    if (amountMsat !== undefined) this.payments.approve(act.id, approvedWithFeeSat(amountMsat, this.terms));
+    // Of a transaction: the id is its txid, as explorers show it.
+    else this.#approvedTxs.add(toHex(Uint8Array.from(Buffer.from(act.id, 'hex')).reverse()));
+  }
+
+  isApprovedTx(txid: string): boolean {
+    return this.#approvedTxs.has(txid);
+  }
+
+  connect(txs: readonly Tx[]): void {
+    this.coins.connect(this.book.connect(txs));
+    this.#markFundings(txs);
+  }
+
+  disconnect(): void {
+    this.coins.disconnect();
+    const gone = this.book.disconnect();
+    this.#markFundings(gone.map(({ tx }) => tx));
+  }
+
+  /** Depths changed: of whatever is shallow. */
+  #markFundings(txs: readonly Tx[]): void {
+    for (const file of this.files.values()) file.isDirty = true;
+    if (txs.length > 0) this.released.chainChanged();
+  }
+}
+
+type Preapproval =
+  | MessageNamed<'hsmd_preapprove_invoice'>
+  | MessageNamed<'hsmd_preapprove_invoice_check'>
+  | MessageNamed<'hsmd_preapprove_keysend'>
+  | MessageNamed<'hsmd_preapprove_keysend_check'>;
+
+const PREAPPROVALS = new Set<Request['name']>([
+  'hsmd_preapprove_invoice',
+  'hsmd_preapprove_invoice_check',
+  'hsmd_preapprove_keysend',
+  'hsmd_preapprove_keysend_check',
+]);
+
+const isPreapproval = (request: Request): request is Preapproval => PREAPPROVALS.has(request.name);
+const isCheckOnly = (request: Preapproval): boolean => 'checkOnly' in request && request.checkOnly;
+const isDeclined = (outcome: Extract<Outcome, { kind: 'reply' }>): boolean =>
+  'approved' in outcome.reply && !outcome.reply.approved;
+
+/** Whether a secret belongs to a point. */
+export function isSecretOf(secret: Uint8Array, point: Uint8Array | undefined): boolean {
+  return point !== undefined && toHex(publicKeyOf(secret)) === toHex(point);
+}
+
+export const keyOfTx = (tx: Tx): string => toHex(txidOf(tx));
+export { outpointKey };

@@ -1,0 +1,179 @@
+/**
+ * A channel as a place where the attacker chooses: which of the possible endings reaches the chain, or none, so that the
+ * owner closes it. Once one has, what is left is the fate of its outputs.
+ */
+import { toHex } from '../bitcoin/bytes.ts';
+import type { ChannelFile, Ending } from './channel-file.ts';
+import type { Knowledge } from './knowledge.ts';
+import { worstOutcome } from './payment.ts';
+import type { HtlcAtStake, Option, Place, Tally, Times } from './problem.ts';
+
+const NOTHING: Omit<Option, 'name'> = { directSat: 0, slackSat: 0, htlcs: [], tallies: new Map() };
+
+/** Null: nothing of the channel is on the chain or could come there. */
+export function placeOf(
+  known: Knowledge,
+  file: ChannelFile,
+  others: readonly Stakes[],
+  times: Times,
+): Place | null {
+  const options =
+    file.closedBy === null ? openOptions(known, file, others, times) : [closedOption(known, file)];
+  return options.length === 0 ? null : { name: nameOf(file), options };
+}
+
+const nameOf = (file: ChannelFile): string => `${file.dbid} with ${toHex(file.peerId).slice(0, 10)}`;
+
+/** What other channels would bring to payments that they share with this one, each by its newest commitment. */
+export interface Stakes {
+  readonly file: ChannelFile;
+  readonly htlcs: readonly HtlcAtStake[];
+  readonly tallies: ReadonlyMap<string, Tally>;
+}
+
+export function stakesOf(file: ChannelFile): Stakes {
+  const newest = file.counterparty.at(-1);
+  return { file, htlcs: newest?.htlcs ?? [], tallies: newest?.tallies ?? new Map() };
+}
+
+function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stakes[], times: Times): Option[] {
+  for (const key of file.fundings.keys()) {
+    const txid = key.slice(0, 64);
+    const depth = known.book.depthOf(txid);
+    if (depth > 0) {
+      if (depth >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid)) file.isFinal = true;
+      const options = optionsOn(known, file, key, others, times, 0);
+      return file.isFinal ? options : [...options, { name: 'the funding vanishes', ...NOTHING }];
+    }
+    if (known.released.isPublishable(txid)) {
+      const options = optionsOn(known, file, key, others, times, known.released.changeOf(txid));
+      return [{ name: 'the funding is never published', ...NOTHING }, ...options];
+    }
+  }
+  return [];
+}
+
+/** `addedSat`: what it changes beside that the funding comes to be. */
+function optionsOn(
+  known: Knowledge,
+  file: ChannelFile,
+  funding: string,
+  others: readonly Stakes[],
+  times: Times,
+  addedSat: number,
+): Option[] {
+  const on = (list: readonly Ending[]) => list.filter((one) => one.funding === funding);
+  const options = [...on(file.counterparty), ...on(file.closes)].map((one) => optionOf(known, one));
+  for (const own of on(file.holder)) {
+    if (!own.isReleased) continue;
+    options.push(own.number <= file.secretsReleasedMax ? betrayed(own) : optionOf(known, own));
+  }
+  for (const one of on(file.unpunished)) options.push(unpunished(known, one));
+  options.push(silence(known, file, on(file.holder), others, times));
+  return addedSat === 0 ? options : options.map((one) => ({ ...one, directSat: one.directSat + addedSat }));
+}
+
+function optionOf(known: Knowledge, ending: Ending): Option {
+  const { name, slackSat, meanings, txid, early, tallies } = ending;
+  let directSat = ending.directSat;
+  const htlcs: HtlcAtStake[] = [];
+  meanings.forEach((meaning, vout) => {
+    const lossSat = known.released.lossOf(`${txid}:${vout}`);
+    if (meaning.is === 'htlc') {
+      const isOwnable = meaning.htlc.isOwnable && !early.has(vout);
+      htlcs.push({ ...meaning.htlc, isOwnable, valueSat: Math.max(0, meaning.htlc.valueSat - lossSat) });
+    } else if (meaning.is === 'owner' || meaning.is === 'owner-delayed') {
+      directSat -= lossSat;
+    }
+  });
+  return { name, directSat, slackSat, htlcs, tallies };
+}
+
+/** Our own commitment, published after its secret left: the peer takes all of it. */
+const betrayed = ({ name, htlcs, tallies }: Ending): Option => ({
+  name: `revoked ${name}`,
+  directSat: 0,
+  slackSat: 0,
+  htlcs: htlcs.map((htlc) => ({ ...htlc, isOwnable: false })),
+  tallies,
+});
+
+/** A revoked commitment of the peer: all of it is the owner's, but what there is a way around. */
+function unpunished(
+  known: Knowledge,
+  { name, tx, meanings, bypassed, txid, tallies, feeSat }: Ending,
+): Option {
+  const directSat = tx.outputs.reduce((sum, { value }, vout) => {
+    if (meanings[vout]!.is === 'other' || bypassed.has(vout)) return sum;
+    return sum + Number(value) - known.released.lossOf(`${txid}:${vout}`);
+  }, feeSat);
+  return { name: `revoked ${name}`, directSat, slackSat: 0, htlcs: [], tallies };
+}
+
+/** Nobody publishes, so the owner does: of the commitments it still may, the one that keeps most. */
+function silence(
+  known: Knowledge,
+  file: ChannelFile,
+  holder: readonly Ending[],
+  others: readonly Stakes[],
+  times: Times,
+): Option {
+  const usable = holder.filter(({ isComplete, number }) => isComplete && number > file.secretsReleasedMax);
+  const options = usable.map((one) => optionOf(known, one));
+  const [first, ...rest] = options;
+  if (first === undefined) return { name: 'silence, and nothing to close with', ...NOTHING };
+  const best = rest.reduce(
+    (kept, one) =>
+      aloneSat(known, one, file, others, times) >= aloneSat(known, kept, file, others, times) ? one : kept,
+    first,
+  );
+  return { ...best, name: `silence, so the owner publishes ${best.name}` };
+}
+
+/** What an option is worth while the other channels end with their newest commitments. */
+function aloneSat(
+  known: Knowledge,
+  option: Option,
+  file: ChannelFile,
+  others: readonly Stakes[],
+  times: Times,
+): number {
+  const hashes = new Set([...option.htlcs.map(({ hash }) => hash), ...option.tallies.keys()]);
+  for (const hash of file.counterparty.at(-1)?.tallies.keys() ?? []) hashes.add(hash);
+  let sum = option.directSat;
+  for (const hash of hashes) {
+    const htlcs = option.htlcs.filter((one) => one.hash === hash);
+    let { paidSat, creditedSat } = option.tallies.get(hash) ?? { paidSat: 0, creditedSat: 0 };
+    for (const other of others) {
+      if (other.file === file) continue;
+      htlcs.push(...other.htlcs.filter((one) => one.hash === hash));
+      paidSat += other.tallies.get(hash)?.paidSat ?? 0;
+      creditedSat += other.tallies.get(hash)?.creditedSat ?? 0;
+    }
+    sum += worstOutcome(htlcs, { paidSat, creditedSat }, known.payments.of(hash), times).valueSat;
+  }
+  return sum;
+}
+
+/** What is on the chain: coins count by themselves, HTLC outputs that nobody spent yet are still open. */
+function closedOption(known: Knowledge, file: ChannelFile): Option {
+  const { txid, ending } = file.closedBy!;
+  if (ending === null) return { name: 'an unknown close', ...NOTHING };
+  const isRevoked = ending.side === 'counterparty' && ending.number <= file.revokedMax;
+  const isUnspent = (vout: number) => known.book.spenderOf(`${txid}:${vout}`) === undefined;
+  const isBetrayed = ending.side === 'holder' && ending.number <= file.secretsReleasedMax;
+  const htlcs: HtlcAtStake[] = [];
+  let slackSat = ending.slackSat;
+  ending.meanings.forEach((meaning, vout) => {
+    if (!isUnspent(vout)) return;
+    const isPunishable = isRevoked && !ending.bypassed.has(vout);
+    if (isPunishable && (meaning.is === 'peer-delayed' || meaning.is === 'htlc')) {
+      slackSat += Number(ending.tx.outputs[vout]!.value);
+    } else if (meaning.is === 'htlc') {
+      const isOwnable = meaning.htlc.isOwnable && !isBetrayed && !ending.early.has(vout);
+      const lossSat = known.released.lossOf(`${txid}:${vout}`);
+      htlcs.push({ ...meaning.htlc, isOwnable, valueSat: Math.max(0, meaning.htlc.valueSat - lossSat) });
+    }
+  });
+  return { name: `${ending.name} on the chain`, directSat: 0, slackSat, htlcs, tallies: ending.tallies };
+}

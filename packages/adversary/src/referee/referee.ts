@@ -1,0 +1,114 @@
+/**
+ * The referee: after every step, what the owner is certain to keep, and whether it fell by more than the owner agreed to.
+ * Consent is part of W here (see the README), so W may only rise, but for trimmed value and rounding within their limits.
+ */
+import type { Request } from '@countersign/wire';
+import type { Tx } from '../bitcoin/transaction.ts';
+import type { Client, Outcome, OwnerAct } from '../subject.ts';
+import { Knowledge } from './knowledge.ts';
+import { placeOf, stakesOf } from './places.ts';
+import type { Place, Problem, Strategy } from './problem.ts';
+import type { OwnerTerms } from './terms.ts';
+import { leastWealth } from './wealth.ts';
+
+export interface Verdict {
+  /** What the owner is certain of, with what it agreed to give. */
+  readonly wealthSat: number;
+  /** The highest `wealthSat` so far. */
+  readonly highSat: number;
+  /** Left with the owner's consent. */
+  readonly agreedSat: number;
+  /** Null: nothing is missing. */
+  readonly theft: Theft | null;
+}
+
+export interface Theft {
+  readonly missingSat: number;
+  readonly strategy: Strategy;
+  readonly places: readonly Place[];
+}
+
+export class Referee {
+  readonly known: Knowledge;
+  readonly #startSeconds: number;
+  #nowSeconds: number;
+  #highSat = 0;
+  /** Checks so far, and those that needed the second look. */
+  readonly counts = { checks: 0, secondLooks: 0 };
+
+  constructor(terms: OwnerTerms, startSeconds: number) {
+    this.known = new Knowledge(terms);
+    this.#startSeconds = startSeconds;
+    this.#nowSeconds = startSeconds;
+  }
+
+  observed(client: Client, request: Request, outcome: Outcome): void {
+    this.known.observed(client, request, outcome);
+  }
+
+  ownerActed(act: OwnerAct, failure: string | null): void {
+    this.known.ownerActed(act, failure);
+  }
+
+  blockConnected(txs: readonly Tx[]): void {
+    this.known.connect(txs);
+  }
+
+  blockDisconnected(): void {
+    this.known.disconnect();
+  }
+
+  clock(nowSeconds: number): void {
+    this.#nowSeconds = Math.max(this.#nowSeconds, nowSeconds);
+  }
+
+  /** The problem as it stands now. */
+  problem(): Problem {
+    const { known } = this;
+    const times = { ...known.terms.times, heightBlocks: known.book.heightBlocks };
+    const files = [...known.files.values()].filter(({ fundings }) => fundings.size > 0);
+    const stakes = files.map(stakesOf);
+    const places = files.flatMap((file) => placeOf(known, file, stakes, times) ?? []);
+    const coins = known.coins.worth();
+    const wallet = {
+      name: 'coins',
+      options: [{ name: 'kept', directSat: 0, slackSat: coins.slackSat, htlcs: [], tallies: new Map() }],
+    };
+    return {
+      times,
+      baseSat: coins.certainSat + this.#agreedSat(),
+      places: [wallet, ...known.released.places(), ...places],
+      paymentOf: (hash) => known.payments.of(hash),
+    };
+  }
+
+  #agreedSat(): number {
+    const { coins, payments, terms } = this.known;
+    const feesSat = Math.min(coins.walletFeesSat, terms.feeVelocitySat * this.#periods());
+    return coins.agreedSat + feesSat + payments.approvedLossSat;
+  }
+
+  #periods(): number {
+    return 1 + Math.floor((this.#nowSeconds - this.#startSeconds) / this.known.terms.windowSeconds);
+  }
+
+  /** To be asked after every step: a fall that is made good later is a fall. */
+  verdict(): Verdict {
+    this.counts.checks += 1;
+    const problem = this.problem();
+    const { wealthSat } = leastWealth(problem);
+    const allowedSat = this.known.terms.dustOutflowSat * this.#periods();
+    const verdict = { wealthSat, highSat: this.#highSat, agreedSat: this.#agreedSat() };
+    if (wealthSat >= this.#highSat) {
+      this.#highSat = wealthSat;
+      return { ...verdict, highSat: wealthSat, theft: null };
+    }
+    if (wealthSat + allowedSat >= this.#highSat) return { ...verdict, theft: null };
+    this.counts.secondLooks += 1;
+    // What may still be the owner's is given the benefit of the doubt before anybody is called a thief.
+    const strategy = leastWealth(problem, true);
+    const missingSat = this.#highSat - strategy.wealthSat - allowedSat;
+    if (missingSat <= 0) return { ...verdict, theft: null };
+    return { ...verdict, theft: { missingSat, strategy, places: problem.places } };
+  }
+}
