@@ -3,5 +3,7 @@ export * from './bitcoin/index.ts';
 export * from './bolt3/index.ts';
 export * from './referee/payment.ts';
 export * from './referee/problem.ts';
+export * from './referee/referee.ts';
+export * from './referee/terms.ts';
 export * from './referee/wealth.ts';
 export * from './subject.ts';

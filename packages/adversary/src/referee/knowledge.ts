@@ -6,7 +6,7 @@ import type { Request } from '@countersign/wire';
 import { toHex } from '../bitcoin/bytes.ts';
 import { sha256 } from '../bitcoin/hash.ts';
 import { publicKeyOf } from '../bitcoin/keys.ts';
-import { outpointKey, type Tx, txidOf } from '../bitcoin/transaction.ts';
+import type { Tx } from '../bitcoin/transaction.ts';
 import { Wallet } from '../bitcoin/wallet.ts';
 import type { Client, Outcome, OwnerAct } from '../subject.ts';
 import { Book } from './book.ts';
@@ -178,6 +178,3 @@ const isDeclined = (outcome: Extract<Outcome, { kind: 'reply' }>): boolean =>
 export function isSecretOf(secret: Uint8Array, point: Uint8Array | undefined): boolean {
   return point !== undefined && toHex(publicKeyOf(secret)) === toHex(point);
 }
-
-export const keyOfTx = (tx: Tx): string => toHex(txidOf(tx));
-export { outpointKey };

@@ -55,12 +55,7 @@ export class Transcript {
       case 'hsmd_sign_any_penalty_to_us':
       case 'hsmd_sign_any_local_htlc_tx':
         if (reply.name !== 'hsmd_sign_tx_reply') return;
-        sweepSigned(
-          this.#known,
-          this.#known.file(request.peerid, request.channelDbid),
-          request,
-          reply.sig,
-        );
+        sweepSigned(this.#known, this.#known.file(request.peerid, request.channelDbid), request, reply.sig);
         return;
       default:
         if (client.channel === null) return;
@@ -194,6 +189,3 @@ function kindOf(channelType: Uint8Array): ChannelKind {
   };
   return ANCHORS_BITS.some(hasBit) ? 'anchors_zero_fee_htlc' : 'static_remotekey';
 }
-
-export const channelName = (file: ChannelFile): string =>
-  `channel ${file.dbid} with ${toHex(file.peerId).slice(0, 8)}`;
