@@ -3,7 +3,6 @@
  * against what it should sign; one that no transaction can use was never released.
  */
 import type { MessageOf, Reply, Request } from '@countersign/wire';
-import { toHex } from '../bitcoin/bytes.ts';
 import { verify } from '../bitcoin/keys.ts';
 import { p2wpkh, p2wsh } from '../bitcoin/scripts.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
