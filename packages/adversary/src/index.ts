@@ -1,6 +1,7 @@
 /** A fully compromised node, played against a signer, and the referee who says what the owner is certain to keep. */
 export * from './bitcoin/index.ts';
 export * from './bolt3/index.ts';
+export * from './chain/index.ts';
 export * from './referee/payment.ts';
 export * from './referee/problem.ts';
 export * from './referee/referee.ts';

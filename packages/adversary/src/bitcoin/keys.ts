@@ -17,7 +17,6 @@ interface Bindings {
   privateKeyTweakMul(key: Uint8Array, tweak: Uint8Array): Uint8Array;
   signatureExport(signature: Uint8Array): Uint8Array;
   signatureImport(der: Uint8Array): Uint8Array;
-  signatureNormalize(signature: Uint8Array): Uint8Array;
   ecdsaSign(
     digest: Uint8Array,
     key: Uint8Array,
@@ -87,15 +86,14 @@ export function toScriptSignature(signature: Uint8Array, sighashType: number): U
   return out;
 }
 
-/** Undefined when the bytes before the sighash byte are no DER signature. S may be high: it is made low. */
+/** Undefined when the bytes before the sighash byte are no strict DER signature. S stays as it is. */
 export function fromScriptSignature(
   bytes: Uint8Array,
 ): { readonly signature: Uint8Array; readonly sighashType: number } | undefined {
   const sighashType = bytes.at(-1);
   if (sighashType === undefined) return undefined;
   try {
-    const signature = native.signatureImport(bytes.subarray(0, -1));
-    return { signature: native.signatureNormalize(signature), sighashType };
+    return { signature: native.signatureImport(bytes.subarray(0, -1)), sighashType };
   } catch {
     return undefined;
   }
