@@ -2,6 +2,7 @@
 export * from './bitcoin/index.ts';
 export * from './bolt3/index.ts';
 export * from './chain/index.ts';
+export * from './player/index.ts';
 export * from './referee/payment.ts';
 export * from './referee/problem.ts';
 export * from './referee/referee.ts';

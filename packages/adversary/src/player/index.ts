@@ -1,0 +1,10 @@
+/** The player: a node and its peers, honest or not. */
+export * from './channel.ts';
+export * from './dice.ts';
+export * from './moves.ts';
+export * from './run.ts';
+export * from './state.ts';
+export * from './step-log.ts';
+export * from './update-log.ts';
+export { NOBODY, type Witness as RunWitness } from './witness.ts';
+export * from './world.ts';
