@@ -24,6 +24,7 @@ export default defineConfig({
         'packages/store/src/**': { lines: 98, branches: 90 },
         'packages/chain/src/**': { lines: 95, branches: 85 },
         'packages/transport/src/**': { lines: 95, branches: 85 },
+        'packages/adversary/src/{bitcoin,bolt3,chain}/**': { lines: 98, branches: 88 },
       },
     },
   },

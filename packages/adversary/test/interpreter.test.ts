@@ -193,10 +193,10 @@ describe('what a channel leaves on chain', () => {
           expect([fault(changed) === undefined, fault(changed)]).toEqual([accepted, fault(changed)]);
         },
       ),
-      { numRuns: 600 },
+      { numRuns: 150 },
     );
-    expect(valid).toBeGreaterThan(10);
-    expect(invalid).toBeGreaterThan(100);
+    expect(valid).toBeGreaterThan(0);
+    expect(invalid).toBeGreaterThan(50);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { concatBytes, fromHex } from '../bitcoin/bytes.ts';
 import { hash256 } from '../bitcoin/hash.ts';
-import { assemble, opcodes, pushNumber } from '../bitcoin/scripts.ts';
+import { assemble, pushNumber } from '../bitcoin/scripts.ts';
 import { serializeTx, type Tx, type TxOutput, txidOf, wtxidOf } from '../bitcoin/transaction.ts';
 import type { Coin } from './coin.ts';
 
@@ -36,7 +36,8 @@ const HALVING_BLOCKS = 150;
 const NULL_TXID = new Uint8Array(32);
 const COINBASE_VOUT = 0xffffffff;
 const WITNESS_RESERVED = new Uint8Array(32);
-const COMMITMENT_HEADER = fromHex('aa21a9ed');
+/** OP_RETURN, and the beginning of a push of 36 bytes. */
+const COMMITMENT_PREFIX = fromHex('6a24aa21a9ed');
 
 /** Its own transaction cannot be spent and is left out. */
 export const GENESIS: BlockNode = {
@@ -71,7 +72,7 @@ export interface BlockPlan {
 }
 
 function makeCoinbase(plan: BlockPlan, height: number): Tx {
-  const bare: Tx = {
+  return {
     version: 2,
     inputs: [
       {
@@ -82,22 +83,21 @@ function makeCoinbase(plan: BlockPlan, height: number): Tx {
         witness: [WITNESS_RESERVED],
       },
     ],
-    outputs: [{ value: subsidySat(height) + plan.feesSat, script: plan.payout }],
+    outputs: [{ value: subsidySat(height) + plan.feesSat, script: plan.payout }, witnessCommitment(plan.txs)],
     locktime: 0,
   };
-  return { ...bare, outputs: [...bare.outputs, witnessCommitment([bare, ...plan.txs])] };
 }
 
 /** BIP 141: of the witness root, in which the coinbase counts as 32 zero bytes whatever it contains, and the reserve. */
 function witnessCommitment(txs: readonly Tx[]): TxOutput {
-  const commitment = hash256(concatBytes(merkleRoot(txs, true), WITNESS_RESERVED));
-  const script = assemble([opcodes.OP_RETURN as number, concatBytes(COMMITMENT_HEADER, commitment)]);
-  return { value: 0n, script };
+  const root = merkleRoot([new Uint8Array(32), ...txs.map(wtxidOf)]);
+  const commitment = hash256(concatBytes(root, WITNESS_RESERVED));
+  return { value: 0n, script: concatBytes(COMMITMENT_PREFIX, commitment) };
 }
 
-/** By wtxid or by txid; an odd one at the end of a level is paired with itself. */
-function merkleRoot(txs: readonly Tx[], byWitness: boolean): Uint8Array {
-  let level = txs.map(byWitness ? wtxidOf : txidOf);
+/** An odd one at the end of a level is paired with itself. */
+function merkleRoot(hashes: readonly Uint8Array[]): Uint8Array {
+  let level = hashes;
   while (level.length > 1)
     level = Array.from({ length: Math.ceil(level.length / 2) }, (_, i) => {
       const left = level[2 * i] as Uint8Array;
@@ -130,7 +130,7 @@ export function mineBlock(plan: BlockPlan): BlockNode {
   const header = concatBytes(
     le32(BLOCK_VERSION),
     parent.hash,
-    merkleRoot(txs, false),
+    merkleRoot(txs.map(txidOf)),
     le32(timeSeconds),
     le32(REGTEST_BITS),
     le32(0),
