@@ -8,7 +8,7 @@ const KNOWLEDGE = 'packages/core/src/ledger/knowledge.ts';
 const MATCH = 'packages/bitcoin/src/bolt3/match.ts';
 
 /** What is lost invisibly is soon seen where little of it is allowed. */
-const LITTLE_DUST = 'dust_outflow_velocity = { amount_sat = 200, per = "week" }';
+const LITTLE_DUST = 'dust_outflow_velocity = { amount_sat = 200, per = "day" }';
 
 export const LAW_2: readonly Mutant[] = [
   {

@@ -12,7 +12,7 @@ const ANCHORS = 'packages/core/src/spending/anchors.ts';
 const APPROVALS = 'packages/core/src/spending/approvals.ts';
 
 /** Fees of a window that are soon used up. */
-const LITTLE_FEES = 'fee_velocity = { amount_sat = 30_000, per = "week" }';
+const LITTLE_FEES = 'fee_velocity = { amount_sat = 30_000, per = "day" }';
 
 export const LAW_5: readonly Mutant[] = [
   {
