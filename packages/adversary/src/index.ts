@@ -8,4 +8,5 @@ export * from './referee/problem.ts';
 export * from './referee/referee.ts';
 export * from './referee/terms.ts';
 export * from './referee/wealth.ts';
+export * from './report/index.ts';
 export * from './subject.ts';

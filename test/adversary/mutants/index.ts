@@ -20,6 +20,10 @@ export const EXCUSED: ReadonlyMap<string, string> = new Map([
     'a second-level signature of a revoked commitment moves nothing while the commitment itself cannot be published: revoked-for-broadcast',
   ],
   [
+    'A27c',
+    'only dust has an output in one view and none in the other, and each way of losing it is dust outflow: dust-outflow-unlimited',
+  ],
+  [
     'A56',
     'what pays to a key of the wallet is the owner’s for the referee, at whatever index somebody has to look',
   ],
