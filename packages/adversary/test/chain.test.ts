@@ -287,6 +287,7 @@ describe('reorganizations', () => {
     chain.reorganize(2, empty);
     expect(chain.waiting.map(({ tx }) => tx)).toEqual([spend, chained]);
     expect([chain.height, chain.confirmations(txidOf(spend))]).toEqual([104, 0]);
+    for (const tx of [spend, chained]) expect(chain.coin({ txid: txidOf(tx), vout: 0 })).toBeUndefined();
     for (const [outpoint, coin] of before)
       expect([...chain.unspent()].find((one) => one.outpoint === outpoint)?.coin).toEqual(coin);
     const branch = chain.branchFrom(stale);

@@ -104,7 +104,7 @@ function sweep(
   outpoint: OutPoint,
   spent: TxOutput,
   scriptCode: Uint8Array,
-  { sequence = 0, locktime = 0 },
+  { sequence = 0, locktime = 0 }: Locks,
   witness: (sign: Signer) => Witness,
 ): Tx {
   const tx: Tx = {
@@ -141,20 +141,21 @@ export function htlcCases(commitment: Commitment): SpendCase[] {
   });
 }
 
-/** Every other way to spend an output of the commitment. */
-export function spendCases(commitment: Commitment): SpendCase[] {
+interface Locks {
+  readonly sequence?: number;
+  readonly locktime?: number;
+}
+
+/** Every other way to spend an output of the commitment; signed with what `instead` says in place of its locks. */
+export function spendCases(commitment: Commitment, instead: Locks = {}): SpendCase[] {
   const hasAnchors = commitment.terms.kind === 'anchors_zero_fee_htlc';
   const csv = hasAnchors ? 1 : 0;
   return commitment.outputs.flatMap(({ role, value, script, witnessScript }, vout) => {
     const spent = { value, script };
     const code = witnessScript ?? p2pkhScript(hash160(them.payment));
-    const one = (
-      name: string,
-      locks: { sequence?: number; locktime?: number },
-      witness: (by: Signer) => Witness,
-    ): SpendCase => ({
+    const one = (name: string, locks: Locks, witness: (by: Signer) => Witness): SpendCase => ({
       name: `${role} ${name}`,
-      tx: sweep({ txid: txidOf(commitment.tx), vout }, spent, code, locks, witness),
+      tx: sweep({ txid: txidOf(commitment.tx), vout }, spent, code, { ...locks, ...instead }, witness),
       spent,
     });
     const penalty = one('penalty', {}, (by) => htlcPenaltyWitness(by(revocation), keys.revocation, code));

@@ -179,6 +179,37 @@ describe('what a channel leaves on chain', () => {
     expect(bitcoreAccepts(one)).toBe(true);
   });
 
+  const locks = [
+    ...[0, 1, 5, 6, 7, 15, 16, 17, 0x400006, 0x400010, 0x80000010, 0xffffffff].map((sequence) => ({
+      sequence,
+    })),
+    ...[0, 149, 150, 151, 500_000_000].map((locktime) => ({ locktime })),
+    { sequence: 0xffffffff, locktime: 150 },
+  ];
+  test.each(['static_remotekey', 'anchors_zero_fee_htlc'] as const)(
+    '%s: signed with other locks, it is valid just where bitcore says so',
+    (kind) => {
+      const commitment = commitmentOf(kind, { txid: filled(5), vout: 1 });
+      const results = locks.flatMap((instead) =>
+        spendCases(commitment, instead).map((one) => [
+          instead,
+          one.name,
+          fault(one) === undefined,
+          bitcoreAccepts(one),
+        ]),
+      );
+      expect(results.filter(([, , mine, theirs]) => mine !== theirs)).toEqual([]);
+    },
+  );
+
+  test('an anchor is anyone’s with an empty signature, not with one that fails', () => {
+    const commitment = commitmentOf('anchors_zero_fee_htlc', { txid: filled(5), vout: 1 });
+    const anyone = spendCases(commitment).find(({ name }) => name.includes('anyone')) as SpendCase;
+    const failing = onWitness(anyone, ([, code]) => [byKey(bare()), code as Uint8Array]);
+    expect([fault(anyone), fault(failing)]).toEqual([undefined, 'NULLFAIL']);
+    expect(bitcoreAccepts(failing)).toBe(false);
+  });
+
   test('changed, it is valid just where bitcore says so', () => {
     let [valid, invalid] = [0, 0];
     fc.assert(
