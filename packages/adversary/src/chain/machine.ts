@@ -5,7 +5,7 @@
  */
 import { equalBytes } from '../bitcoin/bytes.ts';
 import { hash160, hash256, ripemd160, sha256 } from '../bitcoin/hash.ts';
-import { fromScriptSignature, isPublicKey, verify } from '../bitcoin/keys.ts';
+import { fromScriptSignature, verify } from '../bitcoin/keys.ts';
 import { opcodes as OP } from '../bitcoin/scripts.ts';
 import { sighashLegacy, sighashV0 } from '../bitcoin/sighash.ts';
 import type { Tx } from '../bitcoin/transaction.ts';
@@ -117,6 +117,10 @@ function encodeNumber(value: number): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
+/** STRICTENC looks at the form alone; a key that is no point lets no signature pass. */
+const hasKeyForm = ({ 0: first, length }: Uint8Array): boolean =>
+  length === 33 ? first === 0x02 || first === 0x03 : length === 65 && first === 0x04;
+
 /** One run of one script on a stack. */
 class Machine {
   readonly stack: Uint8Array[];
@@ -124,6 +128,8 @@ class Machine {
   readonly #script: Uint8Array;
   /** Of each open IF, whether the branch is taken. */
   readonly #branches: boolean[] = [];
+  /** What is signed, by sighash type. */
+  readonly #digests = new Map<number, Uint8Array>();
 
   constructor(stack: Uint8Array[], script: Uint8Array, context: ScriptContext) {
     this.stack = stack;
@@ -192,7 +198,7 @@ class Machine {
   isSigned(signature: Uint8Array, key: Uint8Array): boolean {
     const parsed = signature.length === 0 ? undefined : this.#parsed(signature);
     if (this.context.version === 'v0' && key.length !== 33) fail('key not compressed');
-    if (!isPublicKey(key)) fail('no public key');
+    if (!hasKeyForm(key)) fail('no public key');
     if (parsed === undefined) return false;
     return verify(parsed.signature, this.#digest(parsed.sighashType), key);
   }
@@ -204,10 +210,16 @@ class Machine {
   }
 
   #digest(type: number): Uint8Array {
-    const { tx, index, value, version } = this.context;
-    return version === 'v0'
-      ? sighashV0(tx, index, this.#script, value, type)
-      : sighashLegacy(tx, index, this.#script, type);
+    let digest = this.#digests.get(type);
+    if (digest === undefined) {
+      const { tx, index, value, version } = this.context;
+      digest =
+        version === 'v0'
+          ? sighashV0(tx, index, this.#script, value, type)
+          : sighashLegacy(tx, index, this.#script, type);
+      this.#digests.set(type, digest);
+    }
+    return digest;
   }
 }
 
