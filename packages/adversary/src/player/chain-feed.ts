@@ -92,18 +92,38 @@ export class Chain {
     }
   }
 
-  /** The last blocks give way to others. `blocks`: what is special about the others. */
-  async reorganize(depth: number, blocks: readonly MineOptions[] = []): Promise<void> {
+  /** Blocks with just these; false where they can't be. */
+  async mineJust(txs: readonly Tx[]): Promise<boolean> {
+    if (txs.some((tx) => 'reason' in this.simulator.judge(tx))) return false;
+    await this.mine(1, { txs });
+    return true;
+  }
+
+  /** The last blocks give way to others. `blocks`: what is special about the others. False where they can't be. */
+  async reorganize(depth: number, blocks: readonly MineOptions[] = []): Promise<boolean> {
     const { nowSeconds } = this.#world;
     const options = Array.from({ length: depth + 1 }, (_, i) => ({
       timeSeconds: nowSeconds + 60 * (i + 1),
       ...blocks[i],
     }));
+    if (!this.#canReorganize(depth, options)) return false;
     this.#world.nowSeconds = nowSeconds + 60 * (depth + 1);
     this.simulator.reorganize(depth, options);
     this.#recount();
     await this.#feed();
     await tendChannels(this.#world);
+    return true;
+  }
+
+  #canReorganize(depth: number, options: readonly MineOptions[]): boolean {
+    if (options.every(({ txs }) => txs === undefined)) return true;
+    try {
+      this.simulator.fork().reorganize(depth, options);
+      return true;
+    } catch (error) {
+      if (error instanceof RangeError) return false;
+      throw error;
+    }
   }
 
   #recount(): void {
@@ -193,12 +213,20 @@ export class Chain {
     }
     if (sum < paid + FEE_SAT + 1000n) return undefined;
     const change = { value: sum - paid - FEE_SAT, script: ATTACKER_SCRIPT };
-    const inputs = coins.map(({ outpoint }) => plainInput(outpoint));
-    const tx: Tx = { version: 2, inputs, outputs: [...outputs, change], locktime: 0 };
-    return {
-      ...tx,
-      inputs: inputs.map((input, i) => ({ ...input, witness: attackerWitness(tx, i, coins[i]!) })),
-    };
+    return signedByAttacker(coins, [...outputs, change]);
+  }
+
+  /** Pays the attacker's own coins in a transaction back to him; undefined when they aren't all his. */
+  rivalOf(tx: Tx): Tx | undefined {
+    const coins = tx.inputs.map((input) => {
+      const output = this.simulator.output(input);
+      return output !== undefined && equalBytes(output.script, ATTACKER_SCRIPT)
+        ? { outpoint: input, output }
+        : undefined;
+    });
+    if (!coins.every((one) => one !== undefined)) return undefined;
+    const sum = coins.reduce((total, { output }) => total + output.value, 0n);
+    return signedByAttacker(coins, [{ value: sum - 5n * FEE_SAT, script: ATTACKER_SCRIPT }]);
   }
 
   /** An HTLC transaction that pays no fee, with a coin that does; its first input is still to be signed. */
@@ -215,12 +243,22 @@ export class Chain {
   }
 }
 
-const plainInput = (outpoint: OutPoint) => ({
-  ...outpoint,
+const plainInput = ({ txid, vout }: OutPoint) => ({
+  txid,
+  vout,
   scriptSig: EMPTY,
   sequence: 0xffff_fffd,
   witness: [],
 });
+
+function signedByAttacker(coins: readonly AttackerCoin[], outputs: readonly TxOutput[]): Tx {
+  const inputs = coins.map(({ outpoint }) => plainInput(outpoint));
+  const tx: Tx = { version: 2, inputs, outputs, locktime: 0 };
+  return {
+    ...tx,
+    inputs: inputs.map((input, i) => ({ ...input, witness: attackerWitness(tx, i, coins[i]!) })),
+  };
+}
 
 function attackerWitness(tx: Tx, index: number, { output }: AttackerCoin): readonly Uint8Array[] {
   const scriptCode = p2pkhScript(output.script.subarray(2));

@@ -4,11 +4,12 @@
  */
 import { EMPTY } from '../bitcoin/bytes.ts';
 import { sign } from '../bitcoin/keys.ts';
+import { p2wsh } from '../bitcoin/scripts.ts';
 import type { OutPoint, Tx, TxOutput } from '../bitcoin/transaction.ts';
 import type { ChannelPoints } from '../bolt3/keys.ts';
 import type { ChannelKind } from '../bolt3/scripts.ts';
 import type { Client } from '../subject.ts';
-import { type Built, buildCommitment } from './commitments.ts';
+import { type BuildChanges, type Built, buildCommitment, fundingScriptOf } from './commitments.ts';
 import type { Ending } from './ending.ts';
 import { PeerKeys } from './peer.ts';
 import type { Party, State } from './state.ts';
@@ -96,8 +97,9 @@ export class Channel {
     return side === 'peer' ? this.peer.point(number) : this.ownerPoints.get(number);
   }
 
+  /** As both sides' signatures commit to it, whatever stands on the chain. */
   fundingOutput(): TxOutput {
-    return this.fundingTx!.outputs[this.funding.vout]!;
+    return { value: this.terms.capacitySat, script: p2wsh(fundingScriptOf(this)) };
   }
 
   /** The commitment that `side` may publish. Undefined while its point is not known, or when no commitment can say it. */
@@ -111,6 +113,13 @@ export class Channel {
     this.#built.push({ key, value });
     if (this.#built.length > 4) this.#built.shift();
     return value;
+  }
+
+  /** With something wrong about its form. */
+  buildChanged(side: Party, number: number, state: State, changes: BuildChanges): Built | undefined {
+    const point = this.point(side, number);
+    if (point === undefined || state.ownerMsat < 0n || state.peerMsat < 0n) return undefined;
+    return buildCommitment(this, side, number, state, point, changes);
   }
 
   /** By the peer's funding key. */

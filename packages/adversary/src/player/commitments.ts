@@ -4,7 +4,7 @@
  */
 import { sign } from '../bitcoin/keys.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
-import type { Tx, TxOutput } from '../bitcoin/transaction.ts';
+import { type Tx, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
 import {
   buildCommitment as build,
   type CommitmentOutput,
@@ -89,6 +89,16 @@ export function buildCommitment(
     second,
   }));
   return { side, number, state, point, keys, tx, outputs, htlcs };
+}
+
+/** The same commitment as another transaction; its HTLC transactions spend that. */
+export function withTx(built: Built, tx: Tx): Built {
+  const txid = txidOf(tx);
+  const htlcs = built.htlcs.map((one) => {
+    const moved = { ...one.tx, inputs: one.tx.inputs.map((input) => ({ ...input, txid })) };
+    return { ...one, tx: moved, second: { ...one.second, tx: moved } };
+  });
+  return { ...built, tx, htlcs };
 }
 
 export function fundingScriptOf({ ownerKeys, peer }: Channel): Uint8Array {

@@ -76,7 +76,16 @@ export async function validate(
   const number = channel.log.views.owner.number + 1;
   await knowPoint(world, channel, number);
   const built = channel.build('owner', number, content);
-  if (built === undefined) return false;
+  return built !== undefined && (await validateBuilt(world, channel, built, intent));
+}
+
+export async function validateBuilt(
+  world: World,
+  channel: Channel,
+  built: Built,
+  intent: Intent = 'honest',
+): Promise<boolean> {
+  const { number } = built;
   const signatures = peerSignatures(channel, built);
   const reply = await world.ask(channel.client, validateRequest(channel, built, signatures), intent);
   if (reply?.name !== 'hsmd_validate_commitment_tx_reply') {
@@ -90,7 +99,7 @@ export async function validate(
     peerHtlcSignatures: signatures.htlcSignatures,
     ownerSignature: null,
   });
-  channel.log.signed('owner', content);
+  if (number === channel.log.views.owner.number + 1) channel.log.signed('owner', built.state);
   // CLN writes preimages to its database between the peer's signature and the revocation.
   const fulfilled = channel.log.updates.flatMap(({ from, change, isBogus, in: stages }) =>
     from === 'peer' &&

@@ -12,6 +12,7 @@ export async function playMove(world: World, move: Move): Promise<void> {
   world.move += 1;
   world.dice.mix(move.b, move.c);
   if (world.nowSeconds - world.chain.lastBlockSeconds > SILENCE_SECONDS) await world.chain.mine(1);
+  if (!move.kind.startsWith('sleep')) world.isIdle &&= world.dice.chance(95);
   begunChannels(world);
   const play = PLAYS[move.kind];
   const living = world.channels.filter(({ phase }) => phase !== 'closed');
@@ -19,6 +20,8 @@ export async function playMove(world: World, move: Move): Promise<void> {
   await play?.play(world, channel, move);
 }
 
+/** By which honest moves come more often than their weight says: most states should be near those of honest channels. */
+const HONEST_SHARE = 2;
 /** Channels first. */
 const PREAMBLE = ['open', 'open', 'open', 'open', 'open', 'mine', 'mine', 'mine'];
 
@@ -30,7 +33,9 @@ export class Dealer {
 
   constructor(seed: number, plays: Readonly<Record<string, Play>> = PLAYS) {
     this.#dice = new Dice(seed);
-    this.#kinds = Object.entries(plays).flatMap(([kind, { weight }]) => new Array<string>(weight).fill(kind));
+    this.#kinds = Object.entries(plays).flatMap(([kind, { weight, attacks }]) =>
+      new Array<string>(attacks.length === 0 ? weight * HONEST_SHARE : weight).fill(kind),
+    );
   }
 
   next(): Move {

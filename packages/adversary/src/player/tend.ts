@@ -8,7 +8,7 @@ import { parseTx, type Tx, txidOf } from '../bitcoin/transaction.ts';
 import type { Channel } from './channel.ts';
 import type { Built } from './commitments.ts';
 import { Ending } from './ending.ts';
-import { forceClose } from './honest/closing.ts';
+import { forceClose, forceCloseWith, publishPeers } from './honest/closing.ts';
 import { resolveExpiring } from './honest/expiry.ts';
 import type { World } from './world.ts';
 
@@ -16,9 +16,12 @@ import type { World } from './world.ts';
 const CLOSED_MAX = 4;
 
 export async function tendChannels(world: World): Promise<void> {
-  if (!world.config.isHonest) await publishRescues(world);
+  if (!world.config.isHonest && world.channels.some((one) => needsWatcher(world, one)))
+    await publishRescues(world);
   for (const channel of [...world.channels]) {
     adoptEnding(world, channel);
+    if (world.isIdle) continue;
+    if (channel.phase === 'closing' && channel.ending === null) await endAbandoned(world, channel);
     if (channel.ending !== null && channel.phase !== 'closed') await channel.ending.tend();
     else if (channel.isUsable) await heedDeadlines(world, channel);
   }
@@ -27,8 +30,24 @@ export async function tendChannels(world: World): Promise<void> {
   world.channels = world.channels.filter((one) => !gone.includes(one));
 }
 
+/** Asking the signer what it would publish is dear; so only where something may be due. */
+function needsWatcher({ height }: World, { ending, phase, log }: Channel): boolean {
+  if (phase === 'closed') return false;
+  if (ending !== null) return ending.depth > 0 && height % WATCH_EVERY_BLOCKS === 0;
+  const standing = [...log.unrevoked('owner'), ...log.unrevoked('peer')];
+  return standing.some(({ htlcs }) => htlcs.some(({ cltvExpiry }) => cltvExpiry <= height + WATCH_BLOCKS));
+}
+
 async function publishRescues(world: World): Promise<void> {
   for (const { raw } of await world.subject.rescues()) world.chain.broadcast(parseTx(raw));
+}
+
+/** An attacker that got what it wanted of a channel goes to the chain with it, some day. */
+async function endAbandoned(world: World, channel: Channel): Promise<void> {
+  if (world.dice.chance(80)) return;
+  const owners = channel.ownerCommitments.findLast(({ ownerSignature }) => ownerSignature !== null);
+  if (owners !== undefined && world.dice.chance(50)) await forceCloseWith(world, channel, owners);
+  else publishPeers(world, channel, channel.livePeerCommitments.at(-1));
 }
 
 /** The funding is spent by something: whatever the node thought, that is how the channel ends. */
@@ -47,6 +66,9 @@ function builtOf(channel: Channel, tx: Tx): Built | null {
   return all.find(({ built }) => equalBytes(txidOf(built.tx), id))?.built ?? null;
 }
 
+const WATCH_BLOCKS = 5;
+/** Shorter than any contest delay that the owner allows. */
+const WATCH_EVERY_BLOCKS = 3;
 /** Blocks before an expiry at which a node that behaves has seen to it. */
 const HASTE_BLOCKS = 8;
 const CLAIM_MARGIN_BLOCKS = 4;

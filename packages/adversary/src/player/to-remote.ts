@@ -12,6 +12,7 @@ import type { Channel } from './channel.ts';
 import { claimOf, SEQUENCE_RBF } from './claims.ts';
 import type { Ending, Leftover } from './ending.ts';
 import { hasAnchors, wireSat } from './requests.ts';
+import type { Intent } from './step-log.ts';
 import type { World } from './world.ts';
 
 export function toRemoteUtxo(channel: Channel, { outpoint }: Leftover, output: TxOutput): HsmUtxo {
@@ -53,13 +54,12 @@ export async function signToRemote(
   channel: Channel,
   leftover: Leftover,
   tx: Tx,
+  intent: Intent = 'honest',
 ): Promise<Tx | null> {
   const output = leftover.tx.outputs[leftover.vout]!;
-  const reply = await world.ask(NODE, {
-    name: 'hsmd_sign_withdrawal',
-    inputs: [toRemoteUtxo(channel, leftover, output)],
-    psbt: makePsbt(tx, [{ utxo: output, previous: leftover.tx }]),
-  });
+  const inputs = [toRemoteUtxo(channel, leftover, output)];
+  const psbt = makePsbt(tx, [{ utxo: output, previous: leftover.tx }]);
+  const reply = await world.ask(NODE, { name: 'hsmd_sign_withdrawal', inputs, psbt }, intent);
   const [signature] = reply === null ? [] : partialSignatures(reply.psbt, 0);
   if (signature === undefined) return null;
   const witness = hasAnchors(channel)

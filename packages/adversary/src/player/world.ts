@@ -67,6 +67,8 @@ export class World {
   /** Attack requests that the signer granted. */
   grantedAttacks = 0;
   channelCount = 0;
+  /** The node does nothing about what the chain brings. */
+  isIdle = false;
   /** What an honest signer would never do, though it is no refusal. */
   readonly problems: string[] = [];
   #wallet: Wallet | null = null;

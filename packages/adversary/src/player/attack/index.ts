@@ -1,4 +1,109 @@
-/** What an attacker does, by name, with the attacks of the catalogue that each is about. */
-import type { Play } from '../moves.ts';
+/** What an attacker does, by name, with the attacks of the catalogue (docs/attacks.md) that each is about. */
+import type { Channel } from '../channel.ts';
+import type { Move, Play } from '../moves.ts';
+import type { World } from '../world.ts';
+import { wrongClose } from './closes.ts';
+import { lyingList, wrongForm } from './forms.ts';
+import { craftedMessage, falseApproval, signedGossip } from './messages.ts';
+import * as openings from './openings.ts';
+import * as proposals from './proposals.ts';
+import * as ratchet from './ratchet.ts';
+import { replay } from './replays.ts';
+import * as spends from './spends.ts';
+import { stealToRemote, wrongSweep } from './sweeps.ts';
+import * as time from './time.ts';
 
-export const ATTACKS: Readonly<Record<string, Play>> = {};
+type OnChannel = (world: World, channel: Channel, move: Move) => Promise<void>;
+type Anywhere = (world: World, channel: Channel | undefined, move: Move) => Promise<void>;
+
+/** On a channel that has a life: its keys are named and its first commitments signed. */
+const on = (weight: number, ids: string, act: OnChannel): Play => ({
+  weight,
+  attacks: ids.split(' '),
+  async play(world, channel, move) {
+    if (channel?.ownerKeys != null && channel.phase !== 'closed') await act(world, channel, move);
+  },
+});
+
+/** On a channel that works, or would if an attacker had not stopped it. */
+const onOpen = (weight: number, ids: string, act: OnChannel): Play =>
+  on(weight, ids, async (world, channel, move) => {
+    if (channel.phase !== 'opening') await act(world, channel, move);
+  });
+
+const at = (weight: number, ids: string, play: Anywhere): Play => ({ weight, attacks: ids.split(' '), play });
+
+export const ATTACKS: Readonly<Record<string, Play>> = {
+  shift: onOpen(4, 'A20 A24', proposals.shift),
+  gift: onOpen(1, 'A24', proposals.gift),
+  'settle-unseen': onOpen(4, 'A21', proposals.settleUnseen),
+  'fail-received': onOpen(4, 'A22 A34 A35', proposals.failReceived),
+  'credit-received': onOpen(2, 'A45', proposals.creditReceived),
+  'fail-paid-forward': onOpen(3, 'A22 A35', proposals.failPaidForward),
+  alter: onOpen(3, 'A27 A38 A39', proposals.alter),
+  'flip-side': onOpen(2, 'A27', proposals.flipSide),
+  'twin-and-drop': onOpen(2, 'A23', proposals.twinAndDrop),
+  'pay-out': onOpen(6, 'A30 A32 A33 A43 A45 A49', proposals.payOut),
+  'forward-wrongly': onOpen(6, 'A31 A36 A37 A38 A39', proposals.forwardWrongly),
+  'extreme-fee': onOpen(2, 'A25 A68', proposals.extremeFee),
+  'dust-storm': rare(3, onOpen(3, 'A25 A27b A27c', proposals.dustStorm)),
+
+  variant: onOpen(4, 'A06 A07 A07b', ratchet.variant),
+  'variant-of-owners': onOpen(3, 'A06', ratchet.variantOfOwners),
+  'skip-ahead': onOpen(2, 'A08', ratchet.skipAhead),
+  'sign-peers-again': onOpen(2, 'A08', ratchet.signPeersAgain),
+  'sign-old': rare(4, onOpen(1, 'A01 A16', ratchet.signOld)),
+  'publish-unjudged': rare(6, onOpen(1, 'A16', ratchet.publishUnjudged)),
+  'revoke-early': onOpen(3, 'A04', ratchet.revokeEarly),
+  'go-on-after-signing': rare(8, onOpen(1, 'A02 A03', ratchet.goOnAfterSigning)),
+  'go-on-after-close': rare(8, onOpen(1, 'A10', ratchet.goOnAfterClose)),
+  'wrong-secret': onOpen(3, 'A09', ratchet.wrongSecret),
+  'wrong-signature': onOpen(3, 'A05', ratchet.wrongSignature),
+  'second-level-of-old': onOpen(2, 'A15', ratchet.secondLevelOfOld),
+  'future-secret': rare(8, onOpen(1, 'A12', ratchet.futureSecret)),
+  'roll-back': onOpen(3, 'A12', ratchet.rollBack),
+
+  'wrong-form': onOpen(4, 'A26 A28', wrongForm),
+  'lying-list': onOpen(3, 'A27 A28', lyingList),
+  'wrong-close': rare(2, onOpen(2, 'A57 A58', wrongClose)),
+
+  'fake-funding': rare(3, at(1, 'A46', openings.fakeFunding)),
+  'zero-conf': rare(3, at(1, 'A37 A47', openings.zeroConf)),
+  'double-spend': rare(2, on(1, 'A37 A47 A73', openings.doubleSpend)),
+  'unfair-first': rare(3, at(1, 'A29', openings.unfairFirst)),
+  'wrong-funding': rare(3, at(1, 'A51 A52', openings.wrongFunding)),
+  'wrong-delays': rare(3, at(1, 'A50', openings.wrongDelays)),
+  'begin-again': rare(2, on(1, 'A11 A19', openings.beginAgain)),
+  'another-funding': rare(4, onOpen(1, 'A17 A18 A63', openings.anotherFunding)),
+
+  'spend-abroad': at(1, 'A53 A56', spends.spendAbroad),
+  'spend-other': at(1, 'A54', spends.spendOther),
+  'burn-fees': at(1, 'A54 A59', spends.burnFees),
+  'false-amounts': at(1, 'A55', spends.falseAmounts),
+  'loose-sighash': at(1, 'A64', spends.looseSighash),
+  'smuggle-funding': on(1, 'A65', spends.smuggleFunding),
+  'drain-by-anchor': onOpen(1, 'A61', spends.drainByAnchor),
+  'drain-by-mingle': onOpen(1, 'A61 A69', spends.drainByMingle),
+  'wrong-sweep': onOpen(4, 'A15 A59 A60', wrongSweep),
+  'steal-to-remote': onOpen(2, 'A53 A59', stealToRemote),
+
+  'signed-gossip': on(1, 'A62 A66', signedGossip),
+  'crafted-message': on(1, 'A62 A67', craftedMessage),
+  'false-approval': onOpen(2, 'A40 A42 A49', falseApproval),
+  replay: at(8, 'A13 A14', replay),
+
+  sleep: rare(4, onOpen(1, 'A44 A48', time.sleep)),
+  'end-badly': rare(2, onOpen(1, 'A48 A74', time.endBadly)),
+  'reorg-out': rare(3, at(1, 'A73', time.reorgOut)),
+  jump: rare(4, at(1, 'A41 A43', time.jump)),
+};
+
+/** One time in so many. */
+function rare(times: number, play: Play): Play {
+  return {
+    ...play,
+    async play(world, channel, move) {
+      if (move.c % times === 0) await play.play(world, channel, move);
+    },
+  };
+}

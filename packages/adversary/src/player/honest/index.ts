@@ -60,6 +60,8 @@ export const HONEST: Readonly<Record<string, Play>> = {
   bump: on(1, bump),
   withdraw: at(1, (world, { a }) => withdraw(world, a)),
   reorganize: at(1, (world, { a }) => reorganize(world, a)),
-  pass: at(1, (world, { a }) => pass(world, a)),
+  pass: at(1, async (world, { a, c }) => {
+    if (c % 4 === 0) await pass(world, a);
+  }),
   ask: at(2, (world, { a }) => askInPassing(world, a)),
 };

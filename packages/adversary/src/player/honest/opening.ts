@@ -10,6 +10,7 @@ import { signWithdrawal } from '../coins.ts';
 import { fundingScriptOf } from '../commitments.ts';
 import { nodeIdOf } from '../peer.ts';
 import { peerSignatures, setupRequest, signRemoteRequest, validateRequest } from '../requests.ts';
+import type { Intent } from '../step-log.ts';
 import type { World } from '../world.ts';
 
 export const PEERS = 4;
@@ -63,27 +64,27 @@ export function fundBy(channel: Channel, tx: Tx, vout: number): void {
 }
 
 /** Setup and commitment 0 of both sides. */
-export async function negotiate(world: World, channel: Channel): Promise<boolean> {
-  if ((await world.ask(channel.client, setupRequest(channel))) === null) return false;
+export async function negotiate(world: World, channel: Channel, intent: Intent = 'honest'): Promise<boolean> {
+  if ((await world.ask(channel.client, setupRequest(channel), intent)) === null) return false;
   const steps = channel.terms.isOwnerFunder ? [signFirst, validateFirst] : [validateFirst, signFirst];
-  for (const step of steps) if (!(await step(world, channel))) return false;
+  for (const step of steps) if (!(await step(world, channel, intent))) return false;
   return true;
 }
 
-export async function signFirst(world: World, channel: Channel): Promise<boolean> {
+export async function signFirst(world: World, channel: Channel, intent: Intent): Promise<boolean> {
   const built = channel.build('peer', 0, channel.log.views.peer.current);
   if (built === undefined) return false;
-  const reply = await world.ask(channel.client, signRemoteRequest(channel, built));
+  const reply = await world.ask(channel.client, signRemoteRequest(channel, built), intent);
   if (reply === null) return false;
   channel.addPeerCommitment({ built, signature: reply.sig.signature, htlcSignatures: [] });
   return true;
 }
 
-export async function validateFirst(world: World, channel: Channel): Promise<boolean> {
+export async function validateFirst(world: World, channel: Channel, intent: Intent): Promise<boolean> {
   const built = channel.build('owner', 0, channel.log.views.owner.current);
   if (built === undefined) return false;
   const signatures = peerSignatures(channel, built);
-  const reply = await world.ask(channel.client, validateRequest(channel, built, signatures));
+  const reply = await world.ask(channel.client, validateRequest(channel, built, signatures), intent);
   if (reply === null) return false;
   channel.ownerPoints.set(1, reply.nextPerCommitmentPoint);
   channel.addOwnerCommitment({
