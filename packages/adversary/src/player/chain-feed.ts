@@ -157,24 +157,11 @@ export class Chain {
   async #feed(): Promise<void> {
     const { subject, witness, nowSeconds } = this.#world;
     const { headers, blocks, forkHeight } = this.simulator.branchFrom(this.#fed);
-    const disconnectedCount = this.#fed.height - forkHeight;
+    const disconnectedBlocks = this.#fed.height - forkHeight;
     this.#fed = this.simulator.tip;
     subject.setClock(nowSeconds);
     await subject.feedChain(headers, blocks);
-    witness.clock(nowSeconds);
-    for (let i = 0; i < disconnectedCount; i++) witness.blockDisconnected();
-    for (const { txs } of this.#newest(blocks.length)) witness.blockConnected(txs);
-  }
-
-  #newest(count: number): BlockNode[] {
-    const nodes: BlockNode[] = [];
-    for (
-      let node: BlockNode | null = this.simulator.tip;
-      node !== null && nodes.length < count;
-      node = node.parent
-    )
-      nodes.unshift(node);
-    return nodes;
+    witness.chainChanged({ disconnectedBlocks, connected: blocks, heightBlocks: this.heightBlocks });
   }
 
   /** Null when it waits for a block now; else why not. */

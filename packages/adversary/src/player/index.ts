@@ -6,5 +6,5 @@ export * from './run.ts';
 export * from './state.ts';
 export * from './step-log.ts';
 export * from './update-log.ts';
-export { NOBODY, type Witness as RunWitness } from './witness.ts';
+export { type ChainChange, NOBODY, type Witness as RunWitness } from './witness.ts';
 export * from './world.ts';

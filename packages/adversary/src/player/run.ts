@@ -20,27 +20,19 @@ export async function playMove(world: World, move: Move): Promise<void> {
   await play?.play(world, channel, move);
 }
 
-/** By which honest moves come more often than their weight says: most states should be near those of honest channels. */
-const HONEST_SHARE = 2;
-/** Channels first. */
-const PREAMBLE = ['open', 'open', 'open', 'open', 'open', 'mine', 'mine', 'mine'];
-
 /** An endless deal of moves out of a seed. */
 export class Dealer {
   readonly #dice: Dice;
   readonly #kinds: readonly string[];
-  #dealt = 0;
 
   constructor(seed: number, plays: Readonly<Record<string, Play>> = PLAYS) {
     this.#dice = new Dice(seed);
-    this.#kinds = Object.entries(plays).flatMap(([kind, { weight, attacks }]) =>
-      new Array<string>(attacks.length === 0 ? weight * HONEST_SHARE : weight).fill(kind),
-    );
+    this.#kinds = Object.entries(plays).flatMap(([kind, { weight }]) => new Array<string>(weight).fill(kind));
   }
 
   next(): Move {
     const dice = this.#dice;
-    const kind = PREAMBLE[this.#dealt++] ?? dice.of(this.#kinds)!;
+    const kind = dice.of(this.#kinds)!;
     return { kind, channel: dice.roll(64), a: dice.roll(1024), b: dice.roll(1024), c: dice.roll(1024) };
   }
 }

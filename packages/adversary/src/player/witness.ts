@@ -3,25 +3,27 @@
  * and owner do beside, in order, before anything else happens.
  */
 import type { Request } from '@countersign/wire';
-import type { Tx } from '../bitcoin/transaction.ts';
 import type { Client, Outcome, OwnerAct } from '../subject.ts';
 
+/** What the chain did: so many blocks went away from its end, then these came, as a chain source has them. */
+export interface ChainChange {
+  readonly disconnectedBlocks: number;
+  readonly connected: readonly Uint8Array[];
+  readonly heightBlocks: number;
+}
+
 export interface Witness {
-  /** Before what happens then. */
-  clock(nowSeconds: number): void;
   observed(client: Client, request: Request, outcome: Outcome): void;
+  chainChanged(change: ChainChange): void;
   /** `failure`: what was wrong, null when it was done. */
   ownerActed(act: OwnerAct, failure: string | null): void;
-  /** The chain's last block went away. */
-  blockDisconnected(): void;
-  /** The next block, its coinbase first. */
-  blockConnected(txs: readonly Tx[]): void;
+  /** The signer ended without warning and began again. */
+  restarted(): void;
 }
 
 export const NOBODY: Witness = {
-  clock() {},
   observed() {},
+  chainChanged() {},
   ownerActed() {},
-  blockDisconnected() {},
-  blockConnected() {},
+  restarted() {},
 };

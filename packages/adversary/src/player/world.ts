@@ -12,6 +12,7 @@ import { Chain } from './chain-feed.ts';
 import type { Channel } from './channel.ts';
 import { Coins } from './coins.ts';
 import { Dice } from './dice.ts';
+import { open } from './honest/opening.ts';
 import { initRequest } from './identity.ts';
 import { preimagesRequest } from './requests.ts';
 import { type Intent, StepLog } from './step-log.ts';
@@ -28,6 +29,8 @@ export interface WorldConfig {
   /** Steps kept for the story. */
   readonly keepSteps: number;
   readonly secondsPerStep: number;
+  /** Channels that are open when the first move is played. */
+  readonly openAtStart: number;
   /** What the owner wants buried before incoming HTLCs cover forwards. */
   readonly paymentDepthBlocks: number;
   /** Where coins may go without asking. */
@@ -41,6 +44,7 @@ export const DEFAULT_CONFIG: WorldConfig = {
   isWatched: true,
   keepSteps: 256,
   secondsPerStep: 20,
+  openAtStart: 4,
   paymentDepthBlocks: 3,
   allowedAddress: 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080',
 };
@@ -95,6 +99,8 @@ export class World {
     const world = new World(subject, { ...DEFAULT_CONFIG, ...config }, witness);
     await world.#startNode();
     await world.chain.begin();
+    for (let i = 0; i < world.config.openAtStart; i++) await open(world, i);
+    await world.chain.mine(3);
     return world;
   }
 
@@ -140,7 +146,6 @@ export class World {
     const outcome = await this.subject.ask(client, request);
     this.#lastOutcome = outcome;
     this.log.add({ move: this.move, client, request, outcome, intent });
-    this.witness.clock(this.nowSeconds);
     this.witness.observed(client, request, outcome);
     if (outcome.kind === 'refused') return null;
     if (intent === 'attack') this.grantedAttacks += 1;
@@ -165,6 +170,7 @@ export class World {
   /** The signer ends without warning; the node notices, and starts it again. */
   async restart(): Promise<void> {
     await this.subject.restart();
+    this.witness.restarted();
     await this.#startNode();
   }
 
