@@ -31,6 +31,7 @@ const htlcs: fc.Arbitrary<HtlcAtStake> = fc.record({
 });
 const options: fc.Arbitrary<Option> = fc.record({
   name: fc.constant('an option'),
+  txid: fc.constant(null),
   directSat: fc.nat(100),
   slackSat: fc.constant(0),
   htlcs: fc.array(htlcs, { maxLength: 3 }),
@@ -40,6 +41,7 @@ const options: fc.Arbitrary<Option> = fc.record({
 });
 const places: fc.Arbitrary<Place> = fc.record({
   name: fc.constant('a place'),
+  channel: fc.constant(null),
   options: fc.array(options, { minLength: 1, maxLength: 3 }),
 });
 const problems: fc.Arbitrary<Problem> = fc
@@ -66,8 +68,10 @@ const htlc = (
 ): HtlcAtStake => ({ hash, direction, valueSat, expiryBlocks, isOwnable: true });
 const place = (...list: (Partial<Option> & { directSat: number })[]): Place => ({
   name: 'channel',
+  channel: null,
   options: list.map((one, i) => ({
     name: `commitment ${i}`,
+    txid: null,
     slackSat: 0,
     htlcs: [],
     tallies: new Map(),
@@ -101,6 +105,7 @@ describe('W', () => {
         const { choices, wealthSat } = leastWealth(problem);
         const chosen = problem.places.map(({ name, options: all }, i) => ({
           name,
+          channel: null,
           options: [all[choices[i]!]!],
         }));
         expect(bruteForceWealth({ ...problem, places: chosen })).toBe(wealthSat);

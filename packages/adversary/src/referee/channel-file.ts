@@ -4,10 +4,18 @@
  */
 
 import type { OutPoint, Tx } from '../bitcoin/transaction.ts';
-import type { ChannelKind, ChannelPoints } from '../bolt3/index.ts';
+import { type ChannelKind, type ChannelPoints, type CommitmentKeys, SecretStore } from '../bolt3/index.ts';
 import type { HtlcAtStake, Tally } from './problem.ts';
 
 export type Side = 'holder' | 'counterparty';
+
+/** As the wire's lists name them: `local` is offered by the owner. */
+export interface ListedHtlc {
+  readonly isOffered: boolean;
+  readonly amountMsat: bigint;
+  readonly paymentHash: Uint8Array;
+  readonly cltvExpiry: number;
+}
 
 /** As `hsmd_setup_channel` was accepted. */
 export interface ChannelTerms {
@@ -33,7 +41,7 @@ export type Meaning =
   | { readonly is: 'owner' }
   /** The owner's after a delay, unless the secret is out. */
   | { readonly is: 'owner-delayed' }
-  | { readonly is: 'htlc'; readonly htlc: HtlcAtStake }
+  | { readonly is: 'htlc'; readonly htlc: HtlcAtStake; readonly listed: ListedHtlc }
   | { readonly is: 'anchor' }
   /** The peer's after a delay, or the owner's once it is revoked. */
   | { readonly is: 'peer-delayed' }
@@ -63,13 +71,22 @@ export interface Ending {
   isReleased: boolean;
   /** Holder commitments: all the signatures of the peer are valid, so that the owner can use it. */
   readonly isComplete: boolean;
-  /** Output script (hex) that the broadcaster's main output and HTLC transactions have; empty for a close. */
-  readonly delayedScript: string;
+  /** Of its scripts; null for a close. */
+  readonly keys: CommitmentKeys | null;
+  /** Compact, of the funding key; null for a commitment of ours that the signer did not sign yet. */
+  ownerSignature: Uint8Array | null;
+  /** Output script of the broadcaster's main output and of HTLC transactions; empty for a close. */
+  readonly delayed: Uint8Array;
+  /** As the request says; 0 for a close. */
+  readonly feeratePerKw: number;
   /** Outputs, by position, that the peer can take around the punishment of a revoked commitment. */
   readonly bypassed: Set<number>;
   /** Received HTLCs, by position, that the peer can take back before they expire. */
   readonly early: Set<number>;
 }
+
+/** What a signer that loses old secrets would be robbed by is among the newest. */
+export const REVOKED_MAX = 64;
 
 export class ChannelFile {
   readonly id: string;
@@ -91,8 +108,10 @@ export class ChannelFile {
   secretsReleasedMax = -1;
   /** Highest number whose secret of the peer the signer took. */
   revokedMax = -1;
-  /** The peer's points, by number, that something was signed for. */
-  readonly peerPoints = new Map<number, Uint8Array>();
+  /** The secrets of the peer that the signer took, as BOLT 3 has it keep them. */
+  readonly peerSecrets = new SecretStore();
+  /** Commitments of the peer that are revoked, newest last; at most `REVOKED_MAX`. */
+  revoked: Ending[] = [];
   /** What is on the chain at the end of its funding. */
   closedBy: { readonly txid: string; readonly ending: Ending | null } | null = null;
   isDirty = true;

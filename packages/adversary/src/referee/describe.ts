@@ -18,17 +18,9 @@ import {
   toLocalScript,
   toRemoteScript,
 } from '../bolt3/index.ts';
-import type { ChannelTerms, Ending, Meaning, Side } from './channel-file.ts';
+import type { ChannelTerms, Ending, ListedHtlc, Meaning, Side } from './channel-file.ts';
 import type { HtlcAtStake } from './problem.ts';
 import { agreedFeeSat, type OwnerTerms } from './terms.ts';
-
-/** As the wire's lists name them: `local` is offered by the owner. */
-export interface ListedHtlc {
-  readonly isOffered: boolean;
-  readonly amountMsat: bigint;
-  readonly paymentHash: Uint8Array;
-  readonly cltvExpiry: number;
-}
 
 export interface CommitmentReading {
   readonly side: Side;
@@ -37,21 +29,22 @@ export interface CommitmentReading {
   readonly owner: ChannelPoints;
   readonly terms: ChannelTerms;
   readonly peerFundingKey: Uint8Array;
-  readonly perCommitmentPoint: Uint8Array;
+  readonly keys: CommitmentKeys;
   readonly htlcs: readonly ListedHtlc[];
   /** 0 where the request does not say it (the first commitment). */
   readonly feeratePerKw: number;
   readonly fundingValueSat: number;
   readonly ownerTerms: OwnerTerms;
-  /** By position in the transaction: the peer's signature for the HTLC transaction is no good. */
-  readonly uselessHtlcs?: ReadonlySet<number>;
 }
 
 /** The keys in this commitment's scripts. */
 export function keysOf(
-  reading: Pick<CommitmentReading, 'side' | 'owner' | 'terms' | 'peerFundingKey' | 'perCommitmentPoint'>,
+  side: Side,
+  owner: ChannelPoints,
+  terms: ChannelTerms,
+  peerFundingKey: Uint8Array,
+  perCommitmentPoint: Uint8Array,
 ): CommitmentKeys {
-  const { side, owner, terms, peerFundingKey, perCommitmentPoint } = reading;
   const peer = { ...terms.peer, funding: peerFundingKey };
   return side === 'holder'
     ? commitmentKeys(owner, peer, perCommitmentPoint)
@@ -59,19 +52,17 @@ export function keysOf(
 }
 
 /** The output script that the broadcaster's main output has, and every HTLC transaction's. */
-export function delayedScript(
-  reading: Pick<CommitmentReading, 'side' | 'owner' | 'terms' | 'peerFundingKey' | 'perCommitmentPoint'>,
-): Uint8Array {
-  const { side, terms } = reading;
+export function delayedScript({ side, terms, keys }: CommitmentReading): Uint8Array {
   const delayBlocks = side === 'holder' ? terms.ownerDelayBlocks : terms.peerDelayBlocks;
-  return p2wsh(toLocalScript(keysOf(reading), delayBlocks));
+  return p2wsh(toLocalScript(keys, delayBlocks));
 }
 
-export type Described = Omit<Ending, 'tallies' | 'isReleased' | 'isComplete'>;
+export type Described = Omit<Ending, 'tallies' | 'isReleased' | 'isComplete' | 'ownerSignature'>;
 
 export function describeCommitment(reading: CommitmentReading): Described {
   const { side, number, tx, terms, ownerTerms, fundingValueSat } = reading;
-  const meanings = meaningsOf(reading);
+  const delayed = delayedScript(reading);
+  const meanings = meaningsOf(reading, toHex(delayed));
   const htlcs = meanings.flatMap((one) => (one.is === 'htlc' ? [one.htlc] : []));
   const totalSat = tx.outputs.reduce((sum, { value }) => sum + Number(value), 0);
   const missingSat = Math.max(0, fundingValueSat - totalSat);
@@ -109,7 +100,9 @@ export function describeCommitment(reading: CommitmentReading): Described {
     feeSat,
     slackSat: Math.min(missingSat - expectedSat, ownerTerms.dustExposureSat) + tx.outputs.length + 2,
     htlcs,
-    delayedScript: toHex(delayedScript(reading)),
+    keys: reading.keys,
+    delayed,
+    feeratePerKw: feerate,
     bypassed: new Set(),
     early: new Set(),
   };
@@ -119,13 +112,12 @@ export function describeCommitment(reading: CommitmentReading): Described {
 const isDelayFair = ({ ownerDelayBlocks }: ChannelTerms, terms: OwnerTerms): boolean =>
   ownerDelayBlocks <= terms.contestDelayBlocksMax;
 
-function meaningsOf(reading: CommitmentReading): Meaning[] {
-  const { side, tx, terms, owner, peerFundingKey } = reading;
-  const keys = keysOf(reading);
+function meaningsOf(reading: CommitmentReading, delayed: string): Meaning[] {
+  const { side, tx, terms, owner, peerFundingKey, keys } = reading;
   const isAnchors = terms.kind === 'anchors_zero_fee_htlc';
   const toRemote = isAnchors ? p2wsh(toRemoteScript(keys.otherPayment)) : p2wpkh(keys.otherPayment);
   const known = new Map<string, Meaning>([
-    [toHex(delayedScript(reading)), { is: side === 'holder' ? 'owner-delayed' : 'peer-delayed' }],
+    [delayed, { is: side === 'holder' ? 'owner-delayed' : 'peer-delayed' }],
     [toHex(toRemote), { is: side === 'holder' ? 'other' : 'owner' }],
   ]);
   if (isAnchors) {
@@ -133,7 +125,7 @@ function meaningsOf(reading: CommitmentReading): Meaning[] {
       known.set(toHex(p2wsh(anchorScript(key))), { is: 'anchor' });
   }
   const htlcs = htlcOutputs(reading, keys);
-  return tx.outputs.map(({ value, script }, i) => {
+  return tx.outputs.map(({ value, script }) => {
     const text = toHex(script);
     const meaning = known.get(text);
     if (meaning !== undefined)
@@ -141,7 +133,7 @@ function meaningsOf(reading: CommitmentReading): Meaning[] {
     const at = (htlcs.get(text) ?? []).findIndex((one) => one.amountMsat / 1000n === value);
     if (at < 0) return { is: 'other' };
     const [htlc] = htlcs.get(text)!.splice(at, 1);
-    return { is: 'htlc', htlc: atStake(reading, htlc!, i) };
+    return { is: 'htlc', htlc: atStake(reading, htlc!), listed: htlc! };
   });
 }
 
@@ -162,14 +154,14 @@ function htlcOutputs(
   return found;
 }
 
-function atStake(reading: CommitmentReading, htlc: ListedHtlc, vout: number): HtlcAtStake {
-  const { side, terms, feeratePerKw, ownerTerms, uselessHtlcs } = reading;
+function atStake(reading: CommitmentReading, htlc: ListedHtlc): HtlcAtStake {
+  const { side, terms, feeratePerKw, ownerTerms } = reading;
   const valueSat = Number(htlc.amountMsat / 1000n);
   return {
     hash: toHex(htlc.paymentHash),
     direction: htlc.isOffered ? 'offered' : 'received',
     valueSat: valueSat - burntSat(),
-    isOwnable: !(uselessHtlcs?.has(vout) ?? false),
+    isOwnable: true,
     expiryBlocks: htlc.cltvExpiry,
   };
 

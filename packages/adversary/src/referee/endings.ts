@@ -3,7 +3,7 @@
  * to be. Each carries on the tallies of the one before it.
  */
 import type { HsmHtlc, MessageOf } from '@countersign/wire';
-import { EMPTY, toHex } from '../bitcoin/bytes.ts';
+import { EMPTY, fromHex, toHex } from '../bitcoin/bytes.ts';
 import { verify } from '../bitcoin/keys.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
 import { outpointKey, type Tx, txidOf, weightOf } from '../bitcoin/transaction.ts';
@@ -15,17 +15,17 @@ import {
   offeredHtlcScript,
   receivedHtlcScript,
 } from '../bolt3/index.ts';
-import type { ChannelFile, Ending, Funding } from './channel-file.ts';
+import { type ChannelFile, type Ending, type Funding, type ListedHtlc, REVOKED_MAX } from './channel-file.ts';
 import {
   type CommitmentReading,
+  type Described,
   delayedScript,
   describeCommitment,
   keysOf,
-  type ListedHtlc,
 } from './describe.ts';
 import { explainStep } from './explain.ts';
 import { isSecretOf, type Knowledge } from './knowledge.ts';
-import { addTallies, NO_TALLY, type Tally } from './problem.ts';
+import { addTallies, type HtlcAtStake, NO_TALLY, type Tally } from './problem.ts';
 import { agreedFeeSat } from './terms.ts';
 import { fundingValueSat } from './transcript.ts';
 
@@ -43,7 +43,8 @@ const listed = (htlcs: readonly HsmHtlc[]): ListedHtlc[] =>
 function readingOf(
   known: Knowledge,
   file: ChannelFile,
-  parts: Pick<CommitmentReading, 'side' | 'number' | 'tx' | 'perCommitmentPoint' | 'htlcs' | 'feeratePerKw'>,
+  parts: Pick<CommitmentReading, 'side' | 'number' | 'tx' | 'htlcs' | 'feeratePerKw'>,
+  perCommitmentPoint: Uint8Array,
 ): { readonly reading: CommitmentReading; readonly funding: Funding } | undefined {
   const input = parts.tx.inputs[0];
   const funding = input === undefined ? undefined : file.fundings.get(outpointKey(input));
@@ -51,6 +52,7 @@ function readingOf(
   if (funding === undefined || owner === null || terms === null) return undefined;
   const reading = {
     ...parts,
+    keys: keysOf(parts.side, owner, terms, funding.peerKey, perCommitmentPoint),
     owner,
     terms,
     peerFundingKey: funding.peerKey,
@@ -70,34 +72,35 @@ export function acceptHolder(
   const perCommitmentPoint = file.points.get(number);
   const tx: Tx = request.tx.tx;
   if (perCommitmentPoint === undefined) return;
-  const htlcs = listed(request.htlcs);
-  const found = readingOf(known, file, {
+  const parts = {
     side: 'holder',
     number,
     tx,
-    perCommitmentPoint,
-    htlcs,
+    htlcs: listed(request.htlcs),
     feeratePerKw: request.feerate,
-  });
+  } as const;
+  const found = readingOf(known, file, parts, perCommitmentPoint);
   if (found === undefined) return;
   const { reading, funding } = found;
-  const digest = sighashV0(
+  const fundingDigest = sighashV0(
     tx,
     0,
     fundingScript(reading.owner.funding, funding.peerKey),
     BigInt(reading.fundingValueSat),
     SIGHASH.ALL,
   );
-  const isComplete = verify(request.sig.signature, digest, funding.peerKey);
-  const signatures = request.htlcSigs.map(({ signature }) => signature);
-  const uselessHtlcs = uselessOf(reading, signatures);
-  const parts = describeCommitment({ ...reading, uselessHtlcs });
+  const described = withoutUseless(
+    reading,
+    describeCommitment(reading),
+    request.htlcSigs.map(({ signature }) => signature),
+  );
   const previous = file.holder.findLast((one) => one.number < number) ?? file.holder.at(-1);
   const ending: Ending = {
-    ...parts,
-    tallies: talliesAfter(known, previous, parts),
+    ...described,
+    tallies: talliesAfter(known, previous, described),
     isReleased: false,
-    isComplete,
+    isComplete: verify(request.sig.signature, fundingDigest, funding.peerKey),
+    ownerSignature: null,
   };
   // Of one number the last that was validated counts; another that was signed for broadcast stays.
   file.holder = [...file.holder.filter((one) => one.number !== number || one.isReleased), ending];
@@ -105,43 +108,50 @@ export function acceptHolder(
   known.addEnding(file, ending);
 }
 
-/** Positions of HTLC outputs whose transaction the peer's signature does not fit. */
-function uselessOf(reading: CommitmentReading, signatures: readonly Uint8Array[]): ReadonlySet<number> {
-  const { tx, terms } = reading;
-  const keys = keysOf(reading);
-  const isAnchors = terms.kind === 'anchors_zero_fee_htlc';
-  const parts = describeCommitment(reading);
-  const useless = new Set<number>();
+/** HTLCs whose transaction the peer's signature does not fit are nothing that the owner can take. */
+function withoutUseless(
+  reading: CommitmentReading,
+  described: Described,
+  signatures: readonly Uint8Array[],
+): Described {
   let next = 0;
-  parts.meanings.forEach((meaning, vout) => {
-    if (meaning.is !== 'htlc') return;
+  let isChanged = false;
+  const meanings = described.meanings.map((meaning, vout) => {
+    if (meaning.is !== 'htlc') return meaning;
     const signature = signatures[next++];
-    const { hash, direction, expiryBlocks } = meaning.htlc;
-    const isOffered = direction === 'offered';
-    const htlc = reading.htlcs.find(
-      (one) =>
-        toHex(one.paymentHash) === hash &&
-        one.cltvExpiry === expiryBlocks &&
-        one.isOffered === isOffered &&
-        one.amountMsat / 1000n === tx.outputs[vout]!.value,
-    )!;
-    const script = isOffered
-      ? offeredHtlcScript(terms.kind, keys, htlc)
-      : receivedHtlcScript(terms.kind, keys, htlc);
-    const { value } = tx.outputs[vout]!;
-    const feeSat = htlcFeeSat({ kind: terms.kind, feeratePerKw: reading.feeratePerKw }, isOffered);
-    const spend: Tx = {
-      version: 2,
-      inputs: [{ txid: txidOf(tx), vout, scriptSig: EMPTY, sequence: isAnchors ? 1 : 0, witness: [] }],
-      outputs: [{ value: value - feeSat, script: delayedScript(reading) }],
-      locktime: isOffered ? expiryBlocks : 0,
-    };
-    const type = isAnchors ? SIGHASH.SINGLE_ANYONECANPAY : SIGHASH.ALL;
-    const isValid =
-      signature !== undefined && verify(signature, sighashV0(spend, 0, script, value, type), keys.otherHtlc);
-    if (!isValid) useless.add(vout);
+    if (signature !== undefined && fitsHtlc(reading, meaning.htlc, vout, signature)) return meaning;
+    isChanged = true;
+    return { ...meaning, htlc: { ...meaning.htlc, isOwnable: false } };
   });
-  return useless;
+  if (!isChanged) return described;
+  const htlcs = meanings.flatMap((one) => (one.is === 'htlc' ? [one.htlc] : []));
+  return { ...described, meanings, htlcs };
+}
+
+/** Whether the peer's signature opens the HTLC transaction of BOLT 3 for this output. */
+function fitsHtlc(
+  reading: CommitmentReading,
+  stake: HtlcAtStake,
+  vout: number,
+  signature: Uint8Array,
+): boolean {
+  const { tx, terms, keys, feeratePerKw } = reading;
+  const isAnchors = terms.kind === 'anchors_zero_fee_htlc';
+  const isOffered = stake.direction === 'offered';
+  const { value } = tx.outputs[vout]!;
+  const htlc = { paymentHash: fromHex(stake.hash), cltvExpiry: stake.expiryBlocks };
+  const script = isOffered
+    ? offeredHtlcScript(terms.kind, keys, htlc)
+    : receivedHtlcScript(terms.kind, keys, htlc);
+  const feeSat = htlcFeeSat({ kind: terms.kind, feeratePerKw }, isOffered);
+  const spend: Tx = {
+    version: 2,
+    inputs: [{ txid: txidOf(tx), vout, scriptSig: EMPTY, sequence: isAnchors ? 1 : 0, witness: [] }],
+    outputs: [{ value: value - feeSat, script: delayedScript(reading) }],
+    locktime: isOffered ? stake.expiryBlocks : 0,
+  };
+  const type = isAnchors ? SIGHASH.SINGLE_ANYONECANPAY : SIGHASH.ALL;
+  return verify(signature, sighashV0(spend, 0, script, value, type), keys.otherHtlc);
 }
 
 /** The owner's signature for a commitment of the peer is out. */
@@ -149,17 +159,16 @@ export function acceptCounterparty(
   known: Knowledge,
   file: ChannelFile,
   request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
+  ownerSignature: Uint8Array,
 ): void {
   const number = Number(request.commitNum);
   const tx: Tx = request.tx.tx;
-  const found = readingOf(known, file, {
-    side: 'counterparty',
-    number,
-    tx,
-    perCommitmentPoint: request.remotePerCommit,
-    htlcs: listed(request.htlcs),
-    feeratePerKw: request.feerate,
-  });
+  const found = readingOf(
+    known,
+    file,
+    { side: 'counterparty', number, tx, htlcs: listed(request.htlcs), feeratePerKw: request.feerate },
+    request.remotePerCommit,
+  );
   if (found === undefined) return;
   const parts = describeCommitment(found.reading);
   if (file.counterparty.some(({ txid }) => txid === parts.txid)) return;
@@ -169,25 +178,34 @@ export function acceptCounterparty(
     tallies: bestTallies(known, befores, parts, file.counterparty.at(-1)),
     isReleased: true,
     isComplete: true,
+    ownerSignature,
   };
-  file.peerPoints.set(number, request.remotePerCommit);
   file.counterparty.push(ending);
   known.addEnding(file, ending);
 }
 
 /** Any other spend of the funding that the owner signed: our own commitment, a close, or what nobody should sign. */
-export function acceptClose(known: Knowledge, file: ChannelFile, tx: Tx, fundingKey: string): void {
+export function acceptClose(
+  known: Knowledge,
+  file: ChannelFile,
+  tx: Tx,
+  fundingKey: string,
+  ownerSignature: Uint8Array,
+): void {
   const txid = toHex(txidOf(tx));
   const own = file.holder.find((one) => one.txid === txid);
   if (own !== undefined) {
     own.isReleased = true;
+    own.ownerSignature = ownerSignature;
     file.isDirty = true;
     return;
   }
   if (file.closes.some((one) => one.txid === txid)) return;
-  const ending = isCommitment(file, tx)
-    ? strangeCommitment(known, file, tx, fundingKey)
-    : closeOf(known, file, tx, fundingKey);
+  const ending = {
+    ...closeOf(known, file, tx, fundingKey, ownerSignature),
+    // A commitment of ours that was never validated: only what scripts known by now give the owner counts.
+    ...(isCommitment(file, tx) && { name: 'a commitment that nobody validated' }),
+  };
   file.closes.push(ending);
   known.addEnding(file, ending);
 }
@@ -199,12 +217,13 @@ function isCommitment(file: ChannelFile, tx: Tx): boolean {
   return commitmentNumberOf(tx, makeObscurer(opener.payment, accepter.payment)) !== undefined;
 }
 
-/** A commitment of ours that was never validated: only what scripts known by now give the owner counts. */
-function strangeCommitment(known: Knowledge, file: ChannelFile, tx: Tx, fundingKey: string): Ending {
-  return { ...closeOf(known, file, tx, fundingKey), name: 'a commitment that nobody validated' };
-}
-
-function closeOf(known: Knowledge, file: ChannelFile, tx: Tx, fundingKey: string): Ending {
+function closeOf(
+  known: Knowledge,
+  file: ChannelFile,
+  tx: Tx,
+  fundingKey: string,
+  ownerSignature: Uint8Array,
+): Ending {
   const funding = file.fundings.get(fundingKey)!;
   const meanings = tx.outputs.map(({ script }) => {
     const found = known.ownerScript(script);
@@ -241,7 +260,10 @@ function closeOf(known: Knowledge, file: ChannelFile, tx: Tx, fundingKey: string
     tallies: new Map(newest?.tallies),
     isReleased: true,
     isComplete: true,
-    delayedScript: '',
+    ownerSignature,
+    keys: null,
+    delayed: EMPTY,
+    feeratePerKw: 0,
     bypassed: new Set(),
     early: new Set(),
   };
@@ -290,23 +312,33 @@ export function revokeHolder(known: Knowledge, file: ChannelFile, number: number
   settle(known, file);
 }
 
-/** The signer has the peer's secret, so that it can punish; a wrong one is worth nothing. */
+/** The signer has the peer's secret, so that it can punish what has its point; a wrong one is worth nothing. */
 export function revokeCounterparty(
   known: Knowledge,
   file: ChannelFile,
   number: number,
   secret: Uint8Array,
 ): void {
-  if (!isSecretOf(secret, file.peerPoints.get(number))) return;
+  const revoked = file.counterparty.filter(
+    (one) => one.number === number && isSecretOf(secret, one.keys?.perCommitmentPoint),
+  );
+  if (revoked.length === 0) return;
   file.revokedMax = Math.max(file.revokedMax, number);
+  file.isDirty = true;
+  if (!file.peerSecrets.insert(number, secret)) forgetSecrets(file);
   const isPunishable = (file.terms?.peerDelayBlocks ?? 0) >= known.terms.contestDelayBlocksMin;
-  const revoked = file.counterparty.filter((one) => one.number === number);
   if (isPunishable) {
-    file.counterparty = file.counterparty.filter((one) => one.number !== number);
+    file.counterparty = file.counterparty.filter((one) => !revoked.includes(one));
+    file.revoked = [...file.revoked, ...revoked].slice(-REVOKED_MAX);
     file.unpunished.push(...revoked.filter(({ bypassed }) => bypassed.size > 0));
   }
-  file.isDirty = true;
   settle(known, file);
+}
+
+/** A secret that does not chain takes the place of older ones: what they would punish can't be punished any more. */
+function forgetSecrets(file: ChannelFile): void {
+  file.counterparty = [...file.revoked, ...file.counterparty];
+  file.revoked = [];
 }
 
 /** What every ending agrees on is settled, and leaves their tallies. */

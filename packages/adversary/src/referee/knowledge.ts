@@ -30,6 +30,8 @@ export class Knowledge {
   readonly coins: Coins;
   readonly released: Released;
   readonly files = new Map<string, ChannelFile>();
+  /** The owner's signatures for HTLC transactions of the peer, by the output that they spend. */
+  readonly htlcSignatures = new Map<string, { readonly signature: Uint8Array; readonly sighash: number }>();
   wallet: Wallet | null = null;
   /** Outpoint key → its channel. */
   readonly #fundings = new Map<string, ChannelFile>();
@@ -147,6 +149,18 @@ export class Knowledge {
     this.coins.disconnect();
     const gone = this.book.disconnect();
     this.#markFundings(gone.map(({ tx }) => tx));
+  }
+
+  /** Blocks that come from now on are only tried; what is returned takes them back, with all that they showed. */
+  rehearse(): () => void {
+    const { heightBlocks } = this.book;
+    const final = [...this.files.values()].filter(({ isFinal }) => !isFinal);
+    const learned = this.payments.watchLearning();
+    return () => {
+      while (this.book.heightBlocks > heightBlocks) this.disconnect();
+      for (const hash of learned()) this.payments.forget(hash);
+      for (const file of final) file.isFinal = false;
+    };
   }
 
   /** Depths changed: of whatever is shallow. */

@@ -10,6 +10,7 @@ export class Payments {
   readonly #facts = new Map<string, PaymentFacts>();
   #approvedLossSat = 0;
   #approvedSat = 0;
+  #watched: string[] | null = null;
 
   /** Of all that left for good, what the owner had approved. */
   get approvedLossSat(): number {
@@ -30,7 +31,23 @@ export class Payments {
   }
 
   learn(hash: string): void {
+    if (!this.isKnown(hash)) this.#watched?.push(hash);
     this.#set(hash, { ...this.of(hash), isKnown: true });
+  }
+
+  /** Ends with the call of what is returned: the hashes learned until then. */
+  watchLearning(): () => readonly string[] {
+    const learned: string[] = [];
+    this.#watched = learned;
+    return () => {
+      this.#watched = null;
+      return learned;
+    };
+  }
+
+  /** Only where what was seen is taken back with the block that showed it: on a chain that was only tried. */
+  forget(hash: string): void {
+    this.#set(hash, { ...this.of(hash), isKnown: false });
   }
 
   /** A later approval replaces an earlier one and never adds to it. */

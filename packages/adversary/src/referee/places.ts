@@ -8,7 +8,13 @@ import type { Knowledge } from './knowledge.ts';
 import { worstOutcome } from './payment.ts';
 import type { HtlcAtStake, Option, Place, Tally, Times } from './problem.ts';
 
-const NOTHING: Omit<Option, 'name'> = { directSat: 0, slackSat: 0, htlcs: [], tallies: new Map() };
+const NOTHING: Omit<Option, 'name'> = {
+  txid: null,
+  directSat: 0,
+  slackSat: 0,
+  htlcs: [],
+  tallies: new Map(),
+};
 
 /** Null: nothing of the channel is on the chain or could come there. */
 export function placeOf(
@@ -19,7 +25,7 @@ export function placeOf(
 ): Place | null {
   const options =
     file.closedBy === null ? openOptions(known, file, others, times) : [closedOption(known, file)];
-  return options.length === 0 ? null : { name: nameOf(file), options };
+  return options.length === 0 ? null : { name: nameOf(file), channel: file.id, options };
 }
 
 const nameOf = (file: ChannelFile): string => `${file.dbid} with ${toHex(file.peerId).slice(0, 10)}`;
@@ -86,12 +92,13 @@ function optionOf(known: Knowledge, ending: Ending): Option {
       directSat -= lossSat;
     }
   });
-  return { name, directSat, slackSat, htlcs, tallies };
+  return { name, txid, directSat, slackSat, htlcs, tallies };
 }
 
 /** Our own commitment, published after its secret left: the peer takes all of it. */
-const betrayed = ({ name, htlcs, tallies }: Ending): Option => ({
+const betrayed = ({ name, txid, htlcs, tallies }: Ending): Option => ({
   name: `revoked ${name}`,
+  txid,
   directSat: 0,
   slackSat: 0,
   htlcs: htlcs.map((htlc) => ({ ...htlc, isOwnable: false })),
@@ -107,7 +114,7 @@ function unpunished(
     if (meanings[vout]!.is === 'other' || bypassed.has(vout)) return sum;
     return sum + Number(value) - known.released.lossOf(`${txid}:${vout}`);
   }, feeSat);
-  return { name: `revoked ${name}`, directSat, slackSat: 0, htlcs: [], tallies };
+  return { name: `revoked ${name}`, txid, directSat, slackSat: 0, htlcs: [], tallies };
 }
 
 /** Nobody publishes, so the owner does: of the commitments it still may, the one that keeps most. */
@@ -127,7 +134,7 @@ function silence(
       aloneSat(known, one, file, others, times) >= aloneSat(known, kept, file, others, times) ? one : kept,
     first,
   );
-  return { ...best, name: `silence, so the owner publishes ${best.name}` };
+  return { ...best, txid: null, name: `silence, so the owner publishes ${best.name}` };
 }
 
 /** What an option is worth while the other channels end with their newest commitments. */
@@ -159,7 +166,7 @@ function aloneSat(
 function closedOption(known: Knowledge, file: ChannelFile): Option {
   const { txid, ending } = file.closedBy!;
   if (ending === null) return { name: 'an unknown close', ...NOTHING };
-  const isRevoked = ending.side === 'counterparty' && ending.number <= file.revokedMax;
+  const isRevoked = ending.side === 'counterparty' && !file.counterparty.includes(ending);
   const isUnspent = (vout: number) => known.book.spenderOf(`${txid}:${vout}`) === undefined;
   const isBetrayed = ending.side === 'holder' && ending.number <= file.secretsReleasedMax;
   const htlcs: HtlcAtStake[] = [];
@@ -175,5 +182,12 @@ function closedOption(known: Knowledge, file: ChannelFile): Option {
       htlcs.push({ ...meaning.htlc, isOwnable, valueSat: Math.max(0, meaning.htlc.valueSat - lossSat) });
     }
   });
-  return { name: `${ending.name} on the chain`, directSat: 0, slackSat, htlcs, tallies: ending.tallies };
+  return {
+    name: `${ending.name} on the chain`,
+    txid: null,
+    directSat: 0,
+    slackSat,
+    htlcs,
+    tallies: ending.tallies,
+  };
 }

@@ -26,6 +26,8 @@ export interface Tally {
 export interface Option {
   /** For the story, for example `counterparty commitment 7`. */
   readonly name: string;
+  /** The transaction that the attacker publishes, hex; null where it publishes none. */
+  readonly txid: string | null;
   /** The owner's for certain in this future: by scripts that only the owner can spend in time, and credited fees. */
   readonly directSat: number;
   /** What may be the owner's or not: trimmed HTLCs in flight, rounding. Never counted as wealth, allowed for in a fall. */
@@ -38,6 +40,8 @@ export interface Option {
 /** Somewhere the attacker chooses: a channel, or a set of released transactions that exclude each other. */
 export interface Place {
   readonly name: string;
+  /** The channel's id; null for the wallet. */
+  readonly channel: string | null;
   readonly options: readonly Option[];
 }
 

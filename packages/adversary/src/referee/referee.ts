@@ -7,7 +7,7 @@ import type { Tx } from '../bitcoin/transaction.ts';
 import type { Client, Outcome, OwnerAct } from '../subject.ts';
 import { Knowledge } from './knowledge.ts';
 import { placeOf, stakesOf } from './places.ts';
-import type { Place, Problem, Strategy } from './problem.ts';
+import type { Option, Place, Problem, Strategy } from './problem.ts';
 import type { OwnerTerms } from './terms.ts';
 import { leastWealth } from './wealth.ts';
 
@@ -28,18 +28,26 @@ export interface Theft {
   readonly places: readonly Place[];
 }
 
+const KEPT: Option = {
+  name: 'kept',
+  txid: null,
+  directSat: 0,
+  slackSat: 0,
+  htlcs: [],
+  tallies: new Map(),
+};
+
 export class Referee {
   readonly known: Knowledge;
-  readonly #startSeconds: number;
-  #nowSeconds: number;
+  /** The first time that the clock was shown. */
+  #startSeconds: number | null = null;
+  #nowSeconds = 0;
   #highSat = 0;
   /** Checks so far, and those that needed the second look. */
   readonly counts = { checks: 0, secondLooks: 0 };
 
-  constructor(terms: OwnerTerms, startSeconds: number) {
+  constructor(terms: OwnerTerms) {
     this.known = new Knowledge(terms);
-    this.#startSeconds = startSeconds;
-    this.#nowSeconds = startSeconds;
   }
 
   observed(client: Client, request: Request, outcome: Outcome): void {
@@ -59,6 +67,7 @@ export class Referee {
   }
 
   clock(nowSeconds: number): void {
+    this.#startSeconds ??= nowSeconds;
     this.#nowSeconds = Math.max(this.#nowSeconds, nowSeconds);
   }
 
@@ -70,10 +79,7 @@ export class Referee {
     const stakes = files.map(stakesOf);
     const places = files.flatMap((file) => placeOf(known, file, stakes, times) ?? []);
     const coins = known.coins.worth();
-    const wallet = {
-      name: 'coins',
-      options: [{ name: 'kept', directSat: 0, slackSat: coins.slackSat, htlcs: [], tallies: new Map() }],
-    };
+    const wallet = { name: 'coins', channel: null, options: [{ ...KEPT, slackSat: coins.slackSat }] };
     return {
       times,
       baseSat: coins.certainSat + this.#agreedSat(),
@@ -89,7 +95,12 @@ export class Referee {
   }
 
   #periods(): number {
-    return 1 + Math.floor((this.#nowSeconds - this.#startSeconds) / this.known.terms.windowSeconds);
+    return 1 + Math.floor((this.#nowSeconds - (this.#startSeconds ?? 0)) / this.known.terms.windowSeconds);
+  }
+
+  /** What may leave by trimmed HTLCs and rounding, until now. */
+  get allowedSat(): number {
+    return this.known.terms.dustOutflowSat * this.#periods();
   }
 
   /** To be asked after every step: a fall that is made good later is a fall. */
@@ -97,7 +108,7 @@ export class Referee {
     this.counts.checks += 1;
     const problem = this.problem();
     const { wealthSat } = leastWealth(problem);
-    const allowedSat = this.known.terms.dustOutflowSat * this.#periods();
+    const { allowedSat } = this;
     const verdict = { wealthSat, highSat: this.#highSat, agreedSat: this.#agreedSat() };
     if (wealthSat >= this.#highSat) {
       this.#highSat = wealthSat;

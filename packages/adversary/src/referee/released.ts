@@ -4,7 +4,7 @@
  */
 import { toHex } from '../bitcoin/bytes.ts';
 import { fromScriptSignature, verify, verifySchnorr } from '../bitcoin/keys.ts';
-import { partialSignatures, taprootSignature, type WirePsbt } from '../bitcoin/psbt.ts';
+import { partialSignatures, taprootSignature, type WirePsbt, withWalletWitnesses } from '../bitcoin/psbt.ts';
 import { isP2sh, isP2tr, isP2wpkh, p2pkhScript, p2wpkh } from '../bitcoin/scripts.ts';
 import { SIGHASH, sighashTaproot, sighashV0 } from '../bitcoin/sighash.ts';
 import { outpointKey, type Tx, type TxInput, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
@@ -16,6 +16,8 @@ import type { Option, Place } from './problem.ts';
 interface Spend {
   readonly txid: string;
   readonly tx: Tx;
+  /** The reply that has the signatures. */
+  readonly psbt: WirePsbt;
   /** Positions of inputs with a valid signature of the owner's. */
   readonly signed: Set<number>;
 }
@@ -45,7 +47,7 @@ export class Released {
 
   psbtSigned(tx: Tx, psbt: WirePsbt): void {
     const txid = toHex(txidOf(tx));
-    const spend = this.#spends.get(txid) ?? { txid, tx, signed: new Set<number>() };
+    const spend = this.#spends.get(txid) ?? { txid, tx, psbt, signed: new Set<number>() };
     const spent = tx.inputs.map((input) => this.#outputAt(input));
     tx.inputs.forEach((input, i) => {
       const type = this.#validType(tx, i, input, spent, psbt);
@@ -129,8 +131,17 @@ export class Released {
       sighashType,
     );
     if (!verify(signature, digest, publicKey)) return false;
-    acceptClose(this.#known, file, tx, key);
+    acceptClose(this.#known, file, tx, key, signature);
     return true;
+  }
+
+  /** With its witnesses; null where some input is not the wallet's. */
+  completed(txid: string): Tx | null {
+    const spend = this.#spends.get(txid);
+    const spent = spend?.tx.inputs.map((input) => this.#outputAt(input)) ?? [undefined];
+    if (spend === undefined || spent.includes(undefined)) return null;
+    const tx = withWalletWitnesses(spend.tx, spend.psbt, spent as readonly TxOutput[]);
+    return tx.inputs.every(({ witness }) => witness.length > 0) ? tx : null;
   }
 
   /** Whether the attacker can publish it now. */
@@ -189,16 +200,18 @@ export class Released {
     }
     return groups.map((group) => ({
       name: 'wallet',
+      channel: null,
       options: [
-        optionOf('nothing is published', 0),
-        ...group.map(({ txid }) => optionOf(`spend ${txid}`, this.changeOf(txid))),
+        optionOf('nothing is published', null, 0),
+        ...group.map(({ txid }) => optionOf(`spend ${txid}`, txid, this.changeOf(txid))),
       ],
     }));
   }
 }
 
-const optionOf = (name: string, directSat: number): Option => ({
+const optionOf = (name: string, txid: string | null, directSat: number): Option => ({
   name,
+  txid,
   directSat,
   slackSat: 0,
   htlcs: [],

@@ -67,7 +67,7 @@ function isOwners(known: Knowledge, file: ChannelFile, script: Uint8Array, txid:
   if (known.ownerScript(script) !== undefined) return true;
   const ending = known.endingOf(toHex(txid))?.ending;
   // The second stage of the owner's own commitment.
-  return ending?.side === 'holder' && ending.delayedScript === toHex(script) && file.owner !== null;
+  return ending?.side === 'holder' && toHex(ending.delayed) === toHex(script) && file.owner !== null;
 }
 
 function spentValueSat(
@@ -116,7 +116,8 @@ export function htlcSigned(
   const { ending } = found;
   const meaning = ending.meanings[input.vout];
   if (meaning?.is !== 'htlc') return;
-  const isRevocable = tx.outputs[0] !== undefined && toHex(tx.outputs[0].script) === ending.delayedScript;
+  known.htlcSignatures.set(outpointKey(input), signature);
+  const isRevocable = tx.outputs[0] !== undefined && toHex(tx.outputs[0].script) === toHex(ending.delayed);
   const isEarly = meaning.htlc.direction === 'received' && tx.locktime < meaning.htlc.expiryBlocks;
   if (isRevocable && !isEarly) return;
   const digest = sighashV0(tx, 0, request.wscript, ending.tx.outputs[input.vout]!.value, signature.sighash);

@@ -153,13 +153,13 @@ export class Transcript {
   ): void {
     const tx: Tx = request.tx.tx;
     if (this.#validFunding(file, tx, 0, signature) === undefined) return;
-    acceptCounterparty(this.#known, file, request);
+    acceptCounterparty(this.#known, file, request, signature);
   }
 
   /** The owner's signature of a spend of the funding, whatever it is. */
   #fundingSigned(file: ChannelFile, tx: Tx, inputIndex: number, signature: Uint8Array): void {
     const key = this.#validFunding(file, tx, inputIndex, signature);
-    if (key !== undefined) acceptClose(this.#known, file, tx, key);
+    if (key !== undefined) acceptClose(this.#known, file, tx, key, signature);
   }
 
   /** The key of the funding that a signature opens; undefined when it opens none. */
