@@ -4,11 +4,11 @@
  */
 
 import type { Request } from '@countersign/wire';
-import type { Tx } from '../bitcoin/transaction.ts';
+import { transactionsOf } from '../chain/read-block.ts';
 import type { Move } from '../player/moves.ts';
 import { playMove } from '../player/run.ts';
 import type { FalseRefusal } from '../player/step-log.ts';
-import type { Witness } from '../player/witness.ts';
+import type { ChainChange, Witness } from '../player/witness.ts';
 import { World, type WorldConfig } from '../player/world.ts';
 import { Referee, type Theft } from '../referee/referee.ts';
 import type { OwnerTerms } from '../referee/terms.ts';
@@ -53,7 +53,6 @@ export class Match implements Witness {
   #readings: Reading[] = [];
   #readEvery = 1;
   #lastSat = 0;
-  #hasNewBlocks = false;
 
   private constructor(setup: Setup) {
     this.referee = new Referee(setup.terms);
@@ -89,16 +88,10 @@ export class Match implements Witness {
   async play(move: Move): Promise<void> {
     this.moves.push(move);
     await playMove(this.world, move);
-    this.#judgeBlocks();
   }
 
   async close(): Promise<void> {
     await this.#subject?.close();
-  }
-
-  clock(nowSeconds: number): void {
-    this.#judgeBlocks();
-    this.referee.clock(nowSeconds);
   }
 
   observed(client: Client, request: Request, outcome: Outcome): void {
@@ -106,30 +99,22 @@ export class Match implements Witness {
     if (outcome.kind === 'reply') this.#judge(request.name);
   }
 
-  ownerActed(act: OwnerAct, failure: string | null): void {
-    this.#judgeBlocks();
-    this.referee.ownerActed(act, failure);
-  }
-
-  blockDisconnected(): void {
-    this.referee.blockDisconnected();
-    this.#hasNewBlocks = true;
-  }
-
-  blockConnected(txs: readonly Tx[]): void {
-    this.referee.blockConnected(txs);
-    this.#hasNewBlocks = true;
-  }
-
   /** A reorganisation is one event: what lies between its blocks is no state of the world. */
-  #judgeBlocks(): void {
-    if (!this.#hasNewBlocks) return;
-    this.#hasNewBlocks = false;
+  chainChanged({ disconnectedBlocks, connected }: ChainChange): void {
+    for (let i = 0; i < disconnectedBlocks; i++) this.referee.blockDisconnected();
+    for (const raw of connected) this.referee.blockConnected(transactionsOf(raw));
     this.#judge('block');
   }
 
+  ownerActed(act: OwnerAct, failure: string | null): void {
+    this.referee.ownerActed(act, failure);
+  }
+
+  restarted(): void {}
+
   #judge(cause: string): void {
     if (this.theft !== null) return;
+    if (this.#world !== null) this.referee.clock(this.#world.nowSeconds);
     const verdict = this.referee.verdict();
     const { wealthSat, highSat, agreedSat, theft } = verdict;
     this.deepestSat = Math.max(this.deepestSat, highSat - wealthSat);
