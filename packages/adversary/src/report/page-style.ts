@@ -18,7 +18,7 @@ p { margin: 6px 0 12px; }
 .verdict { margin: 18px 0; padding: 14px 18px; border-radius: 8px; background: var(--card); border: 1px solid var(--rule);
   border-left: 5px solid var(--good); font-size: 16px; }
 .verdict.bad { border-left-color: var(--bad); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px; margin: 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 10px; margin: 0; }
 .figures div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 10px 14px; }
 .figures dt { color: var(--quiet); font-size: 12.5px; }
 .figures dd { margin: 0; font-size: 19px; font-variant-numeric: tabular-nums; }

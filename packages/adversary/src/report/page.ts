@@ -6,7 +6,7 @@ import { mutantSections } from './page-mutants.ts';
 import { PAGE_STYLE } from './page-style.ts';
 import { wealthPlot } from './plot.ts';
 import type { FoundRun, RunResult, StoryStep, TheftReport } from './result.ts';
-import { findingWords, moveWords, satWords } from './story.ts';
+import { asSentence, findingWords, moveWords, satWords } from './story.ts';
 
 export interface PageOptions {
   /** The signer's rules, for the table of coverage. */
@@ -45,7 +45,7 @@ ${body.text}
 function verdict({ setup, found, mutants }: RunResult): Markup {
   const survivors = mutants.filter(({ outcome }) => outcome !== 'robbed').length;
   if (found !== null)
-    return html`<p class="verdict bad"><strong>${findingWords(found.finding)}.</strong></p>`;
+    return html`<p class="verdict bad"><strong>${asSentence(findingWords(found.finding))}</strong></p>`;
   if (survivors > 0) {
     const text = `${survivors} of ${mutants.length} broken signers were not robbed: the adversary is too weak for them.`;
     return html`<p class="verdict bad"><strong>${text}</strong></p>`;
@@ -83,14 +83,14 @@ function wealthSection({ readings, found }: RunResult): Markup {
 <li><i class="total"></i>W: it may only rise</li>
 <li><i class="kept"></i>the owner's for certain</li>
 <li><i class="agreed"></i>left with the owner's consent</li>
-<li><i class="dip"></i>below the highest W so far, within the limits of dust</li>
+<li><i class="dip"></i>below the highest W so far</li>
 </ul>`;
 }
 
 function foundSection({ finding, seed, moves, movesPlayed, story }: FoundRun): Markup {
   const cut = moves.length < movesPlayed ? ` What is left of ${movesPlayed} moves, in world ${seed}:` : '';
   return html`<h2>What happened</h2>
-<p>${findingWords(finding)}.${cut}</p>
+<p>${asSentence(findingWords(finding))}${cut}</p>
 <ol class="mono" start="0">${moves.map((move) => html`<li>${moveWords(move)}</li>`)}</ol>
 ${finding.kind === 'theft' ? theftSection(finding.theft) : null}
 ${finding.kind === 'refusal' ? html`<p class="card mono">${finding.refusal.message}</p>` : null}
@@ -127,8 +127,8 @@ ${granted.map(grantedRow)}
 ${laws.map((law) => lawSection(law, used))}`;
 }
 
-function grantedRow({ title, honest, attacks, refused }: GrantedRow): Markup {
-  return html`<tr><td>${title}</td><td class="number">${count(honest)}</td><td class="number">${count(attacks)}</td><td class="number">${count(refused)}</td></tr>`;
+function grantedRow({ operation, title, honest, attacks, refused }: GrantedRow): Markup {
+  return html`<tr><td>${title} <code class="quiet">${operation}</code></td><td class="number">${count(honest)}</td><td class="number">${count(attacks)}</td><td class="number">${count(refused)}</td></tr>`;
 }
 
 function lawSection({ law, rows, silent }: LawCoverage, used: typeof OPERATIONS): Markup {

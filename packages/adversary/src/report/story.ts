@@ -18,6 +18,8 @@ export function findingWords(finding: Finding): string {
   }
 }
 
+export const asSentence = (words: string): string => `${words.slice(0, 1).toUpperCase()}${words.slice(1)}.`;
+
 /** Ends with a newline. */
 export function storyOf(result: RunResult): string {
   const { setup, steps, matches, found } = result;
@@ -38,7 +40,7 @@ function foundLines(found: FoundRun): readonly string[] {
   const { finding, seed, moves, movesPlayed, story } = found;
   const cut = moves.length < movesPlayed ? `, cut down from ${movesPlayed}` : '';
   return [
-    findingWords(finding).toUpperCase().slice(0, 1) + findingWords(finding).slice(1),
+    asSentence(findingWords(finding)),
     '',
     `The moves (world ${seed}${cut}):`,
     ...moves.map((move, i) => `  ${i}. ${moveWords(move)}`),

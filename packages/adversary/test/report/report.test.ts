@@ -201,7 +201,7 @@ describe('the page', () => {
   });
 
   it('says first what matters: a theft, broken signers that survived, or that all is well', () => {
-    expect(page()).toContain('Theft of 249,500 sat'.replace('T', 't'));
+    expect(page()).toContain('<strong>Theft of 249,500 sat');
     expect(page({ found: null })).toContain('1 of 2 broken signers were not robbed');
     const [robbed] = RUN.mutants;
     expect(page({ found: null, mutants: [robbed!] })).toContain('All 1 broken signers were robbed');
