@@ -98,7 +98,7 @@ function grantsOf(
       .filter((one) => operationOf(one.request) === operation && fits(one))
       .reduce((total, { count }) => total + count, 0);
   return {
-    honest: sum(({ outcome, intent }) => outcome === 'ok' && intent === 'honest'),
+    honest: sum(({ outcome, intent }) => outcome === 'ok' && intent !== 'attack'),
     attacks: sum(({ outcome, intent }) => outcome === 'ok' && intent === 'attack'),
     refused: sum(({ outcome }) => outcome !== 'ok'),
   };
@@ -108,7 +108,8 @@ function grantsOf(
 export function coverageCounts(log: ReadonlyMap<string, number>): readonly CoverageCount[] {
   return [...log].map(([key, count]) => {
     const [intent = '', request = '', outcome = ''] = key.split('\t');
-    return { intent: intent === 'attack' ? 'attack' : 'honest', request, outcome, count };
+    const known = (['attack', 'unsure'] as const).find((one) => one === intent);
+    return { intent: known ?? 'honest', request, outcome, count };
   });
 }
 

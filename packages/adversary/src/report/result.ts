@@ -47,7 +47,8 @@ export interface StrategyStep {
 export interface StoryStep {
   readonly index: number;
   readonly move: number;
-  readonly intent: 'honest' | 'attack';
+  /** `unsure`: honest as far as the player can tell, and no failure if it is refused. */
+  readonly intent: 'honest' | 'unsure' | 'attack';
   readonly client: string;
   readonly request: string;
   readonly outcome: string;
@@ -92,7 +93,7 @@ export interface FoundRun {
 }
 
 export interface CoverageCount {
-  readonly intent: 'honest' | 'attack';
+  readonly intent: StoryStep['intent'];
   readonly request: string;
   /** `ok`, or the tag of the refusal. */
   readonly outcome: string;
