@@ -1,8 +1,7 @@
 /** A game as a search plays it: the signer, sound or broken, what its owner agreed to, and the size of the world. */
 
-import type { RuleName, RunSetup, Subject } from '@countersign/adversary';
+import type { RuleName, RunSetup, Setup, Subject } from '@countersign/adversary';
 import { allRules } from '@countersign/core';
-import type { Setup } from '../../packages/adversary/src/search/match.ts';
 import { mutantById } from './mutants/index.ts';
 import { ownerTerms, ownerToml } from './owner.ts';
 import { ProcessSubject } from './process-subject.ts';

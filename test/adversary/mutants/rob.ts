@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type MutantRow, type RunResult, storyLine } from '@countersign/adversary';
+import { type Finding, type MutantRow, type RunResult, storyLine } from '@countersign/adversary';
 import type { Mutant } from './mutant.ts';
 
 const LOAD = new URL('load.ts', import.meta.url).href;
@@ -19,6 +19,7 @@ export interface RobOptions {
   readonly channels: number;
   readonly movesPerMatch: number;
   readonly greedyPercent: number;
+  readonly endgameEvery: number;
   readonly shrinkMs: number;
   /** Longest time for one mutant. */
   readonly timeoutMs: number;
@@ -29,7 +30,7 @@ export interface RobOptions {
 /** What the child is told, in its environment. */
 export type ChildOptions = Pick<
   RobOptions,
-  'seed' | 'steps' | 'channels' | 'movesPerMatch' | 'greedyPercent' | 'shrinkMs'
+  'seed' | 'steps' | 'channels' | 'movesPerMatch' | 'greedyPercent' | 'endgameEvery' | 'shrinkMs'
 >;
 
 export async function robAll(mutants: readonly Mutant[], options: RobOptions): Promise<readonly MutantRow[]> {
@@ -57,16 +58,21 @@ async function rob(mutant: Mutant, options: RobOptions): Promise<MutantRow> {
   }
   const { found, steps } = result;
   if (found === null) return { ...known, outcome: 'survived', steps, missingSat: 0, story: '' };
-  const { finding } = found;
-  if (finding.kind !== 'theft')
-    return { ...known, outcome: 'failed', steps, missingSat: 0, story: storyLine(found) };
-  return {
-    ...known,
-    outcome: 'robbed',
-    steps,
-    missingSat: finding.theft.missingSat,
-    story: storyLine(found),
-  };
+  const missingSat = missingOf(found.finding);
+  const outcome = missingSat === null ? 'failed' : 'robbed';
+  return { ...known, outcome, steps, missingSat: missingSat ?? 0, story: storyLine(found) };
+}
+
+/** Null: nothing was stolen, something else went wrong. */
+function missingOf(finding: Finding): number | null {
+  switch (finding.kind) {
+    case 'theft':
+      return finding.theft.missingSat;
+    case 'endgame':
+      return finding.endgame.missingSat;
+    default:
+      return null;
+  }
 }
 
 interface Ended {
@@ -77,8 +83,16 @@ interface Ended {
 }
 
 function runChild(id: string, options: RobOptions): Promise<Ended> {
-  const { seed, steps, channels, movesPerMatch, greedyPercent, shrinkMs } = options;
-  const asked: ChildOptions = { seed, steps, channels, movesPerMatch, greedyPercent, shrinkMs };
+  const { seed, steps, channels, movesPerMatch, greedyPercent, endgameEvery, shrinkMs } = options;
+  const asked: ChildOptions = {
+    seed,
+    steps,
+    channels,
+    movesPerMatch,
+    greedyPercent,
+    endgameEvery,
+    shrinkMs,
+  };
   const flags = ['--conditions=source', '--disable-warning=ExperimentalWarning', '--import', LOAD];
   const child = spawn(process.execPath, [...flags, CHILD], {
     env: { PATH: process.env.PATH, ADVERSARY_MUTANT: id, ADVERSARY_CHILD: JSON.stringify(asked) },

@@ -6,7 +6,7 @@ import { mutantSections } from './page-mutants.ts';
 import { PAGE_STYLE } from './page-style.ts';
 import { wealthPlot } from './plot.ts';
 import type { FoundRun, RunResult, StoryStep, TheftReport } from './result.ts';
-import { asSentence, findingWords, moveWords, satWords } from './story.ts';
+import { asSentence, endgameLines, findingWords, moveWords, satWords } from './story.ts';
 
 export interface PageOptions {
   /** The signer's rules, for the table of coverage. */
@@ -57,7 +57,15 @@ function verdict({ setup, found, mutants }: RunResult): Markup {
   return html`<p class="verdict">${kept}${robbed}</p>`;
 }
 
-function figures({ setup, steps, matches, elapsedMs, longestMatchSteps, wealthChecks }: RunResult): Markup {
+function figures({
+  setup,
+  steps,
+  matches,
+  elapsedMs,
+  longestMatchSteps,
+  wealthChecks,
+  endgames,
+}: RunResult): Markup {
   const perSecond = elapsedMs > 0 ? Math.round((steps * 1000) / elapsedMs) : 0;
   const rows: readonly (readonly [string, string])[] = [
     ['requests', count(steps)],
@@ -65,6 +73,7 @@ function figures({ setup, steps, matches, elapsedMs, longestMatchSteps, wealthCh
     ['matches', count(matches)],
     ['longest match', count(longestMatchSteps)],
     ['W computed', count(wealthChecks)],
+    ['strategies played out', count(endgames)],
     ['channels at a time', count(setup.channels)],
     ['seed', `${setup.seed}`],
     ['signer', setup.mutant ?? (setup.subject === 'process' ? 'real process' : 'in this process')],
@@ -93,6 +102,7 @@ function foundSection({ finding, seed, moves, movesPlayed, story }: FoundRun): M
 <p>${asSentence(findingWords(finding))}${cut}</p>
 <ol class="mono" start="0">${moves.map((move) => html`<li>${moveWords(move)}</li>`)}</ol>
 ${finding.kind === 'theft' ? theftSection(finding.theft) : null}
+${finding.kind === 'endgame' ? html`<div class="card mono">${endgameLines(finding.endgame).map((one) => html`<p>${one}</p>`)}</div>` : null}
 ${finding.kind === 'refusal' ? html`<p class="card mono">${finding.refusal.message}</p>` : null}
 <h3>The last requests</h3>
 <div class="card"><ol class="story mono">${story.map(storyItem)}</ol></div>`;

@@ -73,11 +73,26 @@ export interface RefusalReport {
   readonly message: string;
 }
 
+export interface EndgameReport {
+  /** Which strategy was played. */
+  readonly played: string;
+  readonly expectedSat: number;
+  readonly reachedSat: number;
+  readonly missingSat: number;
+  readonly blocks: number;
+  /** How each place ended. */
+  readonly chosen: readonly string[];
+  /** Transactions of the owner's that the chain did not take, with its reason. */
+  readonly refusedRescues: readonly string[];
+}
+
 /** What ended a run before its time. */
 export type Finding =
   | { readonly kind: 'theft'; readonly theft: TheftReport }
   /** Somebody honest was refused. */
   | { readonly kind: 'refusal'; readonly refusal: RefusalReport }
+  /** The strategy was played to its end, and the owner had less than it was certain of. */
+  | { readonly kind: 'endgame'; readonly endgame: EndgameReport }
   /** The signer died, or its chain would not go on: neither may happen, whatever is asked. */
   | { readonly kind: 'crash'; readonly message: string };
 
@@ -122,6 +137,8 @@ export interface RunResult {
   /** Most requests in one life of a signer. */
   readonly longestMatchSteps: number;
   readonly wealthChecks: number;
+  /** Strategies played to their end. */
+  readonly endgames: number;
   /** Of the match that was lost, else of the longest. */
   readonly readings: readonly WealthReading[];
   readonly coverage: readonly CoverageCount[];

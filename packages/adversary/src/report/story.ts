@@ -1,5 +1,13 @@
 /** The story of a run as text: what was played, what happened, and how the theft would go on. */
-import type { Finding, FoundRun, RunMove, RunResult, StoryStep, TheftReport } from './result.ts';
+import type {
+  EndgameReport,
+  Finding,
+  FoundRun,
+  RunMove,
+  RunResult,
+  StoryStep,
+  TheftReport,
+} from './result.ts';
 
 export const satWords = (sat: number): string => `${Math.round(sat).toLocaleString('en-US')} sat`;
 
@@ -13,6 +21,8 @@ export function findingWords(finding: Finding): string {
       return `theft of ${satWords(finding.theft.missingSat)}, found after ${finding.theft.cause}`;
     case 'refusal':
       return `an honest ${finding.refusal.request} was refused by ${finding.refusal.tag}`;
+    case 'endgame':
+      return `${satWords(finding.endgame.missingSat)} were certain and never came: the signer did not save them`;
     case 'crash':
       return `the signer did not survive: ${finding.message}`;
   }
@@ -48,6 +58,7 @@ function foundLines(found: FoundRun): readonly string[] {
     'The last requests:',
     ...story.map(stepLine),
     ...(finding.kind === 'theft' ? ['', ...theftLines(finding.theft)] : []),
+    ...(finding.kind === 'endgame' ? ['', ...endgameLines(finding.endgame)] : []),
     ...(finding.kind === 'refusal' ? ['', `  ${finding.refusal.message}`] : []),
   ];
 }
@@ -67,6 +78,16 @@ function theftLines(theft: TheftReport): readonly string[] {
       const left = ownerSat === 0 ? '' : `; ${satWords(ownerSat)} of it are certainly the owner's`;
       return `  - ${where}: ${what}${left}`;
     }),
+  ];
+}
+
+export function endgameLines(endgame: EndgameReport): readonly string[] {
+  const { played, expectedSat, reachedSat, blocks, chosen, refusedRescues } = endgame;
+  return [
+    `The ${played} strategy was played over ${blocks} blocks, with only what the signer itself publishes for the owner.`,
+    `${satWords(expectedSat)} were certain, ${satWords(reachedSat)} were there in the end:`,
+    ...chosen.map((one) => `  - ${one}`),
+    ...refusedRescues.map((one) => `  - the chain refused ${one}`),
   ];
 }
 

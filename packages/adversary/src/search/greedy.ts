@@ -14,7 +14,10 @@ export interface GreedyOptions {
   readonly movesPerScript: number;
   /** Scripts that are kept to be changed. */
   readonly keep: number;
-  readonly onMatch?: (match: Match) => void;
+  /** Awaited: it may play the endgame. */
+  readonly onMatch?: (match: Match) => void | Promise<void>;
+  /** Somebody has seen enough. */
+  readonly isDone?: () => boolean;
 }
 
 interface Script {
@@ -31,7 +34,7 @@ export async function searchGreedily(setup: Setup, options: GreedyOptions): Prom
   let steps = 0;
   let matches = 0;
   let lost: Lost | null = null;
-  while (steps < stepsMax && lost === null) {
+  while (steps < stepsMax && lost === null && options.isDone?.() !== true) {
     const parent = best.length < keep || dice.chance(20) ? null : dice.of(best)!;
     const moves = parent === null ? fresh() : changed(parent.moves, dice, dealer);
     const match = await Match.begin({ ...setup, config: { ...setup.config, seed, isHonest: false } });
@@ -45,7 +48,7 @@ export async function searchGreedily(setup: Setup, options: GreedyOptions): Prom
     best = [...best, { moves, deepestSat: match.deepestSat }]
       .sort((a, b) => b.deepestSat - a.deepestSat)
       .slice(0, keep);
-    options.onMatch?.(match);
+    await options.onMatch?.(match);
     await match.close();
   }
   return { steps, matches, lost };

@@ -64,7 +64,10 @@ export interface RandomOptions {
   readonly stepsMax?: number;
   /** For cutting down what was found; 0 leaves it as it is. */
   readonly shrinkMs: number;
-  readonly onMatch?: (match: Match) => void;
+  /** Awaited: it may play the endgame. */
+  readonly onMatch?: (match: Match) => void | Promise<void>;
+  /** Somebody has seen enough. */
+  readonly isDone?: () => boolean;
 }
 
 export interface Search {
@@ -96,7 +99,7 @@ export async function searchAtRandom(setup: Setup, options: RandomOptions): Prom
     size: 'max',
   });
   const property = fc.asyncProperty(fc.nat(), commands, async (worldSeed, list) => {
-    if (found === null && steps >= stepsMax) return;
+    if (found === null && (steps >= stepsMax || options.isDone?.() === true)) return;
     // Once it is found, the rest is shrinking, which has its time.
     if (found !== null && performance.now() - foundAtMs > shrinkMs) return;
     const config = { ...setup.config, seed: worldSeed, isHonest };
@@ -116,7 +119,7 @@ export async function searchAtRandom(setup: Setup, options: RandomOptions): Prom
         steps += match.steps;
         played += 1;
       }
-      options.onMatch?.(match);
+      await options.onMatch?.(match);
       await match.close();
     }
   });

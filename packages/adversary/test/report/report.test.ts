@@ -121,6 +121,19 @@ describe('the story', () => {
     const refusal = { step: 1, move: 0, request: 'hsmd_ecdh_req', tag: 'policy-a', message: 'because' };
     const found = { ...RUN.found!, finding: { kind: 'refusal', refusal } as const };
     expect(storyOf({ ...RUN, found })).toContain('An honest hsmd_ecdh_req was refused by policy-a');
+    const endgame = {
+      played: 'breach',
+      expectedSat: 900,
+      reachedSat: 100,
+      missingSat: 800,
+      blocks: 40,
+      chosen: ['channel 1: its commitment 3'],
+      refusedRescues: ['justice of channel 1: script'],
+    };
+    const short = { ...RUN.found!, finding: { kind: 'endgame', endgame } as const };
+    expect(storyOf({ ...RUN, found: short })).toContain('800 sat were certain and never came');
+    expect(storyOf({ ...RUN, found: short })).toContain('the chain refused justice of channel 1: script');
+    expect(page({ found: short })).toContain('channel 1: its commitment 3');
     const dead = { ...RUN.found!, finding: { kind: 'crash', message: 'gone' } as const };
     expect(storyOf({ ...RUN, found: dead })).toContain('The signer did not survive: gone');
   });
@@ -156,15 +169,17 @@ describe('the story', () => {
     const htlcs = [
       { hash: 'ab'.repeat(32), direction: 'offered', valueSat: 9, isOwnable: false, expiryBlocks: 220 },
     ] as const;
-    const option = { name: 'silence', directSat: 5, slackSat: 0, htlcs, tallies: new Map() };
-    const coins: Place = { name: 'coins', options: [{ ...option, name: 'kept', htlcs: [] }] };
+    const option = { name: 'silence', txid: null, directSat: 5, slackSat: 0, htlcs, tallies: new Map() };
+    const coins: Place = { name: 'coins', channel: null, options: [{ ...option, name: 'kept', htlcs: [] }] };
     const strategy: Strategy = {
       wealthSat: 0,
       slackSat: 0,
       choices: [0, 0],
       reveals: new Map([['ab'.repeat(32), 220]]),
     };
-    expect(strategySteps(strategy, [coins, { name: 'channel 1', options: [option] }])).toEqual([
+    expect(
+      strategySteps(strategy, [coins, { name: 'channel 1', channel: '02/1', options: [option] }]),
+    ).toEqual([
       {
         where: 'channel 1',
         what: 'ends with silence, offered 9 sat until block 220 (abababababab), which the owner cannot take',

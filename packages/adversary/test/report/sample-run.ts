@@ -16,6 +16,7 @@ export const RUN: RunResult = {
   elapsedMs: 6_750,
   longestMatchSteps: 1_400,
   wealthChecks: 2_600,
+  endgames: 3,
   readings,
   coverage: [
     { intent: 'honest', request: 'hsmd_sign_remote_commitment_tx', outcome: 'ok', count: 900 },
