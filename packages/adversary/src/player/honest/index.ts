@@ -2,7 +2,8 @@
 import type { Channel } from '../channel.ts';
 import { askInPassing } from '../identity.ts';
 import type { Move, Play } from '../moves.ts';
-import { advance, quiesce } from '../protocol.ts';
+import { advance, possibleSteps, quiesce } from '../protocol.ts';
+import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
 import { bump, close, forceClose, peerCheats, peerCloses } from './closing.ts';
 import { forgetUnsent, repeat } from './links.ts';
@@ -35,15 +36,37 @@ const rarely = (weight: number, act: Act): Play =>
     if (move.a % 12 === 0) await act(world, channel, move);
   });
 
+/** The channel itself, or the next one after it that has something to do; if none has, something comes in. */
+async function advanceSome(world: World, channel: Channel, { a }: Move): Promise<void> {
+  const busy = nextWith(world, channel, (one) => possibleSteps(one).length > 0);
+  if (busy === undefined) await receive(world, channel, a);
+  else await advance(world, busy, a);
+}
+
+/** In the order of the list, from a channel on. */
+function nextWith(world: World, from: Channel, isIt: (channel: Channel) => boolean): Channel | undefined {
+  const at = world.channels.indexOf(from);
+  return [...world.channels.slice(at), ...world.channels.slice(0, at)].find(isIt);
+}
+
+const hasStanding = (world: World, channel: Channel, offeredBy: Party): boolean =>
+  channel.isUsable && world.book.partsOn(channel, offeredBy).some(({ state }) => state === 'standing');
+
 export const HONEST: Readonly<Record<string, Play>> = {
   open: at(6, (world, { a }) => open(world, a)),
-  advance: on(60, (world, channel, { a }) => advance(world, channel, a)),
+  advance: on(60, advanceSome),
   quiesce: on(6, quiesce),
   receive: on(14, (world, channel, { a }) => receive(world, channel, a)),
   pay: at(7, (world, { a }) => pay(world, a)),
   keysend: at(1, (world, { a }) => pay(world, a, true)),
-  'resolve-outgoing': on(14, (world, channel, { a }) => resolveOutgoing(world, channel, a)),
-  'resolve-incoming': on(26, (world, channel, { a }) => resolveIncoming(world, channel, a)),
+  'resolve-outgoing': on(14, async (world, channel, { a }) => {
+    const busy = nextWith(world, channel, (one) => hasStanding(world, one, 'owner'));
+    if (busy !== undefined) await resolveOutgoing(world, busy, a);
+  }),
+  'resolve-incoming': on(26, async (world, channel, { a }) => {
+    const busy = nextWith(world, channel, (one) => hasStanding(world, one, 'peer'));
+    if (busy !== undefined) await resolveIncoming(world, busy, a);
+  }),
   'retry-lost': at(6, (world, { a }) => retryLost(world, a)),
   'change-fee': on(2, changeFee),
   reconnect: on(2, forgetUnsent),
