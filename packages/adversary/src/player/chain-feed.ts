@@ -7,7 +7,7 @@ import { publicKeyOf, sign, toScriptSignature } from '../bitcoin/keys.ts';
 import { p2pkhScript, p2wpkh } from '../bitcoin/scripts.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
 import { type OutPoint, outpointKey, type Tx, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
-import { type BlockNode, GENESIS } from '../chain/block.ts';
+import { type BlockNode, GENESIS, serializeBlock } from '../chain/block.ts';
 import { ChainSimulator, type MineOptions } from '../chain/simulator.ts';
 import { bytesFor } from './dice.ts';
 import { tendChannels } from './tend.ts';
@@ -90,6 +90,18 @@ export class Chain {
       await this.#feed();
       await tendChannels(this.#world);
     }
+  }
+
+  /** The signer is first shown the next block with one more transaction in it, then as it is. */
+  async mineLying(tx: Tx): Promise<void> {
+    const trial = this.simulator.fork();
+    const timeSeconds = this.#world.nowSeconds + BLOCK_SECONDS;
+    const honest = trial.mine({ timeSeconds });
+    const lying = { ...honest, txs: [...honest.txs, tx] };
+    this.#world.subject.setClock(timeSeconds);
+    await this.#world.subject.feedChain([honest.header], [serializeBlock(lying)]);
+    // The same block, to the bit.
+    await this.mine(1);
   }
 
   /** Blocks with just these; false where they can't be. */

@@ -30,6 +30,8 @@ export interface ChannelTerms {
   readonly dustLimitSat: Readonly<Record<Party, bigint>>;
   /** By whose output is delayed. */
   readonly delayBlocks: Readonly<Record<Party, number>>;
+  /** The peer's secrets derive from no seed: each is its own. */
+  readonly isUnchained: boolean;
 }
 
 export type Phase = 'opening' | 'open' | 'closing' | 'closed';
@@ -55,6 +57,8 @@ const COMMITMENTS_MAX = 24;
 
 export class Channel {
   readonly index: number;
+  /** Of the peer's secrets. */
+  readonly label: string;
   readonly terms: ChannelTerms;
   readonly client: Client;
   readonly peer: PeerKeys;
@@ -76,15 +80,18 @@ export class Channel {
   /** Why the node proposes nothing more: it is shutting down. */
   isShuttingDown = false;
   nextHtlcId = 0;
+  /** For good, one after the other; an attacker gives the channel up at last. */
+  refusalCount = 0;
   /** States that an attacker's node comes back with. */
   readonly snapshots: Snapshot[] = [];
   #built: { readonly key: readonly unknown[]; readonly value: Built }[] = [];
 
   constructor(index: number, terms: ChannelTerms, label: string) {
     this.index = index;
+    this.label = label;
     this.terms = terms;
     this.client = { channel: { peerId: terms.peerId, dbid: terms.dbid } };
-    this.peer = new PeerKeys(label);
+    this.peer = new PeerKeys(label, terms.isUnchained);
     this.log = new UpdateLog(initialState(terms));
   }
 
@@ -104,7 +111,7 @@ export class Channel {
 
   /** The commitment that `side` may publish. Undefined while its point is not known, or when no commitment can say it. */
   build(side: Party, number: number, state: State): Built | undefined {
-    const key = [side, number, state];
+    const key = [side, number, state, this.funding];
     const known = this.#built.find((one) => one.key.every((part, i) => part === key[i]));
     if (known !== undefined) return known.value;
     const point = this.point(side, number);
@@ -116,8 +123,13 @@ export class Channel {
   }
 
   /** With something wrong about its form. */
-  buildChanged(side: Party, number: number, state: State, changes: BuildChanges): Built | undefined {
-    const point = this.point(side, number);
+  buildChanged(
+    side: Party,
+    number: number,
+    state: State,
+    changes: BuildChanges,
+    point = this.point(side, number),
+  ): Built | undefined {
     if (point === undefined || state.ownerMsat < 0n || state.peerMsat < 0n) return undefined;
     return buildCommitment(this, side, number, state, point, changes);
   }

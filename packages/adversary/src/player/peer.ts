@@ -15,13 +15,17 @@ export class PeerKeys {
   readonly points: ChannelPoints;
   readonly #points = new Map<number, Uint8Array>();
 
-  constructor(label: string) {
+  readonly #label: string | null;
+
+  constructor(label: string, isUnchained = false) {
+    this.#label = isUnchained ? label : null;
     this.secrets = makeChannelSecrets(bytesFor(label));
     this.points = channelPoints(this.secrets);
   }
 
   /** What it revokes commitment `number` with. */
   secret(number: number): Uint8Array {
+    if (this.#label !== null) return bytesFor(`${this.#label} secret ${number}`);
     return perCommitmentSecret(this.secrets.seed, number);
   }
 

@@ -122,6 +122,7 @@ export async function revoke(world: World, channel: Channel): Promise<boolean> {
     if (world.wasRefusedForGood) world.stuck(channel);
     return false;
   }
+  channel.refusalCount = 0;
   channel.ownerSecrets.set(number, reply.oldCommitmentSecret);
   channel.ownerPoints.set(number + 2, reply.nextPerCommitmentPoint);
   world.book.settle(channel, channel.log.revoked('owner'));

@@ -51,6 +51,8 @@ export const DEFAULT_CONFIG: WorldConfig = {
 
 /** Just after regtest's first block. */
 const START_SECONDS = 1_296_690_000;
+/** After so many in a row an attacker gives a channel up. */
+const REFUSALS_MAX = 6;
 /** Receiving addresses in use. */
 const ADDRESSES = 20;
 
@@ -177,6 +179,8 @@ export class World {
   /** A refused channel gives up what led there, so that others can go on. */
   stuck(channel: Channel): void {
     if (this.config.isHonest || channel.log.withdrawBogus()) return;
+    channel.refusalCount += 1;
+    if (channel.refusalCount > REFUSALS_MAX && channel.phase === 'open') channel.phase = 'closing';
     this.book.lose(channel, channel.log.forget());
   }
 

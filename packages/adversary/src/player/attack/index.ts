@@ -1,14 +1,18 @@
 /** What an attacker does, by name, with the attacks of the catalogue (docs/attacks.md) that each is about. */
 import type { Channel } from '../channel.ts';
+import { hasHtlc, nextWith } from '../choose.ts';
 import type { Move, Play } from '../moves.ts';
+import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
 import { wrongClose } from './closes.ts';
 import { lyingList, wrongForm } from './forms.ts';
-import { craftedMessage, falseApproval, signedGossip } from './messages.ts';
+import * as fundings from './fundings.ts';
+import { craftedMessage, falseApproval, signedGossip, signedText } from './messages.ts';
 import * as openings from './openings.ts';
 import * as proposals from './proposals.ts';
 import * as ratchet from './ratchet.ts';
 import { replay } from './replays.ts';
+import * as scripts from './scripts.ts';
 import * as spends from './spends.ts';
 import { stealToRemote, wrongSweep } from './sweeps.ts';
 import * as time from './time.ts';
@@ -31,18 +35,25 @@ const onOpen = (weight: number, ids: string, act: OnChannel): Play =>
     if (channel.phase !== 'opening') await act(world, channel, move);
   });
 
+/** On the next channel that has an HTLC offered by this side. */
+const onHtlc = (weight: number, ids: string, offeredBy: Party, act: OnChannel): Play =>
+  on(weight, ids, async (world, channel, move) => {
+    const found = nextWith(world, channel, (one) => hasHtlc(one, offeredBy));
+    if (found !== undefined) await act(world, found, move);
+  });
+
 const at = (weight: number, ids: string, play: Anywhere): Play => ({ weight, attacks: ids.split(' '), play });
 
 export const ATTACKS: Readonly<Record<string, Play>> = {
   shift: onOpen(4, 'A20 A24', proposals.shift),
   gift: onOpen(1, 'A24', proposals.gift),
-  'settle-unseen': onOpen(4, 'A21', proposals.settleUnseen),
-  'fail-received': onOpen(4, 'A22 A34 A35', proposals.failReceived),
-  'credit-received': onOpen(2, 'A45', proposals.creditReceived),
+  'settle-unseen': onHtlc(4, 'A21', 'owner', proposals.settleUnseen),
+  'fail-received': onHtlc(4, 'A22 A34 A35', 'peer', proposals.failReceived),
+  'credit-received': onHtlc(2, 'A45', 'peer', proposals.creditReceived),
   'fail-paid-forward': onOpen(3, 'A22 A35', proposals.failPaidForward),
   alter: onOpen(3, 'A27 A38 A39', proposals.alter),
-  'flip-side': onOpen(2, 'A27', proposals.flipSide),
-  'twin-and-drop': onOpen(2, 'A23', proposals.twinAndDrop),
+  'flip-side': onHtlc(2, 'A27', 'peer', proposals.flipSide),
+  'twin-and-drop': onHtlc(2, 'A23', 'peer', proposals.twinAndDrop),
   'pay-out': onOpen(6, 'A30 A32 A33 A43 A45 A49', proposals.payOut),
   'forward-wrongly': onOpen(6, 'A31 A36 A37 A38 A39', proposals.forwardWrongly),
   'extreme-fee': onOpen(2, 'A25 A68', proposals.extremeFee),
@@ -63,6 +74,19 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'future-secret': rare(8, onOpen(1, 'A12', ratchet.futureSecret)),
   'roll-back': onOpen(3, 'A12', ratchet.rollBack),
 
+  'one-view': onOpen(2, 'A36', scripts.oneView),
+  'late-cover': onOpen(2, 'A38', scripts.lateCover),
+  'fail-then-reorganize': at(1, 'A73', scripts.failThenReorganize),
+  'publish-then-revoke': rare(6, onOpen(1, 'A74', scripts.publishThenRevoke)),
+  grind: rare(6, onOpen(1, 'A24 A27b', scripts.grind)),
+  'two-points': onOpen(1, 'A07', scripts.twoPoints),
+
+  unchained: rare(4, at(1, 'A09', fundings.unchained)),
+  'second-round': on(1, 'A18', fundings.secondRound),
+  splice: rare(3, onOpen(1, 'A17 A63', fundings.splice)),
+  'lying-block': rare(4, at(1, 'A71', fundings.lyingBlock)),
+  forget: rare(8, on(1, 'A19', openings.forget)),
+
   'wrong-form': onOpen(4, 'A26 A28', wrongForm),
   'lying-list': onOpen(3, 'A27 A28', lyingList),
   'wrong-close': rare(2, onOpen(2, 'A57 A58', wrongClose)),
@@ -74,7 +98,6 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'wrong-funding': rare(3, at(1, 'A51 A52', openings.wrongFunding)),
   'wrong-delays': rare(3, at(1, 'A50', openings.wrongDelays)),
   'begin-again': rare(2, on(1, 'A11 A19', openings.beginAgain)),
-  'another-funding': rare(4, onOpen(1, 'A17 A18 A63', openings.anotherFunding)),
 
   'spend-abroad': at(1, 'A53 A56', spends.spendAbroad),
   'spend-other': at(1, 'A54', spends.spendOther),
@@ -84,10 +107,12 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'smuggle-funding': on(1, 'A65', spends.smuggleFunding),
   'drain-by-anchor': onOpen(1, 'A61', spends.drainByAnchor),
   'drain-by-mingle': onOpen(1, 'A61 A69', spends.drainByMingle),
+  'pair-with-own': onOpen(1, 'A69', spends.pairWithOwn),
   'wrong-sweep': onOpen(4, 'A15 A59 A60', wrongSweep),
   'steal-to-remote': onOpen(2, 'A53 A59', stealToRemote),
 
   'signed-gossip': on(1, 'A62 A66', signedGossip),
+  'signed-text': at(1, 'A62', signedText),
   'crafted-message': on(1, 'A62 A67', craftedMessage),
   'false-approval': onOpen(2, 'A40 A42 A49', falseApproval),
   replay: at(8, 'A13 A14', replay),

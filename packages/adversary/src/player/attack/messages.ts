@@ -4,9 +4,10 @@
 import type { Request } from '@countersign/wire';
 import { concatBytes } from '../../bitcoin/bytes.ts';
 import { hash256 } from '../../bitcoin/hash.ts';
-import { publicKeyOf } from '../../bitcoin/keys.ts';
+import { publicKeyOf, toScriptSignature } from '../../bitcoin/keys.ts';
+import { p2pkhScript } from '../../bitcoin/scripts.ts';
 import { SIGHASH } from '../../bitcoin/sighash.ts';
-import { serializeTx, type Tx } from '../../bitcoin/transaction.ts';
+import { serializeTx, type Tx, withWitnesses } from '../../bitcoin/transaction.ts';
 import { NODE } from '../../subject.ts';
 import { ATTACKER_SCRIPT } from '../chain-feed.ts';
 import type { Channel } from '../channel.ts';
@@ -114,6 +115,20 @@ export async function craftedMessage(world: World, channel: Channel, { a, b }: M
     { name: 'hsmd_derive_secret', info: preimage.slice(0, 40) },
   ];
   await world.ask(NODE, pick(requests, a)!, 'attack');
+}
+
+/** A62: the wallet's signature on text that is what a spend of the wallet signs. */
+export async function signedText(world: World, _channel: Channel | undefined, { a, b }: Move): Promise<void> {
+  const coin = pick(world.coins.all, a);
+  if (coin === undefined) return;
+  const { output, keyIndex } = coin;
+  const theft = unsigned([coin], [{ value: output.value - 2000n, script: ATTACKER_SCRIPT }]);
+  const msg = segwitPreimage(theft, p2pkhScript(output.script.subarray(2)), output.value);
+  const keyidx = b % 4 === 0 ? keyIndex + 1 : keyIndex;
+  const reply = await world.ask(NODE, { name: 'hsmd_bip137_sign_message', msg, keyidx }, 'attack');
+  if (reply === null) return;
+  const signature = toScriptSignature(reply.sig.signature, SIGHASH.ALL);
+  world.chain.broadcast(withWitnesses(theft, [[signature, world.wallet.key(keyidx).publicKey]]));
 }
 
 /** A40, A42, A49: an approval that should not be given, or not for this; then the payment goes out. */

@@ -20,7 +20,7 @@ import {
   validateFirst,
 } from '../honest/opening.ts';
 import type { Move } from '../moves.ts';
-import { quiesce, revoke, signPeers, validate } from '../protocol.ts';
+import { revoke, validate } from '../protocol.ts';
 import { setupRequest } from '../requests.ts';
 import type { World } from '../world.ts';
 import { robbed } from './ratchet.ts';
@@ -57,7 +57,7 @@ export async function fakeFunding(
 /** A37, A47: the peer's funding is used before it is deep enough, or at all mined. */
 export async function zeroConf(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
   if (!hasRoom(world)) return;
-  const channel = await open(world, a, { isOwnerFunder: false });
+  const channel = await open(world, a, { isOwnerFunder: false }, 2);
   if (channel !== undefined) channel.phase = 'open';
 }
 
@@ -178,33 +178,19 @@ export async function beginAgain(world: World, channel: Channel, { a, b }: Move)
   again.log.views.peer.current = robbed(again.log.views.peer.current, b);
   await signFirst(world, again, 'attack');
   await validateFirst(world, again, 'attack');
-  await revoke(world, again);
+  // Up to the number that the first life of the channel stands at.
+  for (let n = 0; n <= channel.log.views.owner.number; n++) {
+    if (!(await validate(world, again, again.log.views.owner.current, 'attack'))) return;
+    if (!(await revoke(world, again))) return;
+  }
+}
+
+/** A19: the node is done with a channel that lives. */
+export async function forget(world: World, { terms }: Channel): Promise<void> {
+  await world.ask(NODE, { name: 'hsmd_forget_channel', id: terms.peerId, dbid: terms.dbid }, 'attack');
 }
 
 async function pointZero(world: World, { client }: Channel): Promise<Uint8Array> {
   const reply = await world.ask(client, { name: 'hsmd_get_per_commitment_point', n: 0n }, 'attack');
   return reply?.perCommitmentPoint ?? new Uint8Array(33);
-}
-
-/** A17, A18, A63: a second funding for a channel that has one; perhaps locked before it is mined, perhaps with less in it. */
-export async function anotherFunding(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  if (!channel.isUsable || channel.fundingTx === null) return;
-  await quiesce(world, channel);
-  const { funding, fundingTx } = channel;
-  const tx = world.chain.attackerPays([fundingOutputOf(channel)]);
-  if (tx === undefined) return;
-  fundBy(channel, tx, 0);
-  const { txid: fundingTxid, vout: fundingTxout } = channel.funding;
-  const isSetUp = (await world.ask(channel.client, setupRequest(channel), 'attack')) !== null;
-  if (a % 3 === 0)
-    await world.ask(channel.client, { name: 'hsmd_lock_outpoint', fundingTxid, fundingTxout }, 'attack');
-  if (isSetUp) {
-    const content = b % 2 === 0 ? channel.log.next('peer') : robbed(channel.log.next('peer'), b);
-    await signPeers(world, channel, content, 'attack');
-    await validate(world, channel, undefined, 'attack');
-    if (a % 2 === 0) await revoke(world, channel);
-  }
-  fundBy(channel, fundingTx, funding.vout);
-  channel.log.withdrawBogus();
-  world.stuck(channel);
 }

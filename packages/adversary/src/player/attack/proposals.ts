@@ -4,11 +4,19 @@
  */
 import { equalBytes } from '../../bitcoin/bytes.ts';
 import { sha256 } from '../../bitcoin/hash.ts';
+import { NODE } from '../../subject.ts';
 import type { Payment } from '../book.ts';
 import type { Channel } from '../channel.ts';
 import { bytesFor, pick } from '../dice.ts';
 import { newHtlc, newPreimage, someAmountMsat } from '../honest/payments.ts';
-import { approveInvoice, signOwnInvoice } from '../invoices.ts';
+import {
+  approveInvoice,
+  invoiceOf,
+  PAYEE_SECRET,
+  preapproveRequest,
+  signInvoice,
+  signOwnInvoice,
+} from '../invoices.ts';
 import type { Move } from '../moves.ts';
 import { peerRevokes, quiesce, revoke, signPeers, validate } from '../protocol.ts';
 import type { Change, Htlc, Party } from '../state.ts';
@@ -114,11 +122,20 @@ export async function twinAndDrop(world: World, channel: Channel, { a, b }: Move
   await send(world, channel, 'owner', changes, b);
 }
 
+/** Another invoice of the payee's with a hash that had one. */
+async function approveAgain(world: World, payment: Payment): Promise<void> {
+  if (payment.purpose === 'own') await world.chain.mine(1);
+  await world.ask(NODE, preapproveRequest(signInvoice(invoiceOf(world, payment), PAYEE_SECRET)), 'attack');
+}
+
 /** Hashes that an attacker would like to pay out under. */
 async function tempting(world: World, by: number): Promise<Payment> {
   const { book } = world;
   const old = pick([...book.ended, ...book.payments], by >> 2);
-  if (by % 4 !== 0 && old !== undefined) return old;
+  if (by % 4 !== 0 && old !== undefined) {
+    if (by % 3 === 0) await approveAgain(world, old);
+    return old;
+  }
   const payment = book.begin(newPreimage(world), 'stray', someAmountMsat(world), 'settled');
   book.giveUp(payment);
   if (by % 8 === 0) await approveInvoice(world, payment, 'attack');

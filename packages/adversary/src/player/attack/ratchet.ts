@@ -68,7 +68,7 @@ export async function skipAhead(world: World, channel: Channel, { a }: Move): Pr
 
 /** A number of the peer's that it has revoked already, with a content that suits it. */
 export async function signPeersAgain(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  const number = Math.max(0, channel.log.views.peer.number - 1 - (a % 3));
+  const number = Math.max(0, channel.log.views.peer.number - (a % 4));
   const old = channel.peerCommitments.findLast(({ built }) => built.number === number);
   const state = b % 2 === 0 && old !== undefined ? old.built.state : bad(channel.log.views.peer.current, b);
   const built = channel.build('peer', number, state);
@@ -110,6 +110,7 @@ export async function revokeEarly(world: World, channel: Channel, { a }: Move): 
 /** A02, A03: the own commitment is signed for broadcast; then everything goes on as if it were not. */
 export async function goOnAfterSigning(world: World, channel: Channel, { a, b }: Move): Promise<void> {
   if (a % 3 === 0) await quiesce(world, channel);
+  if (channel.log.views.owner.pending === null && a % 3 !== 2) await validate(world, channel);
   const newest = channel.ownerCommitments.at(-1);
   const earlier = channel.ownerCommitment(channel.log.views.owner.number);
   const one = b % 2 === 0 ? earlier : newest;
@@ -127,9 +128,11 @@ export async function goOnAfterClose(world: World, channel: Channel, { a }: Move
   if (tx.outputs.length === 0) return;
   const reply = await world.ask(channel.client, mutualCloseRequest(channel, tx), 'attack');
   if (reply === null) return;
+  // The close is in hand; the channel goes on as if it were not, or it is used up at once.
+  if (a % 2 !== 0) return;
   await stealAfterClose(world, channel, a);
   channel.phase = 'closing';
-  if (a % 2 === 0) world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
+  if (a % 4 === 0) world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
 }
 
 async function stealAfterClose(world: World, channel: Channel, by: number): Promise<void> {
@@ -148,7 +151,9 @@ export async function wrongSecret(world: World, channel: Channel, { a, b }: Move
   const numbers = [number, number + 1, Math.max(0, number - 1)];
   const request = validateRevocationRequest(pick(numbers, b)!, pick(secrets, a)!);
   if ((await world.ask(channel.client, request, 'attack')) === null) return;
-  if (await skippedTo(world, channel, number + 2)) return;
+  // Whatever the signer took for a revocation is one.
+  if (channel.log.views.peer.pending !== null) world.book.settle(channel, channel.log.revoked('peer'));
+  else await skippedTo(world, channel, number + 2);
 }
 
 async function skippedTo(world: World, channel: Channel, number: number): Promise<boolean> {

@@ -2,10 +2,12 @@
  * The owner's coins, spent to where they must not go: foreign outputs, approvals used for another transaction, amounts that
  * are not true, signatures that commit to less than all, channel outputs smuggled in beside coins, fees that eat them up.
  */
-import { toHex } from '../../bitcoin/bytes.ts';
-import { makePsbt, type PsbtInputInfo, withWalletWitnesses } from '../../bitcoin/psbt.ts';
+import { equalBytes, toHex } from '../../bitcoin/bytes.ts';
+import { makePsbt, type PsbtInputInfo, partialSignatures, withWalletWitnesses } from '../../bitcoin/psbt.ts';
+import { p2wsh } from '../../bitcoin/scripts.ts';
 import { SIGHASH } from '../../bitcoin/sighash.ts';
-import { type Tx, type TxOutput, txidOf } from '../../bitcoin/transaction.ts';
+import { type Tx, type TxOutput, txidOf, withWitnesses } from '../../bitcoin/transaction.ts';
+import { anchorScript } from '../../bolt3/scripts.ts';
 import { NODE } from '../../subject.ts';
 import { ATTACKER_SCRIPT } from '../chain-feed.ts';
 import type { Channel } from '../channel.ts';
@@ -90,7 +92,7 @@ export async function burnFees(world: World, _channel: Channel | undefined, { a,
   await spend(world, unsigned([coin], [{ value, script: world.receivingScript() }]), [coin]);
 }
 
-/** A55: two inputs whose amounts nothing proves; signed twice, each time with another one true. */
+/** A55: two inputs whose amounts nothing proves; signed twice, each time with the other one's a lie. */
 export async function falseAmounts(
   world: World,
   _channel: Channel | undefined,
@@ -99,21 +101,23 @@ export async function falseAmounts(
   const [one, other] = [pick(world.coins.all, a), pick(world.coins.all, a + 1)];
   if (one === undefined || other === undefined || one === other) return;
   const coins = [one, other];
-  const honest = one.output.value + other.output.value;
-  const lie = (coin: Coin, isLied: boolean): PsbtInputInfo => ({
-    utxo: { ...coin.output, value: isLied ? coin.output.value / 100n : coin.output.value },
-    previous: b % 2 === 0 ? coin.previous : undefined,
-  });
+  const values = coins.map(({ output }) => output.value);
+  const claimedSat = values.toSorted((x, y) => Number(y - x))[0]! + 10_000n;
+  const tx = unsigned(coins, [{ value: claimedSat - 2000n, script: world.receivingScript() }]);
+  const signatures: (readonly Uint8Array[])[] = [[], []];
   for (const liar of [0, 1]) {
-    const infos = coins.map((coin, i) => lie(coin, i === liar));
-    const claimed = infos.reduce((sum, { utxo }) => sum + utxo!.value, 0n);
-    const output = { value: (b % 3 === 0 ? honest / 3n : claimed) - 1000n, script: world.receivingScript() };
-    if (output.value < 546n) return;
-    const tx = unsigned(coins, [output]);
-    const utxos = coins.map((coin, i) => ({ ...wireUtxo(coin), amount: wireSat(infos[i]!.utxo!.value) }));
+    const infos = coins.map((coin, i): PsbtInputInfo => {
+      const value = i === liar ? claimedSat - values[1 - i]! : values[i]!;
+      return { utxo: { ...coin.output, value }, previous: b % 4 === 0 ? coin.previous : undefined };
+    });
+    const inputs = coins.map((coin, i) => ({ ...wireUtxo(coin), amount: wireSat(infos[i]!.utxo!.value) }));
     const psbt = makePsbt(tx, infos);
-    await world.ask(NODE, { name: 'hsmd_sign_withdrawal', inputs: utxos, psbt }, 'attack');
+    const reply = await world.ask(NODE, { name: 'hsmd_sign_withdrawal', inputs, psbt }, 'attack');
+    if (reply === null) return;
+    const [truthful] = partialSignatures(reply.psbt, 1 - liar);
+    if (truthful !== undefined) signatures[1 - liar] = [truthful.signature, truthful.publicKey];
   }
+  world.chain.broadcast(withWitnesses(tx, signatures));
 }
 
 const SIGHASHES = [
@@ -162,21 +166,58 @@ export async function smuggleFunding(world: World, channel: Channel, { a, b }: M
 export async function drainByAnchor(world: World, channel: Channel, { a, b }: Move): Promise<void> {
   const coin = pick(world.coins.all, a);
   const commitment = channel.ending?.tx ?? channel.ownerCommitments.at(-1)?.built.tx;
-  if (coin === undefined || commitment === undefined) return;
-  const vout = b % Math.max(commitment.outputs.length, 1);
+  if (coin === undefined || commitment === undefined || channel.ownerKeys === null) return;
+  const script = anchorScript(channel.ownerKeys.funding);
+  const anchorAt = commitment.outputs.findIndex((one) => equalBytes(one.script, p2wsh(script)));
+  const vout = b % 4 !== 0 && anchorAt >= 0 ? anchorAt : b % Math.max(commitment.outputs.length, 1);
   const spent = commitment.outputs[vout];
   if (spent === undefined) return;
   const input = { outpoint: { txid: txidOf(commitment), vout } };
-  const isForeign = a % 3 !== 0;
   const value = coin.output.value - (b % 2 === 0 ? 2000n : 190_000n);
-  const output = { value, script: isForeign ? ATTACKER_SCRIPT : world.receivingScript() };
+  const output = { value, script: a % 3 !== 0 ? ATTACKER_SCRIPT : world.receivingScript() };
   const tx = unsigned([input, coin], [output]);
-  const psbt = makePsbt(tx, [{ utxo: spent }, coinInfo(coin)]);
+  const witnessScript = vout === anchorAt ? script : undefined;
+  const psbt = makePsbt(tx, [{ utxo: spent, witnessScript }, coinInfo(coin)]);
   const inputs = [wireUtxo(coin)];
   const { peerId: peerid, dbid: channelDbid } = channel.terms;
-  if (b % 3 === 0)
-    await world.ask(NODE, { name: 'hsmd_sign_htlc_tx_mingle', peerid, channelDbid, inputs, psbt }, 'attack');
-  else await world.ask(NODE, { name: 'hsmd_sign_anchorspend', peerid, channelDbid, inputs, psbt }, 'attack');
+  const reply =
+    b % 3 === 0
+      ? await world.ask(
+          NODE,
+          { name: 'hsmd_sign_htlc_tx_mingle', peerid, channelDbid, inputs, psbt },
+          'attack',
+        )
+      : await world.ask(NODE, { name: 'hsmd_sign_anchorspend', peerid, channelDbid, inputs, psbt }, 'attack');
+  if (reply === null) return;
+  const witnesses = [0, 1].map((index) => {
+    const [found] = partialSignatures(reply.psbt, index);
+    if (found === undefined) return [];
+    return index === 0 ? [found.signature, script] : [found.signature, found.publicKey];
+  });
+  world.chain.broadcast(withWitnesses(tx, witnesses));
+}
+
+/** A69: wallet money goes out beside a P2WSH output that the attacker owns, as if that were an HTLC. */
+export async function pairWithOwn(world: World, channel: Channel, { a, b }: Move): Promise<void> {
+  const coin = pick(world.coins.all, a);
+  if (coin === undefined) return;
+  const script = Uint8Array.of(0x51);
+  const funding = world.chain.attackerPays([{ value: 20_000n, script: p2wsh(script) }]);
+  if (funding === undefined) return;
+  world.chain.broadcast(funding);
+  const spent = funding.outputs[0]!;
+  const input = { outpoint: { txid: txidOf(funding), vout: 0 } };
+  const value = b % 2 === 0 ? coin.output.value + 18_000n : 20_000n;
+  const rest = b % 2 === 0 ? [] : [{ value: coin.output.value - 2000n, script: p2wsh(script) }];
+  const tx = unsigned([input, coin], [{ value, script: p2wsh(script) }, ...rest]);
+  const { peerId: peerid, dbid: channelDbid } = channel.terms;
+  const psbt = makePsbt(tx, [{ utxo: spent, witnessScript: script }, coinInfo(coin)]);
+  const inputs = [wireUtxo(coin)];
+  const request = { name: 'hsmd_sign_htlc_tx_mingle', peerid, channelDbid, inputs, psbt } as const;
+  const reply = await world.ask(NODE, request, 'attack');
+  const [found] = reply === null ? [] : partialSignatures(reply.psbt, 1);
+  if (found !== undefined)
+    world.chain.broadcast(withWitnesses(tx, [[script], [found.signature, found.publicKey]]));
 }
 
 /** A69: wallet money goes to the delayed script of an own HTLC transaction, whose commitment may be revoked. */

@@ -1,9 +1,9 @@
 /** What an honest node and its peers do, by name. */
 import type { Channel } from '../channel.ts';
+import { hasStandingPart, nextWith } from '../choose.ts';
 import { askInPassing } from '../identity.ts';
 import type { Move, Play } from '../moves.ts';
 import { advance, possibleSteps, quiesce } from '../protocol.ts';
-import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
 import { bump, close, forceClose, peerCheats, peerCloses } from './closing.ts';
 import { forgetUnsent, repeat } from './links.ts';
@@ -43,15 +43,6 @@ async function advanceSome(world: World, channel: Channel, { a }: Move): Promise
   else await advance(world, busy, a);
 }
 
-/** In the order of the list, from a channel on. */
-function nextWith(world: World, from: Channel, isIt: (channel: Channel) => boolean): Channel | undefined {
-  const at = world.channels.indexOf(from);
-  return [...world.channels.slice(at), ...world.channels.slice(0, at)].find(isIt);
-}
-
-const hasStanding = (world: World, channel: Channel, offeredBy: Party): boolean =>
-  channel.isUsable && world.book.partsOn(channel, offeredBy).some(({ state }) => state === 'standing');
-
 export const HONEST: Readonly<Record<string, Play>> = {
   open: at(6, (world, { a }) => open(world, a)),
   advance: on(60, advanceSome),
@@ -60,11 +51,11 @@ export const HONEST: Readonly<Record<string, Play>> = {
   pay: at(7, (world, { a }) => pay(world, a)),
   keysend: at(1, (world, { a }) => pay(world, a, true)),
   'resolve-outgoing': on(14, async (world, channel, { a }) => {
-    const busy = nextWith(world, channel, (one) => hasStanding(world, one, 'owner'));
+    const busy = nextWith(world, channel, (one) => hasStandingPart(world, one, 'owner'));
     if (busy !== undefined) await resolveOutgoing(world, busy, a);
   }),
   'resolve-incoming': on(26, async (world, channel, { a }) => {
-    const busy = nextWith(world, channel, (one) => hasStanding(world, one, 'peer'));
+    const busy = nextWith(world, channel, (one) => hasStandingPart(world, one, 'peer'));
     if (busy !== undefined) await resolveIncoming(world, busy, a);
   }),
   'retry-lost': at(6, (world, { a }) => retryLost(world, a)),

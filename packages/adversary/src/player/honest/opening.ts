@@ -34,6 +34,7 @@ export function someTerms(world: World, by: number, changes: Partial<ChannelTerm
     feeratePerKw: 500 + dice.roll(1500),
     dustLimitSat: { owner: 546n, peer: dice.chance(50) ? 354n : 546n },
     delayBlocks: { owner: delay(), peer: delay() },
+    isUnchained: false,
     ...changes,
   };
 }
@@ -101,8 +102,12 @@ export async function open(
   world: World,
   by: number,
   changes: Partial<ChannelTerms> = {},
+  moreThanMax = 0,
 ): Promise<Channel | undefined> {
-  if (world.channels.filter(({ phase }) => phase !== 'closed').length >= world.config.channelsMax)
+  if (
+    world.channels.filter(({ phase }) => phase !== 'closed').length >=
+    world.config.channelsMax + moreThanMax
+  )
     return undefined;
   const terms = someTerms(world, by, changes);
   if (terms.isOwnerFunder && world.coins.totalSat < terms.capacitySat + 1_000_000n) return undefined;

@@ -117,7 +117,8 @@ export async function release(world: World, part: Part, how: Ending | null): Pro
 
 async function forward(world: World, part: Part, by: number): Promise<void> {
   const { htlc, payment } = part;
-  if (world.depthOf(part.channel.funding) < world.config.paymentDepthBlocks) return;
+  // An attacker does not wait.
+  if (world.config.isHonest && world.depthOf(part.channel.funding) < world.config.paymentDepthBlocks) return;
   const amountMsat = htlc.amountMsat - htlc.amountMsat / 100n - 1000n;
   const channels = world.channels.filter(
     (one) => one !== part.channel && amountMsat > 0n && canOffer(one, 'owner', amountMsat),
@@ -165,10 +166,11 @@ export async function pay(world: World, by: number, isKeysend = false): Promise<
   const partCount = dice.chance(40) && !isKeysend ? 2 : 1;
   const feeMsat = dice.chance(50) ? payment.amountMsat / 200n + 1000n : 0n;
   const partMsat = payment.amountMsat / BigInt(partCount);
+  const cltvExpiry = world.height + EXPIRY_BLOCKS + dice.roll(40);
+  const isSpread = dice.chance(60);
   for (let i = 0; i < partCount; i++) {
-    const channel = pick(channels, by + i)!;
+    const channel = pick(channels, isSpread ? by + i : by)!;
     const firstMsat = payment.amountMsat - partMsat * BigInt(partCount - 1) + feeMsat;
-    const cltvExpiry = world.height + EXPIRY_BLOCKS + dice.roll(40);
     const amountMsat = i === 0 ? firstMsat : partMsat;
     offer(world, channel, payment, newHtlc(channel, 'owner', payment, amountMsat, cltvExpiry));
   }

@@ -1,0 +1,138 @@
+/**
+ * More than one funding for a channel: rounds of an opening that do not exclude each other, splices that give away or never
+ * confirm, and blocks that show a funding which is not in them.
+ */
+import { EMPTY } from '../../bitcoin/bytes.ts';
+import { makeBitcoinTx } from '../../bitcoin/psbt.ts';
+import type { Tx } from '../../bitcoin/transaction.ts';
+import { ATTACKER_SCRIPT } from '../chain-feed.ts';
+import { Channel } from '../channel.ts';
+import { signWithdrawal } from '../coins.ts';
+import type { Built } from '../commitments.ts';
+import { withFundingWitness } from '../honest/closing.ts';
+import { declare, fundBy, fundingOutputOf, negotiate, open, someTerms } from '../honest/opening.ts';
+import type { Move } from '../moves.ts';
+import { peerRevokes, quiesce, revoke, signPeersBuilt, validateBuilt } from '../protocol.ts';
+import { setupRequest } from '../requests.ts';
+import type { State } from '../state.ts';
+import type { World } from '../world.ts';
+
+/** A09: the peer's secrets are of no seed; they open its points, and do not fit together. */
+export async function unchained(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
+  const channel = await open(world, a, { isOwnerFunder: a % 2 === 0, isUnchained: true }, 2);
+  if (channel !== undefined) channel.isTainted = true;
+}
+
+/** A18: another round of an opening, with other coins; both go to the chain. */
+export async function secondRound(world: World, channel: Channel, { a }: Move): Promise<void> {
+  if (channel.phase !== 'opening' || !channel.terms.isOwnerFunder || channel.fundingTx === null) return;
+  const draft = world.coins.draft([fundingOutputOf(channel)], 1500);
+  if (draft === undefined) return;
+  const { fundingTx, funding } = channel;
+  fundBy(channel, draft.tx, 0);
+  const isSetUp = await negotiate(world, channel, 'attack');
+  const signed = isSetUp ? await signWithdrawal(world, draft, 'attack') : null;
+  if (signed !== null) world.chain.broadcast(signed);
+  if (signed === null || a % 2 === 0) fundBy(channel, fundingTx, funding.vout);
+  else fundBy(channel, signed, 0);
+}
+
+/** A transaction from the funding to a new one, with `takenSat` of the owner's to the attacker. */
+function spliceOf(channel: Channel, takenSat: bigint): Tx {
+  const real = fundingOutputOf(channel);
+  const taken = takenSat === 0n ? [] : [{ value: takenSat, script: ATTACKER_SCRIPT }];
+  return {
+    version: 2,
+    inputs: [{ ...channel.funding, scriptSig: EMPTY, sequence: 0xffff_fffd, witness: [] }],
+    outputs: [{ ...real, value: real.value - takenSat - 1000n }, ...taken],
+    locktime: 0,
+  };
+}
+
+/** The channel as it would be on another funding: the same keys, numbers and state. */
+function candidateOf(channel: Channel, tx: Tx, isSplice: boolean): Channel {
+  const capacitySat = isSplice ? tx.outputs[0]!.value : channel.terms.capacitySat;
+  const candidate = new Channel(channel.index, { ...channel.terms, capacitySat }, channel.label);
+  candidate.ownerKeys = channel.ownerKeys;
+  for (const [number, point] of channel.ownerPoints) candidate.ownerPoints.set(number, point);
+  candidate.log.restore(channel.log.snapshot());
+  fundBy(candidate, tx, 0);
+  return candidate;
+}
+
+const builtAt = (channel: Channel, side: 'owner' | 'peer', ahead: number, state: State): Built | undefined =>
+  channel.build(side, channel.log.views[side].number + ahead, state);
+
+const less = (state: State, msat: bigint): State => ({ ...state, ownerMsat: state.ownerMsat - msat });
+
+/** A17, A63: a splice, or what calls itself one, is set up and its first commitments signed; then it is made use of. */
+export async function splice(world: World, channel: Channel, { a, b, c }: Move): Promise<void> {
+  if (!channel.isUsable || channel.fundingTx === null) return;
+  if (!(await quiesce(world, channel)) || channel.log.hasLooseVariants('peer')) return;
+  const { ownerMsat } = channel.log.views.owner.current;
+  const takenSat = a % 3 === 0 ? 0n : ownerMsat / 2000n;
+  const isSplice = b % 4 !== 0;
+  const tx = isSplice ? spliceOf(channel, takenSat) : world.chain.attackerPays([fundingOutputOf(channel)]);
+  if (tx === undefined || tx.outputs[0]!.value < 100_000n) return;
+  const candidate = candidateOf(channel, tx, isSplice);
+  const cost = isSplice ? (takenSat + 1000n) * 1000n : 0n;
+  if ((await world.ask(channel.client, setupRequest(candidate), 'attack')) === null) return;
+  const owners = builtAt(candidate, 'owner', 0, less(channel.log.views.owner.current, cost));
+  const peers = builtAt(candidate, 'peer', 0, less(channel.log.views.peer.current, cost));
+  if (owners === undefined || peers === undefined) return;
+  const isValidated = await validateBuilt(world, candidate, owners, 'attack');
+  if (isValidated) await signPeersBuilt(world, candidate, peers, 'attack');
+  if (isSplice) await signSplice(world, channel, tx);
+  await useCandidate(world, channel, candidate, cost, c);
+}
+
+async function signSplice(world: World, channel: Channel, tx: Tx): Promise<void> {
+  const reply = await world.ask(
+    channel.client,
+    {
+      name: 'hsmd_sign_splice_tx',
+      tx: makeBitcoinTx(tx, [{ utxo: channel.fundingOutput() }]),
+      remoteFundingKey: channel.peer.points.funding,
+      inputIndex: 0,
+    },
+    'attack',
+  );
+  if (reply !== null && world.dice.chance(50))
+    world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
+}
+
+/** The next number is validated on the candidate alone, and the current one revoked; or it is locked before it is mined. */
+async function useCandidate(
+  world: World,
+  channel: Channel,
+  candidate: Channel,
+  cost: bigint,
+  by: number,
+): Promise<void> {
+  const { txid: fundingTxid, vout: fundingTxout } = candidate.funding;
+  if (by % 2 === 0)
+    await world.ask(channel.client, { name: 'hsmd_lock_outpoint', fundingTxid, fundingTxout }, 'attack');
+  const next = builtAt(candidate, 'owner', 1, less(channel.log.views.owner.current, cost));
+  if (next === undefined || !(await validateBuilt(world, candidate, next, 'attack'))) return;
+  if (by % 3 !== 0) await revoke(world, candidate);
+  const peers = builtAt(candidate, 'peer', 1, less(channel.log.views.peer.current, cost));
+  if (peers !== undefined && (await signPeersBuilt(world, candidate, peers, 'attack')))
+    await peerRevokes(world, candidate);
+  // Whatever came of it, the two lives of the channel no longer agree.
+  channel.phase = 'closing';
+}
+
+/** A71: a block shows the funding of a channel, and has it not. */
+export async function lyingBlock(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
+  const terms = someTerms(world, a, { isOwnerFunder: false, pushMsat: 0n });
+  const channel = await declare(world, terms);
+  const tx = channel === undefined ? undefined : world.chain.attackerPays([fundingOutputOf(channel)]);
+  if (channel === undefined || tx === undefined) return;
+  fundBy(channel, tx, 0);
+  if (!(await negotiate(world, channel))) return;
+  await world.chain.mineLying(tx);
+  await world.chain.mine(3);
+  channel.phase = 'open';
+  channel.isTainted = true;
+  world.channels.push(channel);
+}
