@@ -57,7 +57,10 @@ export async function signPeersBuilt(
 export async function peerRevokes(world: World, channel: Channel): Promise<boolean> {
   const { number } = channel.log.views.peer;
   const request = validateRevocationRequest(number, channel.peer.secret(number));
-  if ((await world.ask(channel.client, request)) === null) return false;
+  if ((await world.ask(channel.client, request)) === null) {
+    if (world.wasRefusedForGood) world.stuck(channel);
+    return false;
+  }
   const revoked = channel.peerCommitments.findLast(({ built }) => built.number === number);
   world.book.settle(channel, channel.log.revoked('peer'));
   if (revoked === undefined || !world.config.isWatched) return true;

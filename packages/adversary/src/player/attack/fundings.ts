@@ -82,7 +82,8 @@ export async function splice(world: World, channel: Channel, { a, b, c }: Move):
   if (owners === undefined || peers === undefined) return;
   const isValidated = await validateBuilt(world, candidate, owners, 'attack');
   if (isValidated) await signPeersBuilt(world, candidate, peers, 'attack');
-  if (isSplice) await signSplice(world, channel, tx);
+  // One that takes nothing is no attack.
+  if (isSplice && takenSat > 0n) await signSplice(world, channel, tx);
   await useCandidate(world, channel, candidate, cost, c);
 }
 
