@@ -94,7 +94,7 @@ export function acceptHolder(
     describeCommitment(reading),
     request.htlcSigs.map(({ signature }) => signature),
   );
-  const previous = file.holder.findLast((one) => one.number < number) ?? file.holder.at(-1);
+  const previous = beforeOf(file.holder, number, described.funding).at(-1) ?? file.holder.at(-1);
   const ending: Ending = {
     ...described,
     tallies: talliesAfter(known, previous, described),
@@ -102,10 +102,18 @@ export function acceptHolder(
     isComplete: verify(request.sig.signature, fundingDigest, funding.peerKey),
     ownerSignature: null,
   };
-  // Of one number the last that was validated counts; another that was signed for broadcast stays.
-  file.holder = [...file.holder.filter((one) => one.number !== number || one.isReleased), ending];
+  // Of one number on one funding the last that was validated counts; another that was signed for broadcast stays.
+  const isReplaced = (one: Ending) =>
+    one.number === number && one.funding === ending.funding && !one.isReleased;
+  file.holder = [...file.holder.filter((one) => !isReplaced(one)), ending];
   known.addScript(delayedScript(reading), { delayed: { file, number } });
   known.addEnding(file, ending);
+}
+
+/** What a commitment follows: its predecessors on the same funding; on a new funding, what the others have of its number. */
+function beforeOf(list: readonly Ending[], number: number, funding: string): readonly Ending[] {
+  const same = list.filter((one) => one.number === number - 1 && one.funding === funding);
+  return same.length > 0 ? same : list.filter((one) => one.number === number && one.funding !== funding);
 }
 
 /** HTLCs whose transaction the peer's signature does not fit are nothing that the owner can take. */
@@ -172,7 +180,7 @@ export function acceptCounterparty(
   if (found === undefined) return;
   const parts = describeCommitment(found.reading);
   if (file.counterparty.some(({ txid }) => txid === parts.txid)) return;
-  const befores = file.counterparty.filter((one) => one.number === number - 1);
+  const befores = beforeOf(file.counterparty, number, parts.funding);
   const ending: Ending = {
     ...parts,
     tallies: bestTallies(known, befores, parts, file.counterparty.at(-1)),

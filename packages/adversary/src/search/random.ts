@@ -4,10 +4,14 @@
  */
 import fc from 'fast-check';
 import { HONEST } from '../player/honest/index.ts';
-import { type Move, PLAYS } from '../player/moves.ts';
+import { type Move, PLAYS, type Play } from '../player/moves.ts';
 import { type FoundTheft, Match, type Setup } from './match.ts';
 
 const NUMBER_MAX = 1023;
+/** Attacks that a match favours, at most. */
+const FOCUS_MAX = 3;
+/** How much of all moves they are together. */
+const FOCUS_SHARE = 0.3;
 
 /** What a command needs to know of the match: whether it still runs. */
 interface Model {
@@ -42,16 +46,41 @@ export class MatchLost extends Error {
   override readonly name = 'MatchLost';
 }
 
-/** Moves by their weights. */
-export function moveArbitrary(isHonest: boolean): fc.Arbitrary<Move> {
-  const plays = Object.entries(isHonest ? HONEST : PLAYS);
+const ATTACKS: readonly string[] = Object.entries(PLAYS)
+  .filter(([, { attacks }]) => attacks.length > 0)
+  .map(([kind]) => kind);
+
+/** Moves by their weights, the favoured ones more often. */
+function moveArbitrary(plays: Readonly<Record<string, Play>>, focus: readonly string[]): fc.Arbitrary<Move> {
+  const all = Object.entries(plays);
+  const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
+  const extra = focus.length === 0 ? 0 : Math.ceil((total * FOCUS_SHARE) / (1 - FOCUS_SHARE) / focus.length);
   const number = fc.nat(NUMBER_MAX);
   return fc.oneof(
-    ...plays.map(([kind, { weight }]) => ({
-      weight,
+    ...all.map(([kind, { weight }]) => ({
+      weight: weight + (focus.includes(kind) ? extra : 0),
       arbitrary: fc.record({ kind: fc.constant(kind), channel: fc.nat(63), a: number, b: number, c: number }),
     })),
   );
+}
+
+interface Deal {
+  readonly seed: number;
+  readonly commands: Iterable<fc.AsyncCommand<Model, Match>>;
+}
+
+/** Of the corpus each match favours a few attacks, so that what takes two or three steps comes about. */
+function deals({ isHonest, movesPerMatch }: RandomOptions): fc.Arbitrary<Deal> {
+  const plays = isHonest ? HONEST : PLAYS;
+  const focus = isHonest
+    ? fc.constant<string[]>([])
+    : fc.uniqueArray(fc.constantFrom(...ATTACKS), { maxLength: FOCUS_MAX });
+  return fc.tuple(fc.nat(), focus).chain(([seed, kinds]) => {
+    const command = moveArbitrary(plays, kinds).map((move) => new MoveCommand(move));
+    return fc
+      .commands([command], { maxCommands: movesPerMatch, size: 'max' })
+      .map((commands) => ({ seed, commands }));
+  });
 }
 
 export interface RandomOptions {
@@ -89,23 +118,19 @@ export interface Lost {
 
 /** Plays matches until one is lost or all are played. */
 export async function searchAtRandom(setup: Setup, options: RandomOptions): Promise<Search> {
-  const { seed, matches, movesPerMatch, isHonest, shrinkMs, stepsMax = Number.POSITIVE_INFINITY } = options;
+  const { seed, matches, isHonest, shrinkMs, stepsMax = Number.POSITIVE_INFINITY } = options;
   let steps = 0;
   let played = 0;
   let found: Lost | null = null;
   let foundAtMs = 0;
-  const commands = fc.commands([moveArbitrary(isHonest).map((move) => new MoveCommand(move))], {
-    maxCommands: movesPerMatch,
-    size: 'max',
-  });
-  const property = fc.asyncProperty(fc.nat(), commands, async (worldSeed, list) => {
+  const property = fc.asyncProperty(deals(options), async ({ seed: worldSeed, commands }) => {
     if (found === null && (steps >= stepsMax || options.isDone?.() === true)) return;
     // Once it is found, the rest is shrinking, which has its time.
     if (found !== null && performance.now() - foundAtMs > shrinkMs) return;
     const config = { ...setup.config, seed: worldSeed, isHonest };
     const match = await Match.begin({ ...setup, config });
     try {
-      await fc.asyncModelRun(() => ({ model: { isOver: false }, real: match }), list);
+      await fc.asyncModelRun(() => ({ model: { isOver: false }, real: match }), commands);
     } catch (error) {
       if (found === null) foundAtMs = performance.now();
       const stepsUntil = found?.steps ?? steps + match.steps;
