@@ -7,7 +7,7 @@ import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
 import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
 import { STORE_ERRORS } from '@countersign/store';
-import type { DescriptorErrorCode, FrameErrorCode, SocketErrorCode } from '@countersign/transport';
+import type { DescriptorErrorCode, FrameErrorCode, LinkErrorCode, SocketErrorCode } from '@countersign/transport';
 
 type Table<Code extends string> = Readonly<Record<Code, string>>;
 
@@ -38,6 +38,25 @@ const SOCKETS: Table<SocketErrorCode> = {
   'socket-path-too-long': 'the kernel takes no socket path this long: give the state directory a shorter one',
   'socket-path-taken': 'something that is no socket lies at the path: remove it',
   'socket-listen-failed': 'the socket could not be opened; the cause says why. The signer runs without it',
+};
+
+const LINKS: Table<LinkErrorCode> = {
+  'link-closed': 'the link was closed for good while the request waited',
+  'link-queue-full': 'more waits for the signer than the limit allows: it has been away for long',
+  'link-request-too-large': 'a request, or an answer, that no frame of the link can hold',
+  'link-silent': 'nothing was heard of the other side for too long; the connection is made anew',
+  'link-not-read': 'the other side does not read what it is sent; the connection is made anew',
+  'link-protocol': 'the other side broke the protocol, so its connection was dropped',
+  'link-stranger': 'who is at the other end has no pinned key, or does not speak the link’s protocol',
+  'link-version': 'the two sides have no version of the protocol in common: update the older one',
+  'link-ended': 'the other side ended the connection; the facts say why',
+  'link-unreachable': 'no connection came about: is the other side running, and the address right?',
+  'link-listen-failed': 'the address cannot be listened at; the cause says why',
+  'link-file': 'a file of the link cannot be used: missing, damaged, or open to others; the message says which',
+  'pairing-token': 'the token cannot be read: copy it whole',
+  'pairing-refused': 'the pairing was refused; the facts say why',
+  'pin-taken': 'the name is taken by another key, or the key by another name',
+  'pin-unknown': 'no key is pinned under that name',
 };
 
 const CHAIN_SOURCES: Table<SourceErrorCode> = {
@@ -163,6 +182,11 @@ export function renderErrorsDocument(): string {
     'Of `admin.sock` and `node.sock` in the state directory; in lightningd’s log.',
     '',
     ...codeTable(SOCKETS),
+    '## The link to a remote signer',
+    '',
+    'See [remote-link.md](remote-link.md). A lost connection is no error: it is made again, and requests wait.',
+    '',
+    ...codeTable(LINKS),
     '## The source of blocks',
     '',
     'Of the Bitcoin node or Esplora server in `[chain]`; in lightningd’s log and in `countersign chain status`. The signer goes on',

@@ -1,0 +1,324 @@
+/**
+ * The node side of a link: it listens, and has no keys but the one that says who it is. One signer is active; what is asked
+ * waits for it, across lost connections, until it is answered once. Other pinned signers stand by or are refused.
+ */
+
+import { type LinkClock, type RandomBytes, systemClock, systemRandom } from './clock.ts';
+import type { LinkError } from './error.ts';
+import { ID_BYTES } from './frames.ts';
+import { KeyChange } from './key-change.ts';
+import { LINK_LIMITS, type LinkLimits } from './limits.ts';
+import { type LinkLog, RefusalLog } from './log.ts';
+import { NodeConnection, type NodeConnectionHandler } from './node-connection.ts';
+import { type Arrival, type NodeAddress, NodeDoor } from './node-door.ts';
+import { Outbox } from './outbox.ts';
+import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from './protocol.ts';
+
+/** Asks the signer that is being greeted. Rejects when its connection ends. */
+export type GreetingAsk = (client: LinkClient, body: Uint8Array) => Promise<LinkAnswer>;
+
+export interface NodeSideOptions {
+  readonly listen: NodeAddress;
+  /**
+   * Called when a process of the signer is reached for the first time, before anything else is asked of it: repeat INIT
+   * here, if lightningd has sent it already. A rejection drops the connection; the signer dials again.
+   */
+  readonly greet?: (ask: GreetingAsk, signer: string) => Promise<void>;
+  /** What becomes of a second signer while one is active. */
+  readonly otherSigners?: 'standby' | 'refuse';
+  readonly limits?: Partial<LinkLimits>;
+  readonly log: LinkLog;
+  readonly clock?: LinkClock;
+  readonly random?: RandomBytes;
+}
+
+export class NodeSideLink implements SignerLink {
+  readonly #options: NodeSideOptions;
+  readonly #limits: LinkLimits;
+  readonly #clock: LinkClock;
+  readonly #log: LinkLog;
+  readonly #refusals: RefusalLog;
+  readonly #run: Uint8Array;
+  readonly #outbox: Outbox;
+  readonly #listeners = new Set<(state: LinkState) => void>();
+  /** All that are past the handshake, whether or not they have said hello. */
+  readonly #connections = new Set<NodeConnection>();
+  /** By name: those that know their role. */
+  readonly #signers = new Map<string, NodeConnection>();
+  readonly #handler: NodeConnectionHandler;
+  readonly #arrivals = new Map<NodeConnection, Arrival>();
+  #door: NodeDoor | null = null;
+  #keys: KeyChange | null = null;
+  #stopWatching: () => void = () => {};
+  #state: LinkState = 'waiting';
+  /** The signer whose answers count; stays when its connection is lost. */
+  #activeName: string | null = null;
+  /** Processes that were greeted: the newest of the active signer. */
+  #greeted = '';
+  #feeds = 0;
+
+  private constructor(options: NodeSideOptions) {
+    const { limits, clock = systemClock, random = systemRandom, log } = options;
+    this.#options = options;
+    this.#limits = { ...LINK_LIMITS, ...limits };
+    this.#clock = clock;
+    this.#log = log;
+    this.#refusals = new RefusalLog(log, clock);
+    this.#run = random(ID_BYTES);
+    this.#outbox = new Outbox(this.#limits, clock);
+    this.#handler = {
+      hello: (connection) => this.#onHello(connection),
+      answered: (_connection, id, answer) => this.#outbox.answered(id, answer),
+      nextKey: (connection, pin) => this.#keys?.theirs(connection, pin),
+      nextKeyKnown: (connection, pin) => this.#keys?.known(connection, pin),
+      closed: (connection, reason) => this.#onClosed(connection, reason),
+    };
+  }
+
+  /** Rejects with `link-listen-failed`, `link-file`, or a `SocketError`. */
+  static async listen(options: NodeSideOptions): Promise<NodeSideLink> {
+    const link = new NodeSideLink(options);
+    await link.#open();
+    return link;
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  /** The name of the signer that is asked, connected or not; null before the first. */
+  get activeSigner(): string | null {
+    return this.#activeName;
+  }
+
+  /** Names of the signers that wait to be promoted. */
+  get standbys(): readonly string[] {
+    return [...this.#signers.keys()].filter((name) => name !== this.#activeName);
+  }
+
+  /** Where it listens, when that is a TCP port. */
+  get port(): number {
+    return this.#door?.port ?? 0;
+  }
+
+  /** Requests without an answer. */
+  get pending(): number {
+    return this.#outbox.size;
+  }
+
+  ask(client: LinkClient, body: Uint8Array): Promise<LinkAnswer> {
+    return this.#outbox.ask({ kind: 'client', client }, body);
+  }
+
+  openFeed(): LinkFeed {
+    const session = ++this.#feeds;
+    let isOpen = true;
+    return {
+      ask: (body) => this.#outbox.ask({ kind: 'feed', session }, body),
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        // Only a link that is closed for good rejects, and then nobody remembers the feeder either.
+        this.#outbox.endFeed(session).catch(() => {});
+      },
+    };
+  }
+
+  onState(listener: (state: LinkState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Let another pinned signer be the active one, now or when it comes. */
+  promote(name: string): void {
+    if (this.#state === 'closed' || name === this.#activeName) return;
+    const before = this.#active();
+    this.#activeName = name;
+    this.#outbox.detach();
+    if (this.#state === 'up') this.#setState('down');
+    before?.bye('replaced');
+    const next = this.#signers.get(name);
+    if (next === undefined) return;
+    next.promote(this.#outbox.outstanding());
+    void this.#greet(next);
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    this.#stopWatching();
+    this.#keys?.close();
+    for (const connection of [...this.#connections]) connection.bye('closing');
+    this.#outbox.close();
+    this.#refusals.flush();
+    await this.#door?.close();
+    this.#say('info', 'link-closed', 'the link to the signer is closed', {});
+  }
+
+  async #open(): Promise<void> {
+    const { listen } = this.#options;
+    const door = await NodeDoor.open({
+      address: listen,
+      limits: this.#limits,
+      clock: this.#clock,
+      log: this.#log,
+      refusals: this.#refusals,
+      onArrival: (arrival) => this.#onArrival(arrival),
+    });
+    this.#door = door;
+    if (listen.kind === 'tcp') {
+      this.#stopWatching = listen.pins.onChange(() => this.#onPinsChanged());
+      this.#keys = new KeyChange({
+        identityPath: listen.identityPath,
+        pins: listen.pins,
+        clock: this.#clock,
+        log: this.#log,
+        connections: () => [...this.#signers.values()],
+        names: () => listen.pins.list().map(({ name }) => name),
+        adopted: (identity) => {
+          door.setIdentity(identity);
+          for (const connection of [...this.#connections]) connection.bye('rekeyed');
+        },
+      });
+    }
+    this.#say('info', 'link-listening', `waiting for the signer at ${door.name}`, { address: door.name });
+  }
+
+  #onArrival(arrival: Arrival): void {
+    const { name, pin, address, socket } = arrival;
+    if (this.#connections.size >= this.#limits.connectionsMax) {
+      this.#refusals.refused('link-refused', `too many connections of signers, one is ${name}`, {
+        signer: name,
+        address,
+      });
+      socket.destroy();
+      return;
+    }
+    const { limits, clock } = { limits: this.#limits, clock: this.#clock };
+    const connection = new NodeConnection({ socket, name, pin, address, limits, clock }, this.#handler);
+    this.#connections.add(connection);
+    this.#arrivals.set(connection, arrival);
+  }
+
+  #onHello(connection: NodeConnection): void {
+    this.#arrivals.get(connection)?.admit();
+    const { name, address } = connection;
+    const before = this.#signers.get(name);
+    this.#activeName ??= name;
+    const isActive = this.#activeName === name;
+    if (!isActive && this.#options.otherSigners === 'refuse') {
+      this.#refusals.refused('link-refused', `${name} is not needed, ${this.#activeName} is the signer`, {
+        signer: name,
+        address,
+      });
+      connection.bye('refused');
+      return;
+    }
+    this.#signers.set(name, connection);
+    if (isActive) this.#outbox.detach();
+    if (before !== undefined) {
+      this.#say('info', 'link-replaced', `${name} has a new connection`, { signer: name, address });
+      before.bye('replaced');
+    }
+    connection.welcome(this.#run, isActive, isActive ? this.#outbox.outstanding() : []);
+    this.#keys?.announceTo(connection);
+    if (isActive) void this.#greet(connection);
+    else this.#say('info', 'link-standby', `${name} stands by`, { signer: name, address });
+  }
+
+  /** A process of the signer that has not heard of this node yet must, before it is asked anything. */
+  async #greet(connection: NodeConnection): Promise<void> {
+    const { greet } = this.#options;
+    const { name, instance } = connection;
+    try {
+      if (greet !== undefined && this.#greeted !== instance)
+        await greet((client, body) => connection.greet(client, body), name);
+    } catch (error) {
+      if (!connection.isOpen) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#say('warn', 'link-greeting-failed', `${name} cannot serve this node: ${reason}`, {
+        signer: name,
+      });
+      connection.bye('refused');
+      return;
+    }
+    if (!this.#isActive(connection)) return;
+    this.#greeted = instance;
+    this.#outbox.attach(connection, connection.window);
+    this.#setState('up');
+    const { address } = connection;
+    this.#say('info', 'link-up', `the signer ${name} is connected`, {
+      signer: name,
+      address,
+      outstanding: this.pending,
+    });
+  }
+
+  #onClosed(connection: NodeConnection, reason: LinkError): void {
+    this.#connections.delete(connection);
+    const arrival = this.#arrivals.get(connection);
+    this.#arrivals.delete(connection);
+    arrival?.admit();
+    const { name, address } = connection;
+    if (this.#signers.get(name) !== connection) {
+      if (connection.instance === '')
+        this.#refusals.refused('link-refused', `${name} was not admitted: ${reason.message}`, {
+          signer: name,
+          address,
+        });
+      return;
+    }
+    const wasActive = name === this.#activeName;
+    this.#signers.delete(name);
+    if (!wasActive || this.#state === 'closed') return;
+    this.#outbox.detach();
+    if (this.#state === 'up') {
+      this.#setState('down');
+      this.#say('warn', 'link-down', `the signer ${name} is gone: ${reason.message}; requests wait for it`, {
+        signer: name,
+        reason: reason.code,
+        outstanding: this.pending,
+      });
+    }
+  }
+
+  #onPinsChanged(): void {
+    if (this.#options.listen.kind !== 'tcp') return;
+    const { pins } = this.#options.listen;
+    for (const connection of [...this.#connections]) {
+      if (connection.pin !== null && pins.find(connection.pin)?.name === connection.name) continue;
+      const { name, address } = connection;
+      this.#say('warn', 'link-revoked', `the key of ${name} is no longer trusted`, { signer: name, address });
+      connection.bye('revoked');
+    }
+    const active = this.#activeName;
+    if (active === null || pins.list().some(({ name }) => name === active)) return;
+    // Whoever revokes the active signer wants another one.
+    const [next] = this.standbys;
+    if (next === undefined) this.#activeName = null;
+    else this.promote(next);
+  }
+
+  #active(): NodeConnection | undefined {
+    return this.#activeName === null ? undefined : this.#signers.get(this.#activeName);
+  }
+
+  #isActive(connection: NodeConnection): boolean {
+    return connection.isOpen && this.#active() === connection;
+  }
+
+  #setState(state: LinkState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    for (const listener of [...this.#listeners]) listener(state);
+  }
+
+  #say(
+    level: 'info' | 'warn',
+    event: Parameters<LinkLog>[0]['event'],
+    text: string,
+    facts: Parameters<LinkLog>[0]['facts'],
+  ): void {
+    this.#log({ level, event, text, facts });
+  }
+}

@@ -1,0 +1,299 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stageIdentity } from '../../src/link/identity.ts';
+import { NodeSideLink } from '../../src/link/node-side.ts';
+import type { LinkAnswer, LinkRefusal } from '../../src/link/protocol.ts';
+import { SignerSideLink } from '../../src/link/signer-side.ts';
+import {
+  bytes,
+  Cleanup,
+  channel,
+  dial,
+  directory,
+  Echo,
+  introduce,
+  listen,
+  MASTER,
+  QUICK,
+  Side,
+  text,
+} from './harness.ts';
+
+let cleanup: Cleanup;
+let node: Side;
+let signer: Side;
+beforeEach(() => {
+  cleanup = new Cleanup();
+  node = new Side(cleanup);
+  signer = new Side(cleanup);
+});
+afterEach(() => cleanup.run());
+
+function bodyOf(answer: LinkAnswer): string {
+  return answer.kind === 'reply' ? text(answer.body) : `refused ${answer.refusal.tag}`;
+}
+
+describe('a link over mutual TLS', () => {
+  it('brings requests to the signer and answers back', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const states: string[] = [link.state];
+    link.onState((state) => states.push(state));
+    const early = link.ask(MASTER, bytes('early'));
+    const handler = new Echo();
+    const remote = dial(cleanup, signer, link.port, handler);
+    expect(bodyOf(await early)).toBe('early');
+    expect(bodyOf(await link.ask(channel(7), bytes('x')))).toBe('x');
+    expect(handler.asked).toEqual(['0:early', '7:x']);
+    expect(states).toEqual(['waiting', 'up']);
+    expect(remote.state).toBe('up');
+    await expect.poll(() => remote.pending).toBe(0);
+    expect(node.names()).toEqual(['link-listening', 'link-up']);
+    expect(signer.names()).toEqual(['link-up']);
+  });
+
+  it('brings a refusal over whole', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const refusal: LinkRefusal = {
+      code: 'policy',
+      tag: 'policy-commitment-fee-range',
+      request: 'hsmd_sign_commitment_tx',
+      channel: `${'02'.repeat(33)}/7`,
+      text: 'the fee is above the limit',
+      temporary: true,
+      auditId: 42,
+      facts: { fee_sat: 12_345_678_901_234_567_890n, limit: 0.5, name: '“x”', ok: false },
+    };
+    const handler = new Echo();
+    handler.answer = async () => ({ kind: 'refused', refusal });
+    dial(cleanup, signer, link.port, handler);
+    expect(await link.ask(channel(1), bytes('?'))).toEqual({ kind: 'refused', refusal });
+  });
+
+  it('has requests of different channels in flight together, and hands them over in order', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const handler = new Echo();
+    const release: (() => void)[] = [];
+    handler.answer = (_client, body) =>
+      new Promise((resolve) => release.push(() => resolve({ kind: 'reply', body })));
+    dial(cleanup, signer, link.port, handler);
+    const done: string[] = [];
+    const all = Array.from({ length: 20 }, async (_, index) => {
+      done.push(bodyOf(await link.ask(channel(index), bytes(`r${index}`))));
+    });
+    await expect.poll(() => release.length).toBe(20);
+    expect(handler.asked).toEqual(Array.from({ length: 20 }, (_, index) => `${index}:r${index}`));
+    for (const one of release.reverse()) one();
+    await Promise.all(all);
+    expect(done[0]).toBe('r19');
+  });
+
+  it('keeps what is asked while the signer is away, and asks it once when it is back', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const handler = new Echo();
+    const first = dial(cleanup, signer, link.port, handler);
+    await link.ask(MASTER, bytes('1'));
+    first.close();
+    await expect.poll(() => link.state).toBe('down');
+    const waiting = [link.ask(channel(1), bytes('2')), link.ask(channel(1), bytes('3'))];
+    const second = new Echo();
+    dial(cleanup, signer, link.port, second);
+    expect((await Promise.all(waiting)).map(bodyOf)).toEqual(['2', '3']);
+    expect(handler.asked).toEqual(['0:1']);
+    expect(second.asked).toEqual(['1:2', '1:3']);
+  });
+
+  it('greets every new process of the signer before it asks anything, and none twice', async () => {
+    introduce(node, signer);
+    const greeted: string[] = [];
+    const link = await listen(cleanup, node, {
+      greet: async (ask, name) => {
+        greeted.push(`${name} ${bodyOf(await ask(MASTER, bytes('init')))}`);
+      },
+    });
+    const handler = new Echo();
+    const first = dial(cleanup, signer, link.port, handler);
+    await link.ask(MASTER, bytes('1'));
+    expect(handler.asked).toEqual(['0:init', '0:1']);
+    first.close();
+    const pending = link.ask(MASTER, bytes('2'));
+    const second = new Echo();
+    dial(cleanup, signer, link.port, second);
+    await pending;
+    expect(second.asked).toEqual(['0:init', '0:2']);
+    expect(greeted).toEqual(['signer init', 'signer init']);
+  });
+
+  it('drops a signer that does not stand the greeting, and waits for it to be better', async () => {
+    introduce(node, signer);
+    let tries = 0;
+    const link = await listen(cleanup, node, {
+      greet: async (ask) => {
+        await ask(MASTER, bytes('init'));
+        if (++tries < 3) throw new Error('another node id');
+      },
+    });
+    dial(cleanup, signer, link.port, new Echo());
+    expect(bodyOf(await link.ask(MASTER, bytes('x')))).toBe('x');
+    expect(node.names().filter((name) => name === 'link-greeting-failed')).toHaveLength(2);
+  });
+
+  it('brings feeders without any right of a client, one message after the other', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const handler = new Echo();
+    dial(cleanup, signer, link.port, handler);
+    const feed = link.openFeed();
+    const other = link.openFeed();
+    expect(
+      (await Promise.all([feed.ask(bytes('a')), feed.ask(bytes('b')), other.ask(bytes('c'))])).map(bodyOf),
+    ).toEqual(['a', 'b', 'c']);
+    feed.close();
+    feed.close();
+    await expect.poll(() => handler.ended).toEqual([1]);
+    expect([...handler.asked].sort()).toEqual(['feed 1:a', 'feed 1:b', 'feed 2:c']);
+  });
+
+  it('rejects what waits when it is closed for good', async () => {
+    const link = await listen(cleanup, node);
+    const waiting = link.ask(MASTER, bytes('x'));
+    await link.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'link-closed' });
+    await expect(link.ask(MASTER, bytes('y'))).rejects.toMatchObject({ code: 'link-closed' });
+    expect(link.state).toBe('closed');
+  });
+});
+
+describe('several signers', () => {
+  it('asks the first; the others stand by until they are promoted', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node);
+    const [a, b] = [new Echo(), new Echo()];
+    dial(cleanup, signer, link.port, a);
+    await link.ask(MASTER, bytes('1'));
+    const standby = dial(cleanup, other, link.port, b);
+    await expect.poll(() => standby.state).toBe('standby');
+    expect(link.activeSigner).toBe('a');
+    expect(link.standbys).toEqual(['b']);
+    link.promote('b');
+    await link.ask(MASTER, bytes('2'));
+    expect(standby.state).toBe('up');
+    expect([a.asked, b.asked]).toEqual([['0:1'], ['0:2']]);
+  });
+
+  it('refuses the others where the configuration says so', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node, { otherSigners: 'refuse' });
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    dial(cleanup, other, link.port, new Echo());
+    await expect.poll(() => other.names()).toContain('link-down');
+    expect(other.events.at(-1)!.facts.reason).toBe('refused');
+    expect(link.standbys).toEqual([]);
+  });
+
+  it('replaces a connection of the same signer by its newer one', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const [old, fresh] = [new Echo(), new Echo()];
+    dial(cleanup, signer, link.port, old);
+    await link.ask(MASTER, bytes('1'));
+    const slow = { ...QUICK, redialMsMax: 60_000 };
+    dial(cleanup, signer, link.port, fresh, { limits: slow });
+    await expect.poll(() => node.names()).toContain('link-replaced');
+    await link.ask(MASTER, bytes('2'));
+    expect([...old.asked, ...fresh.asked]).toEqual(['0:1', '0:2']);
+  });
+});
+
+describe('keys', () => {
+  it('are revoked at once, on live links', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const remote = dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    node.pins.revoke('signer');
+    await expect.poll(() => remote.state).toBe('dialling');
+    expect(link.state).toBe('down');
+    await expect.poll(() => node.names().filter((name) => name === 'link-refused').length).toBeGreaterThan(0);
+    expect(node.names()).toContain('link-revoked');
+    expect(link.activeSigner).toBeNull();
+  });
+
+  it('are revoked by the signer too', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const remote = dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    signer.pins.revoke('node');
+    expect(remote.state).toBe('dialling');
+    await expect.poll(() => signer.names()).toContain('link-dial-failed');
+    expect(link.state).toBe('down');
+  });
+
+  it.each(['signer', 'node'] as const)('of the %s change while the link lives', async (which) => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const handler = new Echo();
+    dial(cleanup, signer, link.port, handler);
+    await link.ask(MASTER, bytes('1'));
+    const [changing, knowing] = which === 'signer' ? [signer, node] : [node, signer];
+    const before = changing.pin;
+    const { pin } = stageIdentity(changing.identityPath);
+    await expect.poll(() => knowing.pins.list(), { timeout: 5_000 }).toMatchObject([{ pin, nextPin: null }]);
+    expect(changing.pin).toBe(pin);
+    expect(knowing.pins.find(before)).toBeUndefined();
+    expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
+    expect(changing.names()).toContain('link-key-changed');
+    expect(knowing.names()).toContain('link-key-announced');
+  });
+});
+
+describe('a link over a Unix socket', () => {
+  it('needs no keys', async () => {
+    const path = join(directory(cleanup), 'signer.sock');
+    const link = await NodeSideLink.listen({ listen: { kind: 'unix', path }, log: node.log, limits: QUICK });
+    cleanup.add(() => link.close());
+    const handler = new Echo();
+    const remote = SignerSideLink.dial({
+      dial: { kind: 'unix', path },
+      handler,
+      onBug: () => {},
+      log: signer.log,
+      limits: QUICK,
+    });
+    cleanup.add(() => remote.close());
+    expect(bodyOf(await link.ask(MASTER, bytes('hello')))).toBe('hello');
+    expect(remote.target).toBe(path);
+  });
+
+  it('refuses a directory that others may enter', async () => {
+    await expect(
+      NodeSideLink.listen({ listen: { kind: 'unix', path: '/tmp/signer.sock' }, log: node.log }),
+    ).rejects.toMatchObject({ code: 'link-file' });
+  });
+
+  it('dials until somebody is there', async () => {
+    const path = join(directory(cleanup), 'signer.sock');
+    const remote = SignerSideLink.dial({
+      dial: { kind: 'unix', path },
+      handler: new Echo(),
+      onBug: () => {},
+      log: signer.log,
+      limits: QUICK,
+    });
+    cleanup.add(() => remote.close());
+    await expect.poll(() => signer.names().length).toBeGreaterThan(1);
+    const link = await NodeSideLink.listen({ listen: { kind: 'unix', path }, log: node.log, limits: QUICK });
+    cleanup.add(() => link.close());
+    await link.ask(MASTER, bytes('x'));
+    expect(signer.names().at(-1)).toBe('link-up');
+  });
+});
