@@ -7,7 +7,12 @@ import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
 import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
 import { STORE_ERRORS } from '@countersign/store';
-import type { DescriptorErrorCode, FrameErrorCode, LinkErrorCode, SocketErrorCode } from '@countersign/transport';
+import type {
+  DescriptorErrorCode,
+  FrameErrorCode,
+  LinkErrorCode,
+  SocketErrorCode,
+} from '@countersign/transport';
 
 type Table<Code extends string> = Readonly<Record<Code, string>>;
 
@@ -52,7 +57,8 @@ const LINKS: Table<LinkErrorCode> = {
   'link-ended': 'the other side ended the connection; the facts say why',
   'link-unreachable': 'no connection came about: is the other side running, and the address right?',
   'link-listen-failed': 'the address cannot be listened at; the cause says why',
-  'link-file': 'a file of the link cannot be used: missing, damaged, or open to others; the message says which',
+  'link-file':
+    'a file of the link cannot be used: missing, damaged, or open to others; the message says which',
   'pairing-token': 'the token cannot be read: copy it whole',
   'pairing-refused': 'the pairing was refused; the facts say why',
   'pin-taken': 'the name is taken by another key, or the key by another name',
