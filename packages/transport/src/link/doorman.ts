@@ -35,6 +35,7 @@ export interface DoormanOptions {
 interface Waiting {
   /** What to close: the TLS socket once there is one. Closing below it, in a call of its own, is a crash of Node.js. */
   top: Socket;
+  isVisitor: boolean;
   readonly address: string;
   readonly end: string;
   readonly cancel: () => void;
@@ -104,10 +105,14 @@ export class Doorman {
     const address = addressOf(socket);
     const { limits, clock } = this.#options;
     socket.on('error', () => {});
-    socket.on('close', () => this.#refuse(socket, 'it hung up'));
+    // Who left after its handshake is judged by whom it came to.
+    socket.on('close', () => {
+      if (this.#waiting.get(socket)?.isVisitor === true) this.#release(socket);
+      else this.#refuse(socket, 'it hung up');
+    });
     const cancel = clock.after(limits.handshakeMs, () => this.#refuse(socket, 'no handshake in time'));
     const end = endOf(socket);
-    this.#waiting.set(socket, { address, end, cancel, top: socket });
+    this.#waiting.set(socket, { address, end, cancel, top: socket, isVisitor: false });
     this.#byEnd.set(end, socket);
     const ofAddress = (this.#perAddress.get(address) ?? 0) + 1;
     this.#perAddress.set(address, ofAddress);
@@ -146,6 +151,7 @@ export class Doorman {
     }
     const { address } = waiting;
     waiting.top = socket;
+    waiting.isVisitor = true;
     try {
       const peer = peerOf(socket);
       this.#options.onVisitor({ socket, peer, address, admit: () => this.#release(raw) });
