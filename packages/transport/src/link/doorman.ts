@@ -102,7 +102,7 @@ export class Doorman {
   }
 
   #onConnection(socket: Socket): void {
-    const address = addressOf(socket);
+    const address = networkOf(socket.remoteAddress ?? 'unknown');
     const { limits, clock } = this.#options;
     socket.on('error', () => {});
     // Who left after its handshake is judged by whom it came to.
@@ -200,12 +200,12 @@ function endOf({ remoteAddress, remotePort }: Socket): string {
 }
 
 /** One who has an IPv6 address has 2^64 of them. */
-function addressOf(socket: Socket): string {
-  const address = (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
+export function networkOf(remoteAddress: string): string {
+  const address = remoteAddress.replace(/^::ffff:/, '');
   if (!isIPv6(address)) return address;
-  const [head = '', tail = ''] = address.split('::');
+  const [head = '', tail] = address.split('::');
   const groups = head === '' ? [] : head.split(':');
-  const missing = address.includes('::') ? 8 - groups.length - (tail === '' ? 0 : tail.split(':').length) : 0;
-  const all = [...groups, ...Array<string>(missing).fill('0'), ...(tail === '' ? [] : tail.split(':'))];
-  return `${all.slice(0, 4).join(':')}::/64`;
+  // What `::` stands for is zero, and so is nothing else that is left out.
+  const zeros = tail === undefined ? 0 : 4;
+  return `${[...groups, ...Array<string>(zeros).fill('0')].slice(0, 4).join(':')}::/64`;
 }

@@ -1,8 +1,8 @@
-import { connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/link/clock.ts';
-import { Doorman, type Visitor } from '../../src/link/doorman.ts';
+import { Doorman, networkOf, type Visitor } from '../../src/link/doorman.ts';
 import { newIdentity } from '../../src/link/identity.ts';
 import { LINK_LIMITS, type LinkLimits } from '../../src/link/limits.ts';
 import { type LinkEvent, RefusalLog } from '../../src/link/log.ts';
@@ -131,5 +131,85 @@ describe('the door of the node side', () => {
     await expect.poll(() => visitors.length).toBe(1);
     expect(events.length).toBeLessThanOrEqual(10);
     socket.destroy();
+  });
+
+  it('lets those of the busiest address give way when there are too many of all', async () => {
+    const { port, doorman } = await door({ pendingMax: 4 });
+    const lone = connectTcp({ port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    lone.on('error', () => {});
+    let isOver = false;
+    lone.on('close', () => {
+      isOver = true;
+    });
+    await expect.poll(() => doorman.waiting).toBe(1);
+    const junk = Array.from({ length: 20 }, () => knock(port, null));
+    await Promise.all(junk.slice(0, 15));
+    expect(isOver).toBe(false);
+    expect(doorman.waiting).toBe(4);
+    lone.destroy();
+  });
+
+  it('takes an IPv6 network of one for one address', () => {
+    expect(networkOf('::ffff:10.0.0.7')).toBe('10.0.0.7');
+    expect(networkOf('10.0.0.7')).toBe('10.0.0.7');
+    expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2::/64');
+    expect(networkOf('2001:db8::5')).toBe('2001:db8:0:0::/64');
+    expect(networkOf('2001:db8:1:2:3::')).toBe('2001:db8:1:2::/64');
+    expect(networkOf('::1')).toBe('0:0:0:0::/64');
+  });
+
+  it('says where it cannot listen', async () => {
+    const { port } = await door();
+    const { doorman } = await door();
+    expect(doorman.port).not.toBe(port);
+    await expect(
+      Doorman.open({
+        host: '127.0.0.1',
+        port,
+        identity: node,
+        protocols: [LINK_PROTOCOL],
+        limits: LINK_LIMITS,
+        clock: systemClock,
+        refusals: new RefusalLog(() => {}, systemClock),
+        onVisitor: () => {},
+      }),
+    ).rejects.toMatchObject({ code: 'link-listen-failed' });
+  });
+
+  it('shows the new key once there is one', async () => {
+    const { port, doorman, visitors } = await door();
+    const next = newIdentity();
+    doorman.setIdentity(next);
+    const dial = {
+      host: '127.0.0.1',
+      port,
+      identity: signer,
+      protocol: LINK_PROTOCOL,
+      timeoutMs: 5_000,
+    } as const;
+    const socket = await dialTls({ ...dial, clock: systemClock });
+    expect(peerOf(socket).pin).toBe(next.pin);
+    await expect.poll(() => visitors.length).toBe(1);
+    socket.destroy();
+  });
+});
+
+describe('dialling', () => {
+  it('ends in time when nobody says a word', async () => {
+    const silent = createServer((socket) => void socket.on('error', () => {}).resume());
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const dial = {
+      host: '127.0.0.1',
+      port,
+      identity: signer,
+      protocol: LINK_PROTOCOL,
+      timeoutMs: 50,
+    } as const;
+    await expect(dialTls({ ...dial, clock: systemClock })).rejects.toMatchObject({
+      code: 'link-unreachable',
+      message: 'no connection in time',
+    });
+    await new Promise((resolve) => silent.close(resolve));
   });
 });

@@ -213,6 +213,67 @@ describe('several signers', () => {
   });
 });
 
+describe('at its limits, a link', () => {
+  it('has no more connections of signers than it may', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node, { limits: { ...QUICK, connectionsMax: 1 } });
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    dial(cleanup, other, link.port, new Echo());
+    await expect
+      .poll(() => node.events.some(({ text }) => /too many connections of signers/.test(text)))
+      .toBe(true);
+    expect(link.standbys).toEqual([]);
+  });
+
+  it('gives the place of a signer whose key is revoked to the one that stands by', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node);
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    const handler = new Echo();
+    const standby = dial(cleanup, other, link.port, handler);
+    await expect.poll(() => standby.state).toBe('standby');
+    node.pins.revoke('a');
+    await link.ask(MASTER, bytes('2'));
+    expect(handler.asked).toEqual(['0:2']);
+    expect(link.activeSigner).toBe('b');
+  });
+
+  it('waits for a signer that is promoted before it has come', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node);
+    link.promote('b');
+    const first = new Echo();
+    const standby = dial(cleanup, signer, link.port, first);
+    await expect.poll(() => standby.state).toBe('standby');
+    const handler = new Echo();
+    dial(cleanup, other, link.port, handler);
+    await link.ask(MASTER, bytes('1'));
+    expect([first.asked, handler.asked]).toEqual([[], ['0:1']]);
+    link.promote('b');
+    expect(link.state).toBe('up');
+  });
+
+  it('carries the largest message there is, both ways, and no larger', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node, { limits: { ...QUICK, silenceMs: 5_000 } });
+    dial(cleanup, signer, link.port, new Echo(), { limits: { ...QUICK, silenceMs: 5_000 } });
+    const large = new Uint8Array(4 * 1024 * 1024).fill(0x41);
+    const answer = await link.ask(MASTER, large);
+    expect(answer.kind === 'reply' && answer.body.length).toBe(large.length);
+    await expect(link.ask(MASTER, new Uint8Array(large.length + 256))).rejects.toMatchObject({
+      code: 'link-request-too-large',
+    });
+  });
+});
+
 describe('keys', () => {
   it('are revoked at once, on live links', async () => {
     introduce(node, signer);

@@ -265,6 +265,81 @@ describe('requests take effect once', () => {
     expect(answers).toHaveLength(2);
   });
 
+  it('what waits behind kept answers is decided when they are acknowledged, or forgotten with its node', async () => {
+    const handed: string[] = [];
+    const ledger = new Ledger({
+      limits: { ...LIMITS, keptBytesMax: 50 },
+      handler: {
+        ask: async (_client, body) => {
+          handed.push(text(body));
+          return reply(new Uint8Array(100));
+        },
+        feed: async () => reply(bytes('')),
+        feedEnded: () => {},
+      },
+      onBug: () => {},
+    });
+    const request = (id: number) =>
+      ledger.request({
+        kind: 'request',
+        id,
+        asker: { kind: 'client', client: channel(1) },
+        body: bytes(`${id}`),
+      });
+    ledger.attach(RUN, [], { send: () => {} });
+    request(1);
+    await turn();
+    request(2);
+    request(3);
+    request(4);
+    await turn();
+    expect(handed).toEqual(['1']);
+    ledger.attach(RUN, [1, 3, 4], { send: () => {} });
+    request(1);
+    ledger.ack([1]);
+    await turn();
+    expect(handed).toEqual(['1', '3', '4']);
+    expect(ledger.keptBytes).toBeGreaterThan(200);
+    request(5);
+    ledger.attach(new Uint8Array(16), [], { send: () => {} });
+    await turn();
+    expect(handed).toEqual(['1', '3', '4']);
+    expect([ledger.size, ledger.keptBytes]).toEqual([0, 0]);
+  });
+
+  it('a feeder of another run that waits its turn is not heard any more', async () => {
+    const heard: string[] = [];
+    let settle = (): void => {};
+    const ledger = new Ledger({
+      limits: LIMITS,
+      handler: {
+        ask: async (_client, body) => reply(body),
+        feed: (session, body) => {
+          heard.push(`${session}:${text(body)}`);
+          return new Promise((resolve) => {
+            settle = () => resolve(reply(body));
+          });
+        },
+        feedEnded: (session) => heard.push(`${session} ended`),
+      },
+      onBug: () => {},
+    });
+    ledger.attach(RUN, [], { send: () => {} });
+    const say = (id: number, words: string) =>
+      ledger.request({ kind: 'request', id, asker: { kind: 'feed', session: 1 }, body: bytes(words) });
+    say(1, 'a');
+    say(2, 'b');
+    ledger.request({ kind: 'feed-end', id: 3, session: 1 });
+    ledger.request({ kind: 'feed-end', id: 4, session: 9 });
+    await turn();
+    ledger.attach(new Uint8Array(16), [], { send: () => {} });
+    settle();
+    await turn();
+    say(1, 'c');
+    await turn();
+    expect(heard).toEqual(['1:a', '1 ended', '2:c']);
+  });
+
   it('a handler that rejects is a bug, told as one', async () => {
     const bugs: unknown[] = [];
     const bug = new Error('bug');
