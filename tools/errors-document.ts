@@ -61,6 +61,7 @@ const LINKS: Table<LinkErrorCode> = {
     'a file of the link cannot be used: missing, damaged, or open to others; the message says which',
   'pairing-token': 'the token cannot be read: copy it whole',
   'pairing-refused': 'the pairing was refused; the facts say why',
+  'pin-name': 'no name for a key: lower case letters, digits, dots, hyphens and underscores, 32 at most',
   'pin-taken': 'the name is taken by another key, or the key by another name',
   'pin-unknown': 'no key is pinned under that name',
 };

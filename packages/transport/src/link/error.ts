@@ -33,6 +33,8 @@ export type LinkErrorCode =
   | 'pairing-token'
   /** The pairing was refused, or is over; `facts.reason` says why. */
   | 'pairing-refused'
+  /** No name for a key: lower case letters, digits, `.`, `_`, `-`, 32 at most. */
+  | 'pin-name'
   /** The name is taken by another key, or the key by another name. */
   | 'pin-taken'
   /** Nothing is pinned under that name. */

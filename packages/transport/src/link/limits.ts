@@ -48,7 +48,7 @@ export const LINK_LIMITS: LinkLimits = {
   queueBytesMax: 64 * MIB,
   sendBytesMax: 96 * MIB,
   sessionsMax: 64,
-  handshakeMs: 5_000,
+  handshakeMs: 10_000,
   pingMs: 2_000,
   silenceMs: 7_000,
   redialMs: 100,

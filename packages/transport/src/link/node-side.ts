@@ -4,7 +4,7 @@
  */
 
 import { type LinkClock, type RandomBytes, systemClock, systemRandom } from './clock.ts';
-import type { LinkError } from './error.ts';
+import { LinkError } from './error.ts';
 import { ID_BYTES } from './frames.ts';
 import { KeyChange } from './key-change.ts';
 import { LINK_LIMITS, type LinkLimits } from './limits.ts';
@@ -186,6 +186,9 @@ export class NodeSideLink implements SignerLink {
 
   #onArrival(arrival: Arrival): void {
     const { name, pin, address, socket } = arrival;
+    // Of one name there is at most one that works and one that has just come.
+    for (const one of [...this.#connections])
+      if (one.name === name && one.instance === '') one.end(new LinkError('link-ended', 'a newer one came'));
     if (this.#connections.size >= this.#limits.connectionsMax) {
       this.#refusals.refused('link-refused', `too many connections of signers, one is ${name}`, {
         signer: name,
@@ -194,7 +197,7 @@ export class NodeSideLink implements SignerLink {
       socket.destroy();
       return;
     }
-    const { limits, clock } = { limits: this.#limits, clock: this.#clock };
+    const [limits, clock] = [this.#limits, this.#clock];
     const connection = new NodeConnection({ socket, name, pin, address, limits, clock }, this.#handler);
     this.#connections.add(connection);
     this.#arrivals.set(connection, arrival);

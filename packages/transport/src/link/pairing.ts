@@ -26,7 +26,7 @@ import {
   type PairingAddress,
   type PairingToken,
 } from './pairing-token.ts';
-import type { PinStore } from './pins.ts';
+import { checkPinName, type PinStore } from './pins.ts';
 import { dialTls, PAIRING_PROTOCOL, peerOf } from './tls.ts';
 
 export interface BeginPairingOptions {
@@ -46,6 +46,7 @@ export function beginPairing(options: BeginPairingOptions): {
   readonly expiresAtSeconds: number;
 } {
   const { book, pins, identityPath, name, addresses, seconds } = options;
+  checkPinName(name);
   pins.refresh();
   if (pins.list().some((pin) => pin.name === name))
     throw new LinkError('pin-taken', `${name} is paired already: revoke it first, or take another name`);
@@ -121,6 +122,7 @@ export async function pair(options: PairOptions): Promise<Paired> {
   const { pins, name, identityPath, clock = systemClock } = options;
   const token = decodePairingToken(options.token);
   if (clock.nowMs() / 1000 >= token.expiresAtSeconds) throw refusedFor('expired');
+  checkPinName(name);
   pins.refresh();
   const named = pins.list().find((pin) => pin.name === name);
   if (named !== undefined && named.pin !== token.pin)

@@ -50,10 +50,9 @@ export class PinStore {
     return this.#pins.find((one) => one.pin === pin || one.nextPin === pin);
   }
 
-  /** Pin a key. The same again changes nothing. Throws `pin-taken`, `link-file`. */
+  /** Pin a key. The same again changes nothing. Throws `pin-name`, `pin-taken`, `link-file`. */
   add(name: string, pin: string): void {
-    if (!NAME_PATTERN.test(name))
-      throw new LinkError('pin-taken', `${JSON.stringify(name)} is no name for a key`);
+    checkPinName(name);
     this.#change((pins) => {
       const named = pins.find((one) => one.name === name);
       if (named?.pin === pin) return pins;
@@ -154,6 +153,15 @@ export class PinStore {
   #nowSeconds(): number {
     return Math.floor(this.#clock.nowMs() / 1000);
   }
+}
+
+/** Throws `pin-name`. */
+export function checkPinName(name: string): void {
+  if (NAME_PATTERN.test(name)) return;
+  throw new LinkError(
+    'pin-name',
+    'a name has up to 32 lower case letters, digits, dots, hyphens and underscores',
+  );
 }
 
 function checkFree(pins: readonly Pin[], pin: string, name: string): void {

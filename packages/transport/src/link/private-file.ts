@@ -3,6 +3,7 @@
  * or read them.
  */
 import {
+  type BigIntStats,
   closeSync,
   fstatSync,
   fsyncSync,
@@ -19,7 +20,7 @@ import { LinkError } from './error.ts';
 /** No file of the link comes near it. */
 const FILE_BYTES_MAX = 256 * 1024;
 const LOCK_WAIT_MS = 10;
-const LOCK_TRIES = 200;
+const LOCK_TRIES = 50;
 /** A lock older than this was left by a process that died. */
 const LOCK_STALE_MS = 10_000;
 
@@ -86,9 +87,14 @@ function syncDirectoryOf(path: string): void {
   }
 }
 
-/** Changes whenever the file was written anew; empty when there is none. */
+/** Changes whenever the file was written anew; empty when there is none. Throws `link-file`. */
 export function fileStamp(path: string): string {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  let found: BigIntStats | undefined;
+  try {
+    found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (cause) {
+    throw new LinkError('link-file', `cannot look at ${path}`, {}, { cause });
+  }
   return found === undefined ? '' : `${found.ino}:${found.mtimeNs}:${found.ctimeNs}:${found.size}`;
 }
 

@@ -46,6 +46,8 @@ export interface SignerSideOptions {
 
 /** A connection that lasted so long was a good one: the next pause is a short one again. */
 const GOOD_CONNECTION_MS = 2_000;
+/** Does nothing, this often. */
+const ALIVE_MS = 3_600_000;
 
 export class SignerSideLink {
   readonly #options: SignerSideOptions;
@@ -57,10 +59,13 @@ export class SignerSideLink {
   readonly #ledger: Ledger;
   readonly #handler: SignerConnectionHandler;
   readonly #listeners = new Set<(state: SignerLinkState) => void>();
+  /** Between two connections nothing else may keep the process, whose one purpose this is. */
+  readonly #alive = setInterval(() => {}, ALIVE_MS);
   #state: SignerLinkState = 'dialling';
   #connection: SignerConnection | null = null;
   #connectedAtMs = 0;
   #failures = 0;
+  #lastFailure = '';
   #cancelDial: () => void = () => {};
   #keys: KeyChange | null = null;
   #stopWatching: () => void = () => {};
@@ -124,6 +129,7 @@ export class SignerSideLink {
   close(): void {
     if (this.#state === 'closed') return;
     this.#setState('closed');
+    clearInterval(this.#alive);
     this.#cancelDial();
     this.#stopWatching();
     this.#keys?.close();
@@ -197,12 +203,11 @@ export class SignerSideLink {
 
   #dialFailed(error: LinkError): void {
     if (this.#state === 'closed') return;
-    // The first, then at each doubling: a node that is away for days must not fill the log.
-    if ((this.#failures & (this.#failures - 1)) === 0 || error.code !== 'link-unreachable')
-      this.#say('warn', 'link-dial-failed', `no connection to the node at ${this.target}: ${error.message}`, {
-        code: error.code,
-        attempts: this.#failures + 1,
-      });
+    this.#sayFailed(
+      'link-dial-failed',
+      `no connection to the node at ${this.target}: ${error.message}`,
+      error,
+    );
     this.#redial();
   }
 
@@ -213,14 +218,10 @@ export class SignerSideLink {
     if (this.#state === 'closed') return;
     const lastedMs = this.#clock.monotonicMs() - this.#connectedAtMs;
     if (lastedMs >= GOOD_CONNECTION_MS) this.#failures = 0;
-    this.#say(
-      'warn',
+    this.#sayFailed(
       'link-down',
       `the connection to the node at ${this.target} is gone: ${reason.message}`,
-      {
-        code: reason.code,
-        reason: String(reason.facts.reason ?? ''),
-      },
+      reason,
     );
     this.#setState('dialling');
     const { reason: bye } = reason.facts;
@@ -228,6 +229,18 @@ export class SignerSideLink {
     if (bye === 'replaced' || bye === 'refused' || bye === 'revoked' || bye === 'version')
       this.#redialIn(this.#limits.redialMsMax);
     else this.#redial();
+  }
+
+  /** The first time, then at each doubling: a node that is away, or does not want us, must not fill the log. */
+  #sayFailed(event: 'link-dial-failed' | 'link-down', text: string, { code, facts }: LinkError): void {
+    const isSame = this.#lastFailure === `${event} ${code}`;
+    this.#lastFailure = `${event} ${code}`;
+    if (isSame && (this.#failures & (this.#failures - 1)) !== 0) return;
+    this.#say('warn', event, text, {
+      code,
+      reason: String(facts.reason ?? ''),
+      attempts: this.#failures + 1,
+    });
   }
 
   #redial(): void {

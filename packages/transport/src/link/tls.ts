@@ -2,7 +2,7 @@
  * The link's TLS: version 1.3 and nothing older, both sides show a certificate, and who one is is the pin of its key. There
  * is no authority, no name and no resumption: every connection proves the key anew.
  */
-import { constants } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import {
   type ConnectionOptions,
   connect,
@@ -60,7 +60,16 @@ export function peerOf(socket: TLSSocket): TlsPeer {
     throw new LinkError('link-stranger', 'another protocol than the link');
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw new LinkError('link-stranger', 'no certificate was shown');
-  return { pin: pinOf(certificate.publicKey), protocol };
+  return { pin: pinIn(certificate), protocol };
+}
+
+/** There are keys that Node.js does not know; none of them is pinned. */
+function pinIn(certificate: X509Certificate): string {
+  try {
+    return pinOf(certificate.publicKey);
+  } catch {
+    throw new LinkError('link-stranger', 'its certificate has no key that can be read');
+  }
 }
 
 export interface TlsDial {
@@ -105,7 +114,11 @@ export function dialTls(dial: TlsDial): Promise<TLSSocket> {
   });
 }
 
-/** Bytes that only the two ends of this connection know (RFC 8446, section 7.5). */
+/** Bytes that only the two ends of this connection know (RFC 8446, section 7.5). Throws `link-unreachable` when it is over. */
 export function exportedKey(socket: TLSSocket, label: string): Uint8Array {
-  return socket.exportKeyingMaterial(32, label, Buffer.alloc(0));
+  try {
+    return socket.exportKeyingMaterial(32, label, Buffer.alloc(0));
+  } catch (cause) {
+    throw new LinkError('link-unreachable', 'the connection is over', {}, { cause });
+  }
 }

@@ -140,7 +140,7 @@ describe('the list of pins', () => {
     store.add('a', pinOf('1'));
     expect(() => store.add('a', pinOf('2'))).toThrow(/another key/);
     expect(() => store.add('b', pinOf('1'))).toThrow(/pinned as a already/);
-    expect(() => store.add('../b', pinOf('3'))).toThrow(/no name/);
+    expect(() => store.add('../b', pinOf('3'))).toThrow(/a name has up to 32/);
     expect(() => store.revoke('b')).toThrow(/no key is pinned/);
     expect(() => store.announce('b', pinOf('3'))).toThrow(/no key is pinned/);
     store.add('b', pinOf('2'));
