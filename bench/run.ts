@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: start-up, the rules, headers and blocks alone and through the signer, the load of 400 payments, the disk. Everything in one run on
+ * `npm run bench`: start-up, the rules, headers and blocks alone and through the signer, the link, the load of 400 payments, the disk. Everything in one run on
  * one machine, because only ratios travel. Prints tables and writes bench/results/latest.json.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { measureChain } from './chain.ts';
 import { measureChainHost } from './chain-host-table.ts';
 import { type CurveCounts, curveUs } from './curve.ts';
 import { measureGroupCommit, measureSync } from './disk.ts';
+import { measureLink, printLink } from './link.ts';
 import { playInProcess, playThroughProcess } from './load.ts';
 import { measureRules } from './rules.ts';
 import { measureStartUp } from './start-up.ts';
@@ -70,6 +71,9 @@ printRows(
 );
 
 const chainHost = await measureChainHost(secp);
+
+const link = await measureLink();
+printLink(link);
 
 const sync = await measureSync();
 const groupCommit = await measureGroupCommit();
@@ -180,6 +184,7 @@ const results = {
   rules,
   chain,
   chainHost,
+  link,
   sync,
   groupCommit,
   perType,

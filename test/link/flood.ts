@@ -208,20 +208,24 @@ class Attack {
     return socket;
   }
 
-  /** As many bytes a second as asked for, on connections that look like TLS at first. */
+  /** As many bytes as there should be by now, on connections that look like TLS at first. */
   async #garbage(): Promise<void> {
     const piece = randomBytes(16 * 1024);
-    const pauseMs = (piece.length * 1_000) / this.#options.garbageBytesPerSecond;
+    const { seconds, garbageBytesPerSecond } = this.#options;
     let socket = this.#raw();
     while (!this.#isOver) {
-      if (socket.destroyed) {
-        socket = this.#raw();
-        // A record of the handshake, as long as one may be, over and over.
-        socket.write(Buffer.from([0x16, 3, 3, 0x40, 0]));
+      const elapsedMs = performance.now() - (this.#endsAtMs - seconds * 1_000);
+      const dueBytes = (elapsedMs / 1_000) * garbageBytesPerSecond;
+      for (let burst = 0; this.garbageBytes < dueBytes && burst < BURST_MAX; burst++) {
+        if (socket.destroyed) {
+          socket = this.#raw();
+          // A record of the handshake, as long as one may be, over and over.
+          socket.write(Buffer.from([0x16, 3, 3, 0x40, 0]));
+        }
+        socket.write(piece);
+        this.garbageBytes += piece.length;
       }
-      socket.write(piece);
-      this.garbageBytes += piece.length;
-      await sleep(pauseMs);
+      await sleep(PAUSE_MS);
     }
   }
 

@@ -22,11 +22,11 @@ const result = await flood({
   seconds: Number(values.seconds),
   connections: Number(values.connections),
   garbageBytesPerSecond: Number(values.rate),
-  onReport: ({ rssBytes, heapBytes, asked, logLines }) => {
+  onReport: ({ rssBytes, heapBytes, buffersBytes, asked, logLines }) => {
     if (performance.now() - shownAtMs < 10_000) return;
     shownAtMs = performance.now();
     console.log(
-      `${mib(rssBytes)} resident, ${mib(heapBytes)} heap, ${asked} requests answered, ${logLines} log lines`,
+      `${mib(rssBytes)} resident, ${mib(heapBytes)} heap, ${mib(buffersBytes)} buffers, ${asked} requests answered, ${logLines} log lines`,
     );
   },
 });

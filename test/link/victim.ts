@@ -13,6 +13,8 @@ export interface Report {
   readonly port: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** Of buffers, outside of the heap. */
+  readonly buffersBytes: number;
   readonly asked: number;
   /** Since the last report. */
   readonly tripsMs: readonly number[];
@@ -86,7 +88,7 @@ async function ask(): Promise<void> {
 
 async function report(): Promise<void> {
   while (!isOver) {
-    const { rss, heapUsed } = process.memoryUsage();
+    const { rss, heapUsed, arrayBuffers: buffersBytes } = process.memoryUsage();
     const tripsMs = trips;
     trips = [];
     const { port } = node;
