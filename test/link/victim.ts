@@ -97,6 +97,7 @@ async function report(): Promise<void> {
       port,
       rssBytes: rss,
       heapBytes: heapUsed,
+      buffersBytes,
       asked,
       tripsMs,
       linksUp,
