@@ -89,6 +89,26 @@ describe('a line that breaks', () => {
     expect(reasons).toContain('link-silent');
   });
 
+  it('to a process that was greeted is not greeted again', async () => {
+    let greetings = 0;
+    const link = await listen(cleanup, node, {
+      greet: async (ask) => {
+        greetings++;
+        await ask(MASTER, bytes('init'));
+      },
+    });
+    const proxy = await WireProxy.open(link.port);
+    cleanup.add(() => proxy.close());
+    const handler = new Echo();
+    dial(cleanup, signer, proxy.port, handler);
+    await link.ask(MASTER, bytes('1'));
+    proxy.cut();
+    await expect.poll(() => proxy.connections).toBe(2);
+    await link.ask(MASTER, bytes('2'));
+    expect(handler.asked).toEqual(['0:init', '0:1', '0:2']);
+    expect(greetings).toBe(1);
+  });
+
   it('while the answer is being decided brings the same answer, and no second decision', async () => {
     const { link, proxy } = await line();
     const handler = new Echo();

@@ -186,6 +186,20 @@ describe('the list of pins', () => {
     expect(timers).toEqual([]);
   });
 
+  it('tells of no change where there is none', () => {
+    open().add('a', pinOf('1'));
+    const { timers, clock } = scripted();
+    const store = open(clock);
+    let changes = 0;
+    const stop = store.onChange(() => {
+      changes++;
+    });
+    timers.shift()!();
+    store.refresh();
+    expect(changes).toBe(0);
+    stop();
+  });
+
   it.each([
     ['no JSON', '{'],
     ['no list', '{"version":1}'],

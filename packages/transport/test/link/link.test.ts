@@ -317,6 +317,25 @@ describe('keys', () => {
   });
 });
 
+describe('the key of a node side', () => {
+  it('changes only when every signer knows the new one', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node);
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    const before = node.pin;
+    const { pin } = stageIdentity(node.identityPath);
+    await expect.poll(() => signer.pins.list()[0]!.nextPin, { timeout: 5_000 }).toBe(pin);
+    expect(node.pin).toBe(before);
+    dial(cleanup, other, link.port, new Echo());
+    await expect.poll(() => node.pin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => [signer, other].map(({ pins }) => pins.list()[0]!.pin)).toEqual([pin, pin]);
+    await link.ask(MASTER, bytes('2'));
+  });
+});
+
 describe('a link over a Unix socket', () => {
   it('needs no keys', async () => {
     const path = join(directory(cleanup), 'signer.sock');

@@ -233,6 +233,7 @@ describe('requests take effect once', () => {
     world.connect();
     for (let index = 0; index < 5; index++) world.ask(`feed ${index}`, true);
     world.ask('client 1', false);
+    expect(world.toSigner).toHaveLength(3);
     world.carryToSigner(100);
     await turn();
     expect([...world.handed].sort()).toEqual(['client 1', 'feed 0']);

@@ -113,6 +113,15 @@ describe('pairing', () => {
     expect(node.names()).toEqual(['pairing-done', 'pairing-refused']);
   });
 
+  it('refuses a used token also to a signer that is known by another name', async () => {
+    const { begin } = await wait();
+    const token = begin();
+    await bring(token);
+    const other = new Side(cleanup);
+    node.pins.add('other', other.pin);
+    await expect(bring(token, other)).rejects.toMatchObject({ facts: { reason: 'used' } });
+  });
+
   it('lets the one that was paired ask again, since the answer may be lost, but not when it was revoked', async () => {
     const { begin } = await wait();
     const token = begin();
@@ -217,6 +226,31 @@ describe('pairing', () => {
     expect(decodePairingReply(await receiveOne(onward))).toEqual({ kind: 'refused', reason: 'unknown' });
     expect(node.pins.list()).toEqual([]);
     onward.destroy();
+  });
+
+  it('has proofs that cannot be replayed, not even between the same two keys', async () => {
+    const { begin, door } = await wait();
+    const { secret, pin } = decodePairingToken(begin());
+    const identity = openIdentity(signer.identityPath);
+    const dial = {
+      host: '127.0.0.1',
+      port: door.port,
+      identity,
+      protocol: PAIRING_PROTOCOL,
+      timeoutMs: 3_000,
+      clock,
+    } as const;
+    const first = await dialTls(dial);
+    const proof = proofOf('signer', secret, { socket: first, nodePin: pin, signerPin: identity.pin });
+    first.destroy();
+    expect(() => proofOf('signer', secret, { socket: first, nodePin: pin, signerPin: identity.pin })).toThrow(
+      /over/,
+    );
+    const second = await dialTls(dial);
+    second.write(encodePairingRequest({ ticket: ticketOf(secret), proof }));
+    expect(decodePairingReply(await receiveOne(second))).toEqual({ kind: 'refused', reason: 'unknown' });
+    second.destroy();
+    expect(node.pins.list()).toEqual([]);
   });
 
   it('does not believe a node side that does not prove the secret', async () => {
