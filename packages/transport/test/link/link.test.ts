@@ -157,6 +157,18 @@ describe('a link over mutual TLS', () => {
     expect([...handler.asked].sort()).toEqual(['feed 1:a', 'feed 1:b', 'feed 2:c']);
   });
 
+  it('is not made any more when it was closed while it was dialled', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const remote = dial(cleanup, signer, link.port, new Echo());
+    remote.close();
+    remote.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([remote.state, link.state]).toEqual(['closed', 'waiting']);
+    expect(node.names()).not.toContain('link-up');
+    expect(signer.names()).toEqual([]);
+  });
+
   it('rejects what waits when it is closed for good', async () => {
     const link = await listen(cleanup, node);
     const waiting = link.ask(MASTER, bytes('x'));

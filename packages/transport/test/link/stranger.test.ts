@@ -220,6 +220,33 @@ describe('a known signer that does not keep to the protocol', () => {
     expect(link.state).not.toBe('up');
   });
 
+  it('and knocks again and again without a word has one place, and its own link goes on', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node, { limits: { ...QUICK, connectionsMax: 2 } });
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    const silent = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const socket = connectTls({
+          ...contextOf(openIdentity(signer.identityPath)),
+          port: link.port,
+          host: '127.0.0.1',
+          rejectUnauthorized: false,
+          ALPNProtocols: [LINK_PROTOCOL],
+        });
+        socket.on('error', () => {});
+        socket.resume();
+        await new Promise((resolve) => socket.once('secureConnect', resolve));
+        return socket;
+      }),
+    );
+    await expect.poll(() => silent.filter(({ destroyed }) => destroyed).length).toBe(4);
+    await link.ask(MASTER, bytes('2'));
+    expect(node.names()).not.toContain('link-down');
+    expect(node.events.some(({ text }) => /a newer one came/.test(text))).toBe(true);
+    for (const socket of silent) socket.destroy();
+  });
+
   it('cannot take the key of another signer for its own', async () => {
     const other = new Side(cleanup);
     node.pins.add('other', other.pin);
