@@ -16,6 +16,7 @@ import { peerRevokes, quiesce, revoke, signPeersBuilt, validateBuilt } from '../
 import { setupRequest } from '../requests.ts';
 import type { State } from '../state.ts';
 import type { World } from '../world.ts';
+import { payThrough } from './through.ts';
 
 /** A09: the peer's secrets are of no seed; they open its points, and do not fit together. */
 export async function unchained(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
@@ -24,8 +25,10 @@ export async function unchained(world: World, _channel: Channel | undefined, { a
 }
 
 /** A18: another round of an opening, with other coins; both go to the chain. */
-export async function secondRound(world: World, channel: Channel, { a }: Move): Promise<void> {
-  if (channel.phase !== 'opening' || !channel.terms.isOwnerFunder || channel.fundingTx === null) return;
+export async function secondRound(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
+  const waiting = world.channels.find(({ phase, terms }) => phase === 'opening' && terms.isOwnerFunder);
+  const channel = waiting ?? (await open(world, a, { isOwnerFunder: true }, 2));
+  if (channel === undefined || channel.fundingTx === null) return;
   const draft = world.coins.draft([fundingOutputOf(channel)], 1500);
   if (draft === undefined) return;
   const { fundingTx, funding } = channel;
@@ -136,4 +139,5 @@ export async function lyingBlock(world: World, _channel: Channel | undefined, { 
   channel.phase = 'open';
   channel.isTainted = true;
   world.channels.push(channel);
+  await payThrough(world, channel, a);
 }

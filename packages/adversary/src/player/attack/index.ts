@@ -1,6 +1,6 @@
 /** What an attacker does, by name, with the attacks of the catalogue (docs/attacks.md) that each is about. */
 import type { Channel } from '../channel.ts';
-import { hasHtlc, nextWith } from '../choose.ts';
+import { hasHtlc, isRich, nextWith } from '../choose.ts';
 import type { Move, Play } from '../moves.ts';
 import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
@@ -42,6 +42,12 @@ const onHtlc = (weight: number, ids: string, offeredBy: Party, act: OnChannel): 
     if (found !== undefined) await act(world, found, move);
   });
 
+/** On the next channel that has HTLCs; without any, on the one that was named. */
+const onRich = (weight: number, ids: string, act: OnChannel): Play =>
+  onOpen(weight, ids, async (world, channel, move) => {
+    await act(world, nextWith(world, channel, isRich) ?? channel, move);
+  });
+
 const at = (weight: number, ids: string, play: Anywhere): Play => ({ weight, attacks: ids.split(' '), play });
 
 export const ATTACKS: Readonly<Record<string, Play>> = {
@@ -51,44 +57,45 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'fail-received': onHtlc(4, 'A22 A34 A35', 'peer', proposals.failReceived),
   'credit-received': onHtlc(2, 'A45', 'peer', proposals.creditReceived),
   'fail-paid-forward': onOpen(3, 'A22 A35', proposals.failPaidForward),
-  alter: onOpen(3, 'A27 A38 A39', proposals.alter),
+  alter: onRich(3, 'A27 A38 A39', proposals.alter),
   'flip-side': onHtlc(2, 'A27', 'peer', proposals.flipSide),
   'twin-and-drop': onHtlc(2, 'A23', 'peer', proposals.twinAndDrop),
   'pay-out': onOpen(6, 'A30 A32 A33 A43 A45 A49', proposals.payOut),
   'forward-wrongly': onOpen(6, 'A31 A36 A37 A38 A39', proposals.forwardWrongly),
-  'extreme-fee': onOpen(2, 'A25 A68', proposals.extremeFee),
+  'extreme-fee': onRich(2, 'A25 A68', proposals.extremeFee),
   'dust-storm': rare(3, onOpen(3, 'A25 A27b A27c', proposals.dustStorm)),
 
-  variant: onOpen(4, 'A06 A07 A07b', ratchet.variant),
-  'variant-of-owners': onOpen(3, 'A06', ratchet.variantOfOwners),
-  'skip-ahead': onOpen(2, 'A08', ratchet.skipAhead),
+  variant: onRich(4, 'A06 A07 A07b', ratchet.variant),
+  'variant-of-owners': onRich(3, 'A06', ratchet.variantOfOwners),
+  'skip-ahead': onRich(2, 'A08', ratchet.skipAhead),
   'sign-peers-again': onOpen(2, 'A08', ratchet.signPeersAgain),
-  'sign-old': rare(4, onOpen(1, 'A01 A16', ratchet.signOld)),
-  'publish-unjudged': rare(6, onOpen(1, 'A16', ratchet.publishUnjudged)),
+  'sign-old': onOpen(2, 'A01 A16', ratchet.signOld),
+  'publish-unjudged': rare(2, onOpen(1, 'A16', ratchet.publishUnjudged)),
   'revoke-early': onOpen(3, 'A04', ratchet.revokeEarly),
-  'go-on-after-signing': rare(8, onOpen(1, 'A02 A03', ratchet.goOnAfterSigning)),
-  'go-on-after-close': rare(8, onOpen(1, 'A10', ratchet.goOnAfterClose)),
+  'go-on-after-signing': rare(4, onOpen(1, 'A02 A03', ratchet.goOnAfterSigning)),
+  'go-on-after-close': rare(3, onOpen(1, 'A10', ratchet.goOnAfterClose)),
   'wrong-secret': onOpen(3, 'A09', ratchet.wrongSecret),
-  'wrong-signature': onOpen(3, 'A05', ratchet.wrongSignature),
-  'second-level-of-old': onOpen(2, 'A15', ratchet.secondLevelOfOld),
+  'wrong-signature': onRich(3, 'A05', ratchet.wrongSignature),
+  'second-level-of-old': onRich(2, 'A15', ratchet.secondLevelOfOld),
   'future-secret': rare(8, onOpen(1, 'A12', ratchet.futureSecret)),
   'roll-back': onOpen(3, 'A12', ratchet.rollBack),
 
   'one-view': onOpen(2, 'A36', scripts.oneView),
   'late-cover': onOpen(2, 'A38', scripts.lateCover),
   'fail-then-reorganize': at(1, 'A73', scripts.failThenReorganize),
+  'claim-then-fail': rare(2, at(1, 'A35 A48', scripts.claimThenFail)),
   'publish-then-revoke': rare(6, onOpen(1, 'A74', scripts.publishThenRevoke)),
-  grind: rare(6, onOpen(1, 'A24 A27b', scripts.grind)),
+  grind: rare(3, onOpen(1, 'A24 A27b', scripts.grind)),
   'two-points': onOpen(1, 'A07', scripts.twoPoints),
 
   unchained: rare(4, at(1, 'A09', fundings.unchained)),
-  'second-round': on(1, 'A18', fundings.secondRound),
+  'second-round': rare(3, at(1, 'A18', fundings.secondRound)),
   splice: rare(3, onOpen(1, 'A17 A63', fundings.splice)),
   'lying-block': rare(4, at(1, 'A71', fundings.lyingBlock)),
   forget: rare(8, on(1, 'A19', openings.forget)),
 
-  'wrong-form': onOpen(4, 'A26 A28', wrongForm),
-  'lying-list': onOpen(3, 'A27 A28', lyingList),
+  'wrong-form': onRich(4, 'A26 A28', wrongForm),
+  'lying-list': onRich(3, 'A27 A28', lyingList),
   'wrong-close': rare(2, onOpen(2, 'A57 A58', wrongClose)),
 
   'fake-funding': rare(3, at(1, 'A46', openings.fakeFunding)),
@@ -106,7 +113,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'loose-sighash': at(1, 'A64', spends.looseSighash),
   'smuggle-funding': on(1, 'A65', spends.smuggleFunding),
   'drain-by-anchor': onOpen(1, 'A61', spends.drainByAnchor),
-  'drain-by-mingle': onOpen(1, 'A61 A69', spends.drainByMingle),
+  'drain-by-mingle': onRich(1, 'A61 A69', spends.drainByMingle),
   'pair-with-own': onOpen(1, 'A69', spends.pairWithOwn),
   'wrong-sweep': onOpen(4, 'A15 A59 A60', wrongSweep),
   'steal-to-remote': onOpen(2, 'A53 A59', stealToRemote),

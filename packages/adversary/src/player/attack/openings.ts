@@ -24,6 +24,7 @@ import { revoke, validate } from '../protocol.ts';
 import { setupRequest } from '../requests.ts';
 import type { World } from '../world.ts';
 import { robbed } from './ratchet.ts';
+import { payThrough } from './through.ts';
 
 const hasRoom = (world: World): boolean =>
   world.channels.filter(({ phase }) => phase !== 'closed').length < world.config.channelsMax + 3;
@@ -52,22 +53,32 @@ export async function fakeFunding(
   channel.phase = 'open';
   channel.isTainted = true;
   world.channels.push(channel);
+  if (a % 2 === 0) await world.chain.mine(4);
+  await payThrough(world, channel, a);
 }
 
-/** A37, A47: the peer's funding is used before it is deep enough, or at all mined. */
-export async function zeroConf(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
+/** A37, A47, A73: the peer's funding is used before it is deep enough, or mined at all; then it may be taken back. */
+export async function zeroConf(world: World, _channel: Channel | undefined, { a, b }: Move): Promise<void> {
   if (!hasRoom(world)) return;
   const channel = await open(world, a, { isOwnerFunder: false }, 2);
-  if (channel !== undefined) channel.phase = 'open';
+  if (channel === undefined) return;
+  channel.phase = 'open';
+  const depth = b % 3;
+  if (depth > 0) await world.chain.mine(depth);
+  const isFirst = b % 2 === 0;
+  if (isFirst) await payThrough(world, channel, a);
+  await doubleSpend(world, channel);
+  if (!isFirst) await payThrough(world, channel, a);
 }
 
 /** A37, A47: what funds a peer's channel is spent elsewhere, before it is mined or by a reorg after that. */
-export async function doubleSpend(world: World, channel: Channel, { a }: Move): Promise<void> {
+export async function doubleSpend(world: World, channel: Channel): Promise<void> {
   const { fundingTx, terms } = channel;
   if (fundingTx === null || terms.isOwnerFunder || channel.ending !== null) return;
   const rival = world.chain.rivalOf(fundingTx);
   const depth = world.depthOf(channel.funding);
-  if (rival === undefined || depth > 2 + (a % 5)) return;
+  // What is deeper is beyond any attacker (rules: the configured confirmations).
+  if (rival === undefined || depth >= world.config.paymentDepthBlocks) return;
   if (depth === 0) await world.chain.mineJust([rival]);
   else await world.chain.reorganize(depth, [{ txs: [rival] }]);
 }
@@ -139,7 +150,7 @@ export async function wrongDelays(
   if (!hasRoom(world)) return;
   const [owner, peer] = [pick(DELAYS, a)!, pick(DELAYS, b)!];
   const delayBlocks = { owner: b % 2 === 0 ? 20 : owner, peer: a % 2 === 0 ? 20 : peer };
-  const channel = await openWith(world, a, { delayBlocks });
+  const channel = await openWith(world, a, { delayBlocks, pushMsat: 200_000_000n });
   if (channel !== undefined) world.channels.push(channel);
 }
 

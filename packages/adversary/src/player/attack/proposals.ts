@@ -7,6 +7,7 @@ import { sha256 } from '../../bitcoin/hash.ts';
 import { NODE } from '../../subject.ts';
 import type { Payment } from '../book.ts';
 import type { Channel } from '../channel.ts';
+import { covering } from '../choose.ts';
 import { bytesFor, pick } from '../dice.ts';
 import { newHtlc, newPreimage, someAmountMsat } from '../honest/payments.ts';
 import {
@@ -69,7 +70,8 @@ export async function settleUnseen(world: World, channel: Channel, { a, b }: Mov
 
 /** A22, A34, A35: one that came in goes back, whatever has become of the payment. */
 export async function failReceived(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  const htlc = pick(standing(channel, 'peer'), a);
+  const covers = covering(world, channel);
+  const htlc = pick(a % 4 === 0 || covers.length === 0 ? standing(channel, 'peer') : covers, a >> 2);
   if (htlc !== undefined) await send(world, channel, 'owner', [{ kind: 'remove', htlc, to: 'peer' }], b);
 }
 

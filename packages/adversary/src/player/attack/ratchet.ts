@@ -5,9 +5,10 @@
 
 import { NODE } from '../../subject.ts';
 import type { Channel } from '../channel.ts';
+import { covering, nextWith } from '../choose.ts';
 import { localHtlcRequest } from '../claims.ts';
 import { bytesFor, pick } from '../dice.ts';
-import { closeFeeSat, closeTx, forceCloseWith, withFundingWitness } from '../honest/closing.ts';
+import { closeFeeSat, closeTx, forceCloseWith, isEmpty, withFundingWitness } from '../honest/closing.ts';
 import type { Move } from '../moves.ts';
 import { knowPoint, peerRevokes, quiesce, revoke, signPeers, signPeersBuilt, validate } from '../protocol.ts';
 import {
@@ -18,8 +19,9 @@ import {
   validateRequest,
   validateRevocationRequest,
 } from '../requests.ts';
-import type { State } from '../state.ts';
+import { applyChange, type State } from '../state.ts';
 import type { World } from '../world.ts';
+import { payThrough } from './through.ts';
 
 /** Moves money to the peer; never below zero. */
 export function robbed(state: State, by: number): State {
@@ -77,7 +79,10 @@ export async function signPeersAgain(world: World, channel: Channel, { a, b }: M
 
 /** A01, A16: an own commitment signed for broadcast that is revoked, or not yet the newest, or not as it was validated. */
 export async function signOld(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  const one = pick(channel.ownerCommitments, a);
+  const { number } = channel.log.views.owner;
+  const revoked = channel.ownerCommitments.filter(({ built }) => built.number < number);
+  // One that is not revoked is the end of the channel.
+  const one = pick(a % 8 === 0 ? channel.ownerCommitments : revoked, a >> 3);
   if (one === undefined) return;
   const isAltered = b % 3 === 0;
   const built = isAltered ? channel.build('owner', one.built.number, bad(one.built.state, b)) : one.built;
@@ -85,12 +90,20 @@ export async function signOld(world: World, channel: Channel, { a, b }: Move): P
   const reply = await world.ask(NODE, signCommitmentRequest(channel, built), 'attack');
   if (reply === null) return;
   if (!isAltered) one.ownerSignature = reply.sig.signature;
-  channel.phase = 'closing';
+  if (one.built.number >= number) channel.phase = 'closing';
 }
 
 /** A16: what gives money away is validated, and published without revoking anything. */
 export async function publishUnjudged(world: World, channel: Channel, { a }: Move): Promise<void> {
-  if (!(await validate(world, channel, bad(channel.log.next('owner'), a), 'attack'))) return;
+  const found = nextWith(world, channel, (one) => one.isUsable && covering(world, one).length > 0);
+  if (found === undefined) return;
+  const htlc = pick(covering(world, found), a)!;
+  const content = applyChange(found.log.next('owner'), { kind: 'remove', htlc, to: 'peer' });
+  await publish(world, found, content, a);
+}
+
+async function publish(world: World, channel: Channel, content: State, a: number): Promise<void> {
+  if (!(await validate(world, channel, content, 'attack'))) return;
   const one = channel.ownerCommitments.at(-1)!;
   if (a % 2 === 0) await forceCloseWith(world, channel, one);
   else await world.ask(NODE, signCommitmentRequest(channel, one.built), 'attack');
@@ -124,15 +137,16 @@ export async function goOnAfterSigning(world: World, channel: Channel, { a, b }:
 
 /** A10: a mutual close is signed; then the money moves in new commitments, and the old ones are revoked. */
 export async function goOnAfterClose(world: World, channel: Channel, { a }: Move): Promise<void> {
+  await quiesce(world, channel);
   const tx = closeTx(channel, world.receivingScript(), closeFeeSat(world));
-  if (tx.outputs.length === 0) return;
+  if (!isEmpty(channel) || tx.outputs.length === 0) return;
   const reply = await world.ask(channel.client, mutualCloseRequest(channel, tx), 'attack');
   if (reply === null) return;
-  // The close is in hand; the channel goes on as if it were not, or it is used up at once.
-  if (a % 2 !== 0) return;
-  await stealAfterClose(world, channel, a);
+  if (a % 2 === 0) await stealAfterClose(world, channel, a);
+  // The close is in hand; the channel earns what is spent elsewhere, and then it is closed as it was.
+  else await payThrough(world, channel, a);
   channel.phase = 'closing';
-  if (a % 4 === 0) world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
+  if (a % 4 !== 2) world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
 }
 
 async function stealAfterClose(world: World, channel: Channel, by: number): Promise<void> {

@@ -83,11 +83,12 @@ export async function failThenReorganize(
   const withIt = live.findLast(({ built }) => isIn(built.state));
   if (without === undefined || withIt === undefined || !publishPeers(world, channel, without)) return;
   world.isIdle = true;
-  await world.chain.mine(1 + (b % 3));
+  await world.chain.mine(1 + (b % 2));
   await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc: incoming.htlc, to: 'peer' }], b);
   const depth = channel.ending?.depth ?? 0;
   const tx = withFundingWitness(channel, withIt.built.tx, withIt.signature);
-  if (depth > 0) await world.chain.reorganize(depth, [{ txs: [tx] }]);
+  if (depth > 0 && depth < world.config.paymentDepthBlocks)
+    await world.chain.reorganize(depth, [{ txs: [tx] }]);
   world.isIdle = false;
 }
 
@@ -129,4 +130,25 @@ export async function twoPoints(world: World, channel: Channel, { a }: Move): Pr
   const built = channel.buildChanged('peer', number + 1, state, {}, point);
   if (built === undefined) return;
   if (await signPeersBuilt(world, channel, built, 'attack')) await peerRevokes(world, channel);
+}
+
+/** A35, A48: the outgoing HTLC is claimed on the chain; then the incoming one is failed off it. */
+export async function claimThenFail(
+  world: World,
+  _channel: Channel | undefined,
+  { a, b }: Move,
+): Promise<void> {
+  const ready = forwards(world).filter(
+    ({ onward, incoming }) =>
+      onward.state === 'standing' && onward.channel.isUsable && incoming.channel.isUsable,
+  );
+  const found = pick(ready, a);
+  if (found === undefined) return;
+  const { incoming, onward } = found;
+  onward.payment.ending = 'settled';
+  if (!publishPeers(world, onward.channel, onward.channel.livePeerCommitments.at(-1))) return;
+  // The peer claims with the next block, and has it with the one after.
+  await world.chain.mine(2 + (b % 3));
+  if (b % 4 === 0) await world.chain.mine(6);
+  await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc: incoming.htlc, to: 'peer' }], b);
 }

@@ -26,7 +26,7 @@ export async function endBadly(world: World, channel: Channel, { a, b }: Move): 
 
 /** A73: a reorg in which transactions do not come back at once. */
 export async function reorgOut(world: World, _channel: Channel | undefined, { a, b }: Move): Promise<void> {
-  const depth = 1 + (a % 3);
+  const depth = 1 + (a % 2);
   const blocks = Array.from({ length: depth + 1 }, () => ({ txs: [] }));
   await world.chain.reorganize(depth, b % 2 === 0 ? blocks : blocks.slice(0, 1));
 }

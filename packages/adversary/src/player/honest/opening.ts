@@ -19,7 +19,7 @@ export const PEERS = 4;
 export function someTerms(world: World, by: number, changes: Partial<ChannelTerms> = {}): ChannelTerms {
   const { dice } = world;
   const peer = by % PEERS;
-  const isOwnerFunder = dice.chance(50);
+  const isOwnerFunder = changes.isOwnerFunder ?? dice.chance(50);
   const capacitySat = 500_000n + BigInt(dice.roll(1_500_000));
   const delay = () => 6 + dice.roll(140);
   return {
