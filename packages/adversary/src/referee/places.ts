@@ -126,7 +126,9 @@ function silence(
   times: Times,
 ): Option {
   const usable = holder.filter(({ isComplete, number }) => isComplete && number > file.secretsReleasedMax);
-  const options = usable.map((one) => optionOf(known, one));
+  // One whose predecessor is not revoked can still be replaced by the attacker, with another content for its number.
+  const certain = Math.min(...usable.map(({ number }) => number));
+  const options = usable.filter(({ number }) => number === certain).map((one) => optionOf(known, one));
   const [first, ...rest] = options;
   if (first === undefined) return { name: 'silence, and nothing to close with', ...NOTHING };
   const best = rest.reduce(
