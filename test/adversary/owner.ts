@@ -122,7 +122,8 @@ export function ownerTerms({
     contestDelayBlocksMin: CONTEST_DELAY_BLOCKS.min,
     contestDelayBlocksMax: CONTEST_DELAY_BLOCKS.max,
     finalDepthBlocks: PAYMENT_DEPTH_BLOCKS,
-    // As the limits of test networks have them: claim margin, grace, cltv delta.
-    times: { reactBlocks: 2, graceBlocks: 2, deltaBlocks: 6 },
+    // A preimage may be shown until the owner's timeout is mined: two blocks of grace, then its commitment, then the timeout. What
+    // is known two blocks before an expiry (claim margin) is claimed in the block of the expiry, after the commitment.
+    times: { reactBlocks: 1, graceBlocks: 4, deltaBlocks: 6 },
   };
 }
