@@ -21,7 +21,11 @@ import { payThrough } from './through.ts';
 /** A09: the peer's secrets are of no seed; they open its points, and do not fit together. */
 export async function unchained(world: World, _channel: Channel | undefined, { a }: Move): Promise<void> {
   const channel = await open(world, a, { isOwnerFunder: a % 2 === 0, isUnchained: true }, 2);
-  if (channel !== undefined) channel.isTainted = true;
+  if (channel === undefined) return;
+  channel.isTainted = true;
+  await world.chain.mine(4);
+  channel.phase = 'open';
+  for (let round = 0; round < 3 && channel.isUsable; round++) await payThrough(world, channel, 1);
 }
 
 /** A18: another round of an opening, with other coins; both go to the chain. */

@@ -136,8 +136,9 @@ export async function goOnAfterSigning(world: World, channel: Channel, { a, b }:
 }
 
 /** A10: a mutual close is signed; then the money moves in new commitments, and the old ones are revoked. */
-export async function goOnAfterClose(world: World, channel: Channel, { a }: Move): Promise<void> {
-  await quiesce(world, channel);
+export async function goOnAfterClose(world: World, named: Channel, { a }: Move): Promise<void> {
+  await quiesce(world, named);
+  const channel = nextWith(world, named, (one) => one.isUsable && isEmpty(one)) ?? named;
   const tx = closeTx(channel, world.receivingScript(), closeFeeSat(world));
   if (!isEmpty(channel) || tx.outputs.length === 0) return;
   const reply = await world.ask(channel.client, mutualCloseRequest(channel, tx), 'attack');
@@ -159,15 +160,21 @@ async function stealAfterClose(world: World, channel: Channel, by: number): Prom
 
 /** A09: a secret that is wrong, of another number, or does not fit those before. */
 export async function wrongSecret(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  if (channel.log.canSign('peer')) await signPeers(world, channel);
+  // Without anything new to sign, the same state under the next number.
+  if (channel.log.views.peer.pending === null) await signPeers(world, channel);
   const { number } = channel.log.views.peer;
   const secrets = [channel.peer.secret(number + 1), channel.peer.secret(number + 2), bytesFor(`wrong ${a}`)];
   const numbers = [number, number + 1, Math.max(0, number - 1)];
   const request = validateRevocationRequest(pick(numbers, b)!, pick(secrets, a)!);
   if ((await world.ask(channel.client, request, 'attack')) === null) return;
   // Whatever the signer took for a revocation is one.
-  if (channel.log.views.peer.pending !== null) world.book.settle(channel, channel.log.revoked('peer'));
-  else await skippedTo(world, channel, number + 2);
+  if (channel.log.views.peer.pending === null) {
+    await skippedTo(world, channel, number + 2);
+    return;
+  }
+  world.book.settle(channel, channel.log.revoked('peer'));
+  // What was revoked with nothing can be published, whatever came in since.
+  await payThrough(world, channel, 1);
 }
 
 async function skippedTo(world: World, channel: Channel, number: number): Promise<boolean> {

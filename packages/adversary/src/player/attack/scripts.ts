@@ -1,9 +1,11 @@
 /** Attacks of several steps, each of which is nothing alone: played in one move, as far as the signer lets them. */
+import { NODE } from '../../subject.ts';
 import type { Part } from '../book.ts';
 import type { Channel } from '../channel.ts';
 import { pick } from '../dice.ts';
 import { publishPeers, withFundingWitness } from '../honest/closing.ts';
 import { newHtlc, newPreimage, offer, someAmountMsat } from '../honest/payments.ts';
+import { invoiceOf, PAYEE_SECRET, preapproveRequest, signInvoice } from '../invoices.ts';
 import type { Move } from '../moves.ts';
 import { peerRevokes, quiesce, revoke, signPeers, signPeersBuilt, validate } from '../protocol.ts';
 import type { Htlc } from '../state.ts';
@@ -151,4 +153,81 @@ export async function claimThenFail(
   await world.chain.mine(2 + (b % 3));
   if (b % 4 === 0) await world.chain.mine(6);
   await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc: incoming.htlc, to: 'peer' }], b);
+}
+
+/** A07, A34: what goes out is signed in one variant and not in the next; upstream it is failed, and the first one is there. */
+export async function variantThenFail(
+  world: World,
+  _channel: Channel | undefined,
+  { a, b }: Move,
+): Promise<void> {
+  const waiting = world.book.payments.flatMap(({ incoming }) =>
+    incoming.filter((one) => one.state === 'standing' && one.onward === null && one.channel.isUsable),
+  );
+  const incoming = pick(waiting, a);
+  const onward = incoming === undefined ? undefined : otherChannel(world, incoming.channel, b);
+  if (incoming === undefined || onward === undefined) return;
+  await quiesce(world, onward);
+  const { payment, htlc } = incoming;
+  const amountMsat = (htlc.amountMsat * 98n) / 100n;
+  const out = newHtlc(onward, 'owner', payment, amountMsat, Math.max(1, htlc.cltvExpiry - 34));
+  const update = onward.log.propose('owner', { kind: 'add', htlc: out }, true);
+  if (!(await signPeers(world, onward))) return;
+  onward.log.withdrawBogus();
+  onward.log.withdraw(update);
+  // Another content for the number, with nothing in it.
+  await signPeers(world, onward, onward.log.views.peer.current, 'attack');
+  if (b % 2 === 0) await peerRevokes(world, onward);
+  await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc, to: 'peer' }], 1);
+}
+
+/** A23: of two HTLCs of ours that are equal in everything, one is gone and nobody got it back. */
+export async function twinsOfOurs(world: World, channel: Channel, { a, b }: Move): Promise<void> {
+  if (!channel.isUsable) return;
+  const payment = world.book.begin(
+    newPreimage(world),
+    'stray',
+    2n * (5_000_000n + BigInt(a) * 1000n),
+    'failed',
+  );
+  world.book.giveUp(payment);
+  await world.ask(NODE, preapproveRequest(signInvoice(invoiceOf(world, payment), PAYEE_SECRET)), 'attack');
+  const expiry = world.height + 60;
+  const twins = [0, 1].map(() => newHtlc(channel, 'owner', payment, payment.amountMsat / 2n, expiry));
+  await send(
+    world,
+    channel,
+    'owner',
+    twins.map((htlc) => ({ kind: 'add', htlc }) as const),
+    1,
+  );
+  if (!channel.log.views.peer.current.htlcs.includes(twins[1]!)) return;
+  let gone = twins[0]!;
+  for (let round = 0; round < 3; round++) {
+    await send(world, channel, 'peer', [{ kind: 'remove', htlc: gone, to: 'peer' }], b | 1);
+    if (channel.log.views.peer.current.htlcs.includes(gone)) return;
+    // To whoever counts them as one, nothing has left yet.
+    gone = newHtlc(channel, 'owner', payment, payment.amountMsat / 2n, expiry);
+    await send(world, channel, 'owner', [{ kind: 'add', htlc: gone }], 1);
+    if (!channel.log.views.peer.current.htlcs.includes(gone)) return;
+  }
+}
+
+/** A32, A43: an invoice is paid to its end, and once more: with its approval, or with another one after some time. */
+export async function payTwice(world: World, channel: Channel, { a, b }: Move): Promise<void> {
+  if (!channel.isUsable) return;
+  const payment = world.book.begin(newPreimage(world), 'stray', 10_000_000n + BigInt(a) * 1000n, 'settled');
+  world.book.giveUp(payment);
+  const approve = () =>
+    world.ask(NODE, preapproveRequest(signInvoice(invoiceOf(world, payment), PAYEE_SECRET)), 'attack');
+  await approve();
+  for (let round = 0; round < 3; round++) {
+    const htlc = newHtlc(channel, 'owner', payment, payment.amountMsat, world.height + 60);
+    await send(world, channel, 'owner', [{ kind: 'add', htlc }], 1);
+    if (!channel.log.views.peer.current.htlcs.includes(htlc)) return;
+    await world.book.learn([payment.hash]);
+    await send(world, channel, 'peer', [{ kind: 'remove', htlc, to: 'peer' }], 1);
+    if (b % 3 !== 0) await world.chain.mine(1 + (b % 2));
+    if (b % 2 === 0) await approve();
+  }
 }
