@@ -10,11 +10,14 @@ export {
   type HeartbeatConfig,
   MESSAGE_BYTES_MAX_DEFAULT,
   parseConfig,
+  parseToml,
 } from './config/config.ts';
 export { ConfigError } from './config/error.ts';
 export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limits.ts';
+export { linesOf } from './config/lines.ts';
 export { policyFor } from './config/policy.ts';
-export { AUTO_APPROVALS, MAINNET_OVERRIDE, PRESETS } from './config/schema.ts';
+export { check, type FileForm, faultAt, type Source } from './config/reader.ts';
+export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from './config/schema.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
 export { HeartbeatWriter, type HeartbeatWriterOptions } from './heartbeat/writer.ts';
