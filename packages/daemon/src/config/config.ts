@@ -18,7 +18,7 @@ import {
 } from '@countersign/host';
 import type { InferOutput } from 'valibot';
 import type { PassphraseSource } from '../seed/passphrase.ts';
-import { document, FORM, type LOG_LEVELS, node } from './schema.ts';
+import { document, FORM, type LOG_LEVELS, NETWORK_NAMES, node } from './schema.ts';
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -101,9 +101,14 @@ function readNode(source: Source, name: string, value: unknown): NodeConfig {
     throw faultAt(source, place, message);
   }
   const form = check(source, node, value, place);
+  const { network } = form;
+  if (network === undefined) {
+    const names = NETWORK_NAMES.map((one) => `"${one}"`).join(', ');
+    throw faultAt(source, place, `"node.${name}.network" is missing, expected one of ${names}`);
+  }
   return {
     name,
-    network: form.network,
+    network,
     stateDirectory: form.state_directory ?? name,
     seedFile: form.seed_file ?? join(form.state_directory ?? name, 'seed'),
     policyFile: form.policy_file ?? null,

@@ -23,7 +23,8 @@ const link = v.strictObject(
 
 export const node = v.strictObject(
   {
-    network: oneOf(NETWORK_NAMES),
+    // Needed; that it is missing is told in better words than the schema's.
+    network: v.optional(oneOf(NETWORK_NAMES)),
     state_directory: v.optional(line('the path of a directory, in quotes')),
     seed_file: v.optional(file),
     policy_file: v.optional(file),
