@@ -77,7 +77,8 @@ export class SignerNode {
     const beside = await besideOf(options, settings, opened);
     const handler = handlerOf(options, settings, opened, beside);
     try {
-      const door = await options.openDoor({ config, handler, log, onBug: options.onBug });
+      const { messageBytesMax } = settings;
+      const door = await options.openDoor({ config, handler, messageBytesMax, log, onBug: options.onBug });
       log('info', `serving node ${toHex(keys.ring.nodeId)} on ${config.network}`);
       return new SignerNode({ name: config.name, opened, beside, handler, door });
     } catch (error) {

@@ -3,7 +3,7 @@
  * 70 for a bug, each time with its stores closed in order.
  */
 import { randomBytes } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { readSignerConfig, type SignerConfig } from './config/config.ts';
 import { Daemon, startFailureText } from './daemon.ts';
@@ -22,8 +22,6 @@ const LAST_MS = 5_000;
 export async function runSigner(file: string): Promise<number> {
   const path = resolve(file);
   const config = readSignerConfig(path);
-  // Every relative path of the configuration begins where the file is.
-  process.chdir(dirname(path));
   const log = openLog(config.logLevel, { write: (line) => void process.stdout.write(line) });
   tellSurroundings(log);
   const { promise: end, resolve: finish } = Promise.withResolvers<number>();

@@ -1,13 +1,14 @@
 /** `signer.toml`: what it may say, and what an operator reads when something cannot be meant. */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '@countersign/host';
 import { describe, expect, it } from 'vitest';
 import { parseAddress, parseSignerConfig, readNodePolicy, readSignerConfig } from '../src/config/config.ts';
 import { permissionArguments } from '../src/process/permissions.ts';
 import { temporaryDirectory } from './support.ts';
 
-const parse = (text: string) => parseSignerConfig(text, 'signer.toml');
+const FILE = '/etc/countersign/signer.toml';
+const parse = (text: string) => parseSignerConfig(text, FILE);
 const NODE = '[node.alice]\nnetwork = "regtest"\n';
 
 function faultOf(text: string): string {
@@ -15,7 +16,7 @@ function faultOf(text: string): string {
     parse(text);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.message.replace(/^signer\.toml:/, '');
+    return error.message.replace(`${FILE}:`, '');
   }
   throw new Error(`no fault in ${text}`);
 }
@@ -23,7 +24,7 @@ function faultOf(text: string): string {
 describe('signer.toml', () => {
   it('needs a node and its network', () => {
     expect(parse(NODE)).toEqual({
-      file: 'signer.toml',
+      file: FILE,
       logLevel: 'info',
       workers: 0,
       health: null,
@@ -31,8 +32,9 @@ describe('signer.toml', () => {
         {
           name: 'alice',
           network: 'regtest',
-          stateDirectory: 'alice',
-          seedFile: 'alice/seed',
+          directory: '/etc/countersign/alice',
+          stateDirectory: '/etc/countersign/alice/state',
+          seedFile: '/etc/countersign/alice/seed',
           policyFile: null,
           passphrase: { kind: 'terminal' },
           link: { transport: 'link', dial: null },
@@ -48,7 +50,7 @@ workers = 2
 listen = "[::1]:9739"
 [node.alice]
 network = "bitcoin"
-state_directory = "/var/lib/a"
+directory = "/var/lib/a"
 seed_file = "/etc/a.seed"
 policy_file = "a.toml"
 passphrase_credential = "alice"
@@ -70,15 +72,15 @@ link = { transport = "vls-grpc", url = "http://10.0.0.2:2701" }
     });
     expect(config.nodes).toMatchObject([
       {
-        stateDirectory: '/var/lib/a',
+        stateDirectory: '/var/lib/a/state',
         seedFile: '/etc/a.seed',
-        policyFile: 'a.toml',
+        policyFile: '/etc/countersign/a.toml',
         passphrase: { kind: 'credential', name: 'alice' },
         link: { transport: 'link', dial: { kind: 'tcp', host: 'node.example', port: 9737 } },
       },
       {
         name: 'b-2',
-        passphrase: { kind: 'file', path: 'b.pass' },
+        passphrase: { kind: 'file', path: '/etc/countersign/b.pass' },
         link: { dial: { kind: 'unix', path: '/run/node/link.sock' } },
       },
       { passphrase: { kind: 'descriptor', descriptor: 3 }, link: { transport: 'vls-grpc' } },
@@ -136,12 +138,12 @@ link = { transport = "vls-grpc", url = "http://10.0.0.2:2701" }
       '5: "dial" is for transport = "link"; write url',
     ],
     [
-      `${NODE}state_directory = "x"\n[node.bob]\nnetwork = "regtest"\nstate_directory = "./x"`,
-      '6: node alice has the same state_directory: ./x',
+      `${NODE}directory = "x"\n[node.bob]\nnetwork = "regtest"\ndirectory = "./x"`,
+      '6: node alice has the same directory: /etc/countersign/x',
     ],
     [
       `${NODE}seed_file = "x"\n[node.bob]\nnetwork = "regtest"\nseed_file = "x"`,
-      '6: node alice has the same seed_file: x',
+      '6: node alice has the same seed_file: /etc/countersign/x',
     ],
     ['[node.alice\n', /^1: not valid TOML/],
   ])('%j: %s', (text, fault) => {
@@ -182,15 +184,25 @@ describe('an address', () => {
 function nodeWith(policy: string | null) {
   const directory = temporaryDirectory();
   if (policy !== null) writeFileSync(join(directory, 'policy.toml'), policy);
-  const [node] = parse(`${NODE}state_directory = "state"`).nodes;
+  const [node] = parse(`${NODE}directory = "node"`).nodes;
   return { ...node!, policyFile: policy === null ? null : join(directory, 'policy.toml') };
 }
 
 describe('the policy of a node', () => {
   it('is that of its file, on the state of signer.toml', () => {
     const policy = readNodePolicy(nodeWith('[policy]\npreset = "hub"\n'));
-    expect(policy).toMatchObject({ preset: 'hub', stateDirectory: 'state' });
-    expect(readNodePolicy(nodeWith(null))).toMatchObject({ preset: undefined, stateDirectory: 'state' });
+    expect(policy).toMatchObject({ preset: 'hub', stateDirectory: '/etc/countersign/node/state' });
+    const chain = '[chain]\nsource = "bitcoind"\ncookie_file = "x/.cookie"\n';
+    const node = nodeWith(`witness_file = "w"\n${chain}`);
+    const home = dirname(node.policyFile ?? '');
+    expect(readNodePolicy(node)).toMatchObject({
+      witnessFile: join(home, 'w'),
+      chain: { login: { file: join(home, 'x/.cookie') } },
+    });
+    expect(readNodePolicy(nodeWith(null))).toMatchObject({
+      preset: undefined,
+      stateDirectory: '/etc/countersign/node/state',
+    });
   });
 
   it.each(['mode = "inplace"', 'cln_version = "v1"', 'state_directory = "x"'])('has no %s', (line) => {
@@ -223,7 +235,7 @@ passphrase_credential = "alice"
 link = { dial = "unix:/run/link.sock" }
 [node.bob]
 network = "regtest"
-state_directory = "/var/lib/bob"
+directory = "/var/lib/bob"
 seed_file = "/etc/bob.seed"
 policy_file = "b.toml"
 passphrase_file = "bob.pass"
@@ -233,14 +245,13 @@ passphrase_file = "bob.pass"
     const given = permissionArguments(readSignerConfig(file), place);
     const of = (option: string): string[] =>
       given.filter((one) => one.startsWith(`--${option}=`)).map((one) => one.slice(option.length + 3));
-    const written = [`${directory}/alice/`, '/var/lib/bob/', `${directory}/health.sock`];
+    const written = [`${directory}/alice`, '/var/lib/bob', `${directory}/health.sock`];
     expect(given.slice(0, 3)).toEqual(['--permission', '--allow-addons', '--allow-worker']);
     expect(of('allow-fs-write')).toEqual(written);
     expect(of('allow-fs-read')).toEqual([
-      '/opt/countersign/',
+      '/opt/countersign',
       '/etc/alpine-release',
       file,
-      `${directory}/alice/seed`,
       `${directory}/a.toml`,
       '/run/credentials/x/alice',
       `${directory}/bitcoin/.cookie`,

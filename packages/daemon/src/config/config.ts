@@ -3,7 +3,7 @@
  * `countersign.toml` is: a key that is unknown or cannot be meant is an error with its line, and nothing is ignored.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type NetworkName, networkByName } from '@countersign/core';
 import {
   type Config,
@@ -12,6 +12,7 @@ import {
   DEFAULT_CONFIG,
   faultAt,
   linesOf,
+  type NodeLogin,
   parseConfig,
   parseToml,
   type Source,
@@ -36,6 +37,9 @@ export type LinkConfig =
 export interface NodeConfig {
   readonly name: string;
   readonly network: NetworkName;
+  /** Everything of this node lies below it, and nothing of another. */
+  readonly directory: string;
+  /** The journal and the sockets beside it: never to be copied back. */
   readonly stateDirectory: string;
   readonly seedFile: string;
   /** Its [policy], [approvals], [allowlist], [chain] and [heartbeat]; null: the defaults. */
@@ -61,7 +65,7 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 type NodeForm = InferOutput<typeof node>;
 
-/** Throws `ConfigError` with file, line and what to write instead. */
+/** Paths come out absolute: relative ones begin where the file is. Throws `ConfigError` with its line and what to write instead. */
 export function parseSignerConfig(text: string, file: string): SignerConfig {
   const source: Source = { file, lineOf: linesOf(text), form: FORM };
   const top = check(source, document, parseToml(text, file));
@@ -106,16 +110,20 @@ function readNode(source: Source, name: string, value: unknown): NodeConfig {
     const names = NETWORK_NAMES.map((one) => `"${one}"`).join(', ');
     throw faultAt(source, place, `"node.${name}.network" is missing, expected one of ${names}`);
   }
+  const directory = pathIn(source, form.directory ?? name);
   return {
     name,
     network,
-    stateDirectory: form.state_directory ?? name,
-    seedFile: form.seed_file ?? join(form.state_directory ?? name, 'seed'),
-    policyFile: form.policy_file ?? null,
+    directory,
+    stateDirectory: join(directory, 'state'),
+    seedFile: form.seed_file === undefined ? join(directory, 'seed') : pathIn(source, form.seed_file),
+    policyFile: form.policy_file === undefined ? null : pathIn(source, form.policy_file),
     passphrase: passphraseOf(source, place, form),
     link: linkOf(source, place, form.link ?? {}),
   };
 }
+
+const pathIn = ({ file }: Source, path: string): string => resolve(dirname(file), path);
 
 const PASSPHRASES = ['passphrase_credential', 'passphrase_file', 'passphrase_fd'] as const;
 
@@ -126,7 +134,9 @@ function passphraseOf(source: Source, place: readonly string[], form: NodeForm):
   }
   if (form.passphrase_credential !== undefined)
     return { kind: 'credential', name: form.passphrase_credential };
-  if (form.passphrase_file !== undefined) return { kind: 'file', path: form.passphrase_file };
+  if (form.passphrase_file !== undefined) {
+    return { kind: 'file', path: pathIn(source, form.passphrase_file) };
+  }
   if (form.passphrase_fd !== undefined) return { kind: 'descriptor', descriptor: form.passphrase_fd };
   return { kind: 'terminal' };
 }
@@ -165,6 +175,7 @@ export function parseAddress(text: string): Address | null {
 
 function addressAt(source: Source, path: readonly string[], text: string): Address {
   const address = parseAddress(text);
+  if (address?.kind === 'unix') return { kind: 'unix', path: pathIn(source, address.path) };
   if (address !== null) return address;
   throw faultAt(source, path, `"${text}" is no address, expected "host:port" or "unix:/path/of/a/socket"`);
 }
@@ -186,15 +197,15 @@ function ownAddress(source: Source, text: string): Address {
 /** Two nodes on one state or one seed would break law 1 for both. */
 function refuseShared(source: Source, nodes: readonly NodeConfig[]): void {
   const owners = new Map<string, string>();
-  for (const { name, stateDirectory, seedFile } of nodes) {
+  for (const { name, directory, seedFile } of nodes) {
     for (const [key, path] of [
-      ['state_directory', stateDirectory],
+      ['directory', directory],
       ['seed_file', seedFile],
     ] as const) {
-      const owner = owners.get(`${key} ${join(path)}`);
+      const owner = owners.get(`${key} ${path}`);
       if (owner !== undefined)
         throw faultAt(source, ['node', name, key], `node ${owner} has the same ${key}: ${path}`);
-      owners.set(`${key} ${join(path)}`, name);
+      owners.set(`${key} ${path}`, name);
     }
   }
 }
@@ -215,5 +226,22 @@ export function readNodePolicy(config: NodeConfig): Config {
     const source: Source = { file: policyFile, lineOf: linesOf(text) };
     throw faultAt(source, [foreign], `"${foreign}" has no place in a signer's policy file: see signer.toml`);
   }
-  return { ...parseConfig(text, policyFile), stateDirectory };
+  return { ...withPathsFrom(dirname(policyFile), parseConfig(text, policyFile)), stateDirectory };
+}
+
+/** Relative paths begin where the policy file is: the process may have any working directory. */
+function withPathsFrom(home: string, config: Config): Config {
+  const { chain, witnessFile } = config;
+  const at = (path: string): string => resolve(home, path);
+  return {
+    ...config,
+    witnessFile: witnessFile === undefined ? undefined : at(witnessFile),
+    chain: chain.source === 'bitcoind' ? { ...chain, login: loginFrom(at, chain.login) } : chain,
+  };
+}
+
+function loginFrom(at: (path: string) => string, login: NodeLogin): NodeLogin {
+  return login.kind === 'cookie'
+    ? { ...login, file: at(login.file) }
+    : { ...login, passwordFile: at(login.passwordFile) };
 }

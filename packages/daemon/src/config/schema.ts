@@ -25,7 +25,7 @@ export const node = v.strictObject(
   {
     // Needed; that it is missing is told in better words than the schema's.
     network: v.optional(oneOf(NETWORK_NAMES)),
-    state_directory: v.optional(line('the path of a directory, in quotes')),
+    directory: v.optional(line('the path of a directory, in quotes')),
     seed_file: v.optional(file),
     policy_file: v.optional(file),
     passphrase_credential: v.optional(line('the name of a credential, in quotes')),

@@ -7,6 +7,7 @@ import type { LinkStanding } from '../observe/standing.ts';
 export interface DoorOptions {
   readonly config: NodeConfig;
   readonly handler: RequestHandler;
+  readonly messageBytesMax: number;
   readonly log: Log;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;

@@ -12,7 +12,7 @@ const SECONDS_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
 /** `denied`: the policy said no. `failed`: anything else that is no signature. */
 type Result = 'succeeded' | 'denied' | 'failed';
 
-const LINKS = ['none', 'waiting', 'up', 'down', 'closed'] as const;
+const LINKS = ['none', 'down', 'up', 'standby', 'closed'] as const;
 
 export class Metrics {
   readonly #registry = new Registry();

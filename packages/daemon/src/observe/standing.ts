@@ -1,7 +1,10 @@
 /** How one node of the daemon is, for readiness and metrics: read from its signer and its journal when somebody asks. */
 import type { Alarm, Deadline } from '@countersign/core';
 
-export type LinkStanding = 'none' | 'waiting' | 'up' | 'down' | 'closed';
+/**
+ * `none`: not paired. `down`: dialled, and not connected. `up`: requests come. `standby`: connected, another signer is asked.
+ */
+export type LinkStanding = 'none' | 'down' | 'up' | 'standby' | 'closed';
 
 export interface NodeStanding {
   readonly name: string;
@@ -33,7 +36,14 @@ export function unreadiness(node: NodeStanding): readonly string[] {
   return [
     ...(node.isStopping ? ['it is stopping'] : []),
     ...(node.failure === null ? [] : [`its store failed: ${node.failure.message} (${node.failure.code})`]),
-    ...(node.link === 'up' ? [] : [`its link is ${node.link}`]),
+    ...(node.link === 'up' ? [] : [WORDS[node.link]]),
     ...(node.isInitialized ? [] : ['no node has introduced itself']),
   ];
 }
+
+const WORDS: Readonly<Record<Exclude<LinkStanding, 'up'>, string>> = {
+  none: 'it is not paired with a node',
+  down: 'it is not connected to its node',
+  standby: 'another signer is active',
+  closed: 'its link is closed',
+};

@@ -1,9 +1,12 @@
 /**
  * What the daemon may touch, as Node.js's permission model takes it: the files of signer.toml, by exact path, and the program
- * itself to read. No child processes. The launcher asks for these arguments before it starts the daemon under them.
+ * itself to read. No child processes. The launcher asks for these arguments before it starts the daemon under them. The
+ * directory of a node may be touched below, and not itself: so what lies in it has to be there already.
  */
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { prepareStore } from '@countersign/store';
 import { type NodeConfig, readNodePolicy, type SignerConfig } from '../config/config.ts';
+import { linkFiles } from '../link/files.ts';
 import { credentialPath } from '../seed/passphrase.ts';
 
 /** The prebuilt secp256k1's loader looks for it to tell Alpine. */
@@ -15,19 +18,23 @@ export interface PermissionPlace {
   readonly credentialsDirectory: string | undefined;
 }
 
+/** What the confined process cannot make itself, for this user only. */
+export function prepareDirectories({ directory, stateDirectory }: NodeConfig): void {
+  prepareStore(stateDirectory);
+  linkFiles(directory);
+}
+
 /** Arguments of `node`, without spaces of their own in need of quoting. Throws `ConfigError`. */
 export function permissionArguments(config: SignerConfig, place: PermissionPlace): readonly string[] {
-  const home = dirname(resolve(config.file));
-  const at = (path: string): string => resolve(home, path);
   const reads = [
-    `${resolve(place.program)}/`,
+    resolve(place.program),
     ...LOADER_PROBES,
     resolve(config.file),
-    ...config.nodes.flatMap((node) => readsOf(node, place, at)),
+    ...config.nodes.flatMap((node) => readsOf(node, place)),
   ];
   const writes = [
-    ...config.nodes.map(({ stateDirectory }) => `${at(stateDirectory)}/`),
-    ...(config.health?.kind === 'unix' ? [at(config.health.path)] : []),
+    ...config.nodes.flatMap(writesOf),
+    ...(config.health?.kind === 'unix' ? [config.health.path] : []),
   ];
   return [
     '--permission',
@@ -38,22 +45,29 @@ export function permissionArguments(config: SignerConfig, place: PermissionPlace
   ];
 }
 
-function readsOf(node: NodeConfig, place: PermissionPlace, at: (path: string) => string): readonly string[] {
-  const { seedFile, policyFile, passphrase, link } = node;
-  const settings = readNodePolicy({ ...node, policyFile: policyFile === null ? null : at(policyFile) });
-  const { chain } = settings;
+function writesOf(node: NodeConfig): readonly string[] {
+  const { witnessFile } = readNodePolicy(node);
+  return witnessFile === undefined ? [node.directory] : [node.directory, witnessFile];
+}
+
+function readsOf(node: NodeConfig, place: PermissionPlace): readonly string[] {
+  const { directory, seedFile, policyFile, passphrase, link } = node;
+  const { chain } = readNodePolicy(node);
   return [
-    at(seedFile),
-    ...(policyFile === null ? [] : [at(policyFile)]),
-    ...(passphrase.kind === 'file' ? [at(passphrase.path)] : []),
+    ...(isBelow(directory, seedFile) ? [] : [seedFile]),
+    ...(policyFile === null ? [] : [policyFile]),
+    ...(passphrase.kind === 'file' ? [passphrase.path] : []),
     ...(passphrase.kind === 'credential'
       ? [credentialPath(passphrase.name, place.credentialsDirectory)]
       : []),
     ...(chain.source === 'bitcoind'
-      ? [at(chain.login.kind === 'cookie' ? chain.login.file : chain.login.passwordFile)]
+      ? [chain.login.kind === 'cookie' ? chain.login.file : chain.login.passwordFile]
       : []),
-    ...(link.transport === 'link' && link.dial?.kind === 'unix' ? [at(link.dial.path)] : []),
+    ...(link.transport === 'link' && link.dial?.kind === 'unix' ? [link.dial.path] : []),
   ];
 }
+
+/** A directory is granted with all below it. (To name such a path again would take the directory itself away: Node.js 24.) */
+const isBelow = (directory: string, path: string): boolean => path.startsWith(`${directory}/`);
 
 const unique = (paths: readonly string[]): readonly string[] => [...new Set(paths)];
