@@ -296,7 +296,27 @@ describe('what goes wrong is told with what to do', () => {
     const machine = await nodeMachine();
     const token = machine.token();
     expect((await countersign(directory, 'signer', 'pair', token)).status).toBe(0);
+    const listed = await countersign(directory, 'signer', 'link', 'list', '--json');
+    const known = JSON.parse(listed.out);
+    expect(known).toMatchObject({
+      nextPin: null,
+      nodes: [{ name: 'node' }],
+      address: /^127/.exec(known.address)?.input,
+    });
+    const rotated = await countersign(directory, 'signer', 'link', 'rotate');
+    expect(rotated).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(`^key now   ${known.pin}\nnext key  `),
+    });
+    expect((await countersign(directory, 'signer', 'link', 'list')).out).toMatch(
+      /its next key {2}[0-9a-f]{64}\nthe node /,
+    );
+    expect((await countersign(directory, 'signer', 'link', 'revoke')).out).toMatch(
+      /^Forgotten: the node of node/,
+    );
+    expect((await countersign(directory, 'signer', 'link', 'list')).out).toMatch(/Not paired/);
     const other = directoryWithPassphrase();
+    expect((await countersign(other, 'signer', 'link', 'rotate')).status).toBe(1);
     await init(other, '--network', 'regtest', '--skip-backup-check');
     const replayed = await countersign(other, 'signer', 'pair', token);
     expect(replayed).toMatchObject({

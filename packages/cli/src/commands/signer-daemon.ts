@@ -20,6 +20,7 @@ import {
   readFrom,
 } from '../signer/config-file.ts';
 import { toldPlainly } from '../signer/failure.ts';
+import { addSignerLinkCommand } from './signer-link.ts';
 import { addInitCommand, addPassphraseCommand } from './signer-seed.ts';
 
 /** The directory with `packages` and `node_modules`. */
@@ -51,6 +52,7 @@ export function addSignerCommand(program: Command): void {
       )
       .argument('<token>', 'the whole line'),
   ).action((token: string, flags: NodeFlags) => toldPlainly(() => pairSigner(token, flags)));
+  addSignerLinkCommand(signer);
   addConfigOption(
     signer
       .command('permissions', { hidden: true })
