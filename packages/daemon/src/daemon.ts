@@ -12,7 +12,7 @@ import { type Health, openHealth } from './observe/health.ts';
 import type { Log } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
 import type { NodeStanding } from './observe/standing.ts';
-import { type OpenedKeys, openKeys } from './seed/open-keys.ts';
+import { closeKeys, type OpenedKeys, openKeys } from './seed/open-keys.ts';
 import type { PassphrasePlace } from './seed/passphrase.ts';
 
 export interface DaemonOptions {
@@ -30,6 +30,7 @@ export interface DaemonOptions {
 
 export class Daemon {
   readonly #log: Log;
+  readonly #keys: OpenedKeys[] = [];
   readonly #nodes: SignerNode[] = [];
   readonly metrics: Metrics;
   #health: Health | null = null;
@@ -70,6 +71,7 @@ export class Daemon {
   async #open(options: DaemonOptions): Promise<void> {
     const { config, log, onBug } = options;
     const keys = await allKeys(options);
+    this.#keys.push(...keys);
     for (const [i, node] of config.nodes.entries()) {
       const observer = this.metrics.observer(node.name);
       const own = { ...options, config: node, keys: keys[i]!, log: log.of(node.name), observer };
@@ -83,6 +85,7 @@ export class Daemon {
   async #stop(): Promise<void> {
     // Not ready before anything ends.
     const ended = await Promise.allSettled(this.#nodes.map((node) => node.stop()));
+    for (const keys of this.#keys) await closeKeys(keys);
     await this.#health?.close();
     for (const one of ended) {
       if (one.status === 'fulfilled') continue;
@@ -101,7 +104,7 @@ async function allKeys({ config, passphrases, secp }: DaemonOptions): Promise<re
   const names = new Map<string, string>();
   try {
     for (const node of config.nodes) {
-      const keys = await openKeys(node, passphrases, secp);
+      const keys = await openKeys(node, passphrases, secp, config.workers);
       opened.push(keys);
       const nodeId = toHex(keys.ring.nodeId);
       const twin = names.get(nodeId);
@@ -114,7 +117,7 @@ async function allKeys({ config, passphrases, secp }: DaemonOptions): Promise<re
     }
     return opened;
   } catch (error) {
-    for (const { ring } of opened) ring.wipe();
+    for (const keys of opened) await closeKeys(keys);
     throw error;
   }
 }

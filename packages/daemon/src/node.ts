@@ -136,7 +136,9 @@ async function openState(options: NodeOptions, settings: Config): Promise<Opened
   const journal = openOrBeginStore(place);
   // Until a node introduces itself no request is taken, so the version matters to nobody yet.
   const protocolVersion = PROTOCOL_VERSION_MAX;
-  return openSigner(place, { ring: keys.ring, journal, policy, protocolVersion, failPreapprovals: false });
+  const { ring, pool } = keys;
+  const parts = { ring, journal, policy, protocolVersion, failPreapprovals: false };
+  return openSigner(place, { ...parts, ...(pool !== null && { pool }) });
 }
 
 async function besideOf(
@@ -182,9 +184,8 @@ function handlerOf(
   });
 }
 
-async function closeState({ signer, journal, ring }: OpenedSigner, beside: Beside): Promise<void> {
+async function closeState({ signer, journal }: OpenedSigner, beside: Beside): Promise<void> {
   await beside.close();
   signer.end();
   await journal.close();
-  ring.wipe();
 }

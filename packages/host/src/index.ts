@@ -35,6 +35,8 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { policySummary } from './policy/summary.ts';
+export type { WorkerKeys } from './release/messages.ts';
+export { POOL_JOBS_MIN, type SignaturePool, WorkerPool } from './release/pool.ts';
 export {
   type Answer,
   bindStore,

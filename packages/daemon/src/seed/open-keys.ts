@@ -4,6 +4,7 @@
  */
 import { equalBytes, type Secp256k1, toHex } from '@countersign/bitcoin';
 import { type HsmSecret, KeyRing, networkByChainHash, networkByName, openHsmSecret } from '@countersign/core';
+import { WorkerPool } from '@countersign/host';
 import type { NodeConfig } from '../config/config.ts';
 import { DaemonError } from '../error.ts';
 import { readSeedFile } from './file.ts';
@@ -12,14 +13,17 @@ import { type PassphrasePlace, readPassphrase } from './passphrase.ts';
 
 export interface OpenedKeys {
   readonly ring: KeyRing;
+  /** Threads with the same keys; null where none are wanted. */
+  readonly pool: WorkerPool | null;
   readonly hsmSecretType: HsmSecret['hsmSecretType'];
 }
 
-/** Rejects with `DaemonError`, or with core's error when what was sealed is no secret. */
+/** `workers`: threads that get the keys too. Rejects with `DaemonError`, or with core's error when what was sealed is no secret. */
 export async function openKeys(
   config: NodeConfig,
   place: PassphrasePlace,
   secp: Secp256k1,
+  workers: number,
 ): Promise<OpenedKeys> {
   const file = readSeedFile(config.seedFile);
   const facts = readSeedFacts(file);
@@ -33,7 +37,9 @@ export async function openKeys(
       const ring = new KeyRing({ secp256k1: secp, seed, bip32PublicVersion: network.bip32Public });
       seed.wipe();
       requireNode(config, facts, ring);
-      return { ring, hsmSecretType };
+      const keys = { ...sealed, bip32PublicVersion: network.bip32Public };
+      const pool = workers === 0 ? null : await WorkerPool.open(workers, keys, ring.nodeId);
+      return { ring, pool, hsmSecretType };
     } finally {
       wipeSeed(sealed);
     }
@@ -57,4 +63,10 @@ function requireNode({ seedFile }: NodeConfig, { nodeId }: SeedFacts, ring: KeyR
   throw new DaemonError('seed-file-invalid', `${seedFile} holds the keys of another node than it says`, {
     node_id: toHex(ring.nodeId),
   });
+}
+
+/** Wipes the ring and ends the threads. */
+export async function closeKeys({ ring, pool }: OpenedKeys): Promise<void> {
+  ring.wipe();
+  await pool?.close();
 }
