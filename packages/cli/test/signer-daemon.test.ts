@@ -150,6 +150,8 @@ describe('a signer from nothing', () => {
     const where =
       process.platform === 'linux' ? readFileSync(`/proc/${signer.child.pid}/cmdline`, 'utf8') : '';
     expect(where).toMatch(/--permission\0/);
+    expect(readFileSync(`/proc/${signer.child.pid}/limits`, 'utf8')).toMatch(/Max core file size +0 +0 /);
+    expect(signer.output).not.toMatch(/core dumps are possible|permission model/);
     signer.child.kill('SIGTERM');
     expect(await signer.ended()).toBe(0);
     // Closed in order: SQLite takes its log away.

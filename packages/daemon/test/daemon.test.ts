@@ -170,6 +170,16 @@ describe('a daemon', () => {
     expect(replyOf(answer)).toMatchObject({ name: 'hsmd_init_reply_failure' });
   });
 
+  it('may have threads for large commitments', async () => {
+    const at = await place('alice');
+    const machine = await nodeMachine();
+    await machine.pairWith(join(at.directory, 'alice'));
+    const { daemon } = await started(at, `workers = 1\n${toml('alice')}`);
+    await until(() => machine.greeted === 1);
+    expect(await machine.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    await daemon.stop();
+  });
+
   it('takes a policy from its file', async () => {
     const at = await place('alice');
     writeFileSync(join(at.directory, 'policy.toml'), '[policy]\npreset = "hub"\n');
