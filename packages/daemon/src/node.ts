@@ -16,9 +16,11 @@ import {
   type SignerPlace,
   type StartLogLevel,
 } from '@countersign/host';
+import type { LinkRefusal } from '@countersign/transport';
 import { type NodeConfig, readNodePolicy } from './config/config.ts';
 import { DaemonError } from './error.ts';
 import type { Door, OpenDoor } from './link/door.ts';
+import { LimitedLines } from './observe/limited.ts';
 import type { Level, Log } from './observe/log.ts';
 import type { Observer } from './observe/observer.ts';
 import type { NodeStanding } from './observe/standing.ts';
@@ -165,6 +167,7 @@ function handlerOf(
   { signer, policy }: OpenedSigner,
   beside: Beside,
 ): SignerHandler {
+  const lines = new LimitedLines(monotonicMs);
   return new SignerHandler({
     ...keys,
     signer,
@@ -176,12 +179,17 @@ function handlerOf(
     onBug,
     onInitialized: ({ protocolVersion }) =>
       log('info', 'the node introduced itself', { protocol_version: protocolVersion }),
-    onRefused: ({ request, tag, text, temporary, auditId }) =>
-      log(temporary ? 'info' : 'warn', `refused ${request}: ${text}`, {
-        tag,
-        ...(auditId !== null && { refusal: auditId }),
-      }),
+    onRefused: (refusal) =>
+      lines.line(
+        () => tellRefusal(log, refusal),
+        (more) => log('warn', `${more} more refusals in a minute: the audit log has them: countersign audit`),
+      ),
   });
+}
+
+function tellRefusal(log: Log, { request, tag, text, temporary, auditId }: LinkRefusal): void {
+  const facts = { tag, ...(auditId !== null && { refusal: auditId }) };
+  log(temporary ? 'info' : 'warn', `refused ${request}: ${text}`, facts);
 }
 
 async function closeState({ signer, journal }: OpenedSigner, beside: Beside): Promise<void> {

@@ -1,5 +1,6 @@
 /** What the daemon tells of itself: a log without secrets, and what the process does to keep them in memory. */
 import { describe, expect, it } from 'vitest';
+import { LINES_PER_MINUTE_MAX, LimitedLines } from '../src/observe/limited.ts';
 import { openLog } from '../src/observe/log.ts';
 import { type NodeStanding, unreadiness } from '../src/observe/standing.ts';
 import { type Hardening, hardenMemory } from '../src/process/memory.ts';
@@ -52,6 +53,31 @@ describe('the log', () => {
     log('info', `one\ntwo${'x'.repeat(100_000)}`);
     expect(text().trimEnd().split('\n')).toHaveLength(1);
     expect(parsed()[0].msg).toHaveLength(8192);
+  });
+});
+
+describe('lines that a node can cause', () => {
+  it('are a few in a minute, and the rest is counted', () => {
+    let nowMs = 5;
+    const lines = new LimitedLines(() => nowMs);
+    const written: string[] = [];
+    const one = (name: string): void =>
+      lines.line(
+        () => void written.push(name),
+        (more) => void written.push(`${more} more`),
+      );
+    for (let i = 0; i < LINES_PER_MINUTE_MAX + 7; i++) one('a');
+    expect(written).toEqual(Array(LINES_PER_MINUTE_MAX).fill('a'));
+    written.length = 0;
+    nowMs += 59_999;
+    one('b');
+    expect(written).toEqual([]);
+    nowMs += 1;
+    one('c');
+    expect(written).toEqual(['8 more', 'c']);
+    nowMs += 60_000;
+    one('d');
+    expect(written).toEqual(['8 more', 'c', 'd']);
   });
 });
 

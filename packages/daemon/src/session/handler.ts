@@ -28,8 +28,8 @@ import { type Initializer, introduce } from './introduction.ts';
 
 type Preinit = MessageOf<'hsmd_dev_preinit'>;
 
-/** Feeders that one node side may have at a time. */
-export const FEEDS_MAX = 64;
+/** Feeders that one node side may have at a time, as on `node.sock`: each may have a block in memory. */
+export const FEEDS_MAX = 16;
 
 export interface HandlerOptions extends Initializer {
   readonly signer: Signer;
