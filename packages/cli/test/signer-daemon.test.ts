@@ -5,6 +5,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import {
   closeSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -356,6 +357,27 @@ describe('a run that is confined', () => {
     const denied = 'ERR_ACCESS_DENIED';
     expect(JSON.parse(ran)).toEqual([denied, denied, denied, denied, 'done', 'done']);
   });
+});
+
+it('a confined signer keeps a witness, and finds a state that was rolled back', async () => {
+  const directory = directoryWithPassphrase();
+  await init(directory, '--network', 'regtest', '--node', 'alice', '--skip-backup-check');
+  configFor(directory, 'policy_file = "policy.toml"\n');
+  writeFileSync(join(directory, 'policy.toml'), 'witness_file = "witness"\n');
+  writeFileSync(join(directory, 'witness'), '');
+  const run = async (): Promise<RunningSigner> => {
+    const signer = new RunningSigner(directory);
+    await signer.saying(/serving node|did not start/);
+    signer.child.kill('SIGTERM');
+    await signer.ended();
+    return signer;
+  };
+  expect((await run()).child.exitCode).toBe(0);
+  cpSync(join(directory, 'alice', 'state'), join(directory, 'backup'), { recursive: true });
+  expect((await run()).child.exitCode).toBe(0);
+  rmSync(join(directory, 'alice', 'state'), { recursive: true });
+  cpSync(join(directory, 'backup'), join(directory, 'alice', 'state'), { recursive: true });
+  expect((await run()).output).toMatch(/did not start: .*store-rolled-back/);
 });
 
 function filesBelow(directory: string): Buffer {
