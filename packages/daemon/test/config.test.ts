@@ -246,7 +246,11 @@ passphrase_file = "bob.pass"
     const of = (option: string): string[] =>
       given.filter((one) => one.startsWith(`--${option}=`)).map((one) => one.slice(option.length + 3));
     const written = [`${directory}/alice`, '/var/lib/bob', `${directory}/health.sock`];
-    expect(given.slice(0, 3)).toEqual(['--permission', '--allow-addons', '--allow-worker']);
+    expect(given.filter((one) => !one.startsWith('--allow-fs-'))).toEqual([
+      '--permission',
+      '--allow-addons',
+      '--allow-worker',
+    ]);
     expect(of('allow-fs-write')).toEqual(written);
     expect(of('allow-fs-read')).toEqual([
       '/opt/countersign',

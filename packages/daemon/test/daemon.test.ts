@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PERMISSION } from '@countersign/core';
+import { PinStore } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it } from 'vitest';
 import { peerId, setupRequest } from '../../host/test/support.ts';
 import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon, type DaemonOptions, startFailureText } from '../src/daemon.ts';
+import { linkFiles, NODE_PIN_NAME } from '../src/link/files.ts';
 import { openDoor } from '../src/link/open-door.ts';
 import { writeSeed } from '../src/seed/new-seed.ts';
 import { LIGHTNINGD, NodeMachine, replyOf } from './node-side.ts';
@@ -158,6 +160,16 @@ describe('a daemon', () => {
     await machine.pairWith(join(at.directory, 'alice'));
     await until(() => machine.greeted === 1);
     expect(daemon.standing).toMatchObject([{ link: 'up' }]);
+  });
+
+  it('dials nobody whose key was revoked', async () => {
+    const at = await place('alice');
+    const machine = await nodeMachine();
+    await machine.pairWith(join(at.directory, 'alice'));
+    PinStore.open(linkFiles(join(at.directory, 'alice')).pins).revoke(NODE_PIN_NAME);
+    const { daemon, lines } = await started(at, toml('alice'));
+    expect(daemon.standing).toMatchObject([{ link: 'none' }]);
+    expect(lines.join()).toMatch(/not paired with a node yet/);
   });
 
   it('refuses a node on another network, for good', async () => {
