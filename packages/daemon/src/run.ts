@@ -1,5 +1,5 @@
 /**
- * `countersign signer run`: the daemon as a process. Ends with 0 after SIGTERM or SIGINT, with 1 when it could not start, with
+ * `countersign signer run`: the daemon as a process. Ends with 0 after SIGTERM, SIGINT or SIGHUP, with 1 when it could not start, with
  * 70 for a bug, each time with its stores closed in order.
  */
 import { randomBytes } from 'node:crypto';
@@ -22,6 +22,8 @@ const LAST_MS = 5_000;
 export async function runSigner(file: string): Promise<number> {
   const path = resolve(file);
   const config = readSignerConfig(path);
+  // Whoever read the log may be gone: no reason to stop signing.
+  process.stdout.on('error', () => {});
   const log = openLog(config.logLevel, { write: (line) => void process.stdout.write(line) });
   tellSurroundings(log);
   const { promise: end, resolve: finish } = Promise.withResolvers<number>();
@@ -31,7 +33,7 @@ export async function runSigner(file: string): Promise<number> {
   };
   process.on('uncaughtException', onBug);
   process.on('unhandledRejection', onBug);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log('info', `ended by ${signal}`);
       finish(EXIT_OK);

@@ -104,7 +104,11 @@ function typing(...chunks: string[]) {
   const terminal = new FakeTerminal();
   const shown: string[] = [];
   const input = terminal as unknown as Parameters<typeof askHidden>[0];
-  const asked = askHidden(input, 'Q: ', (text) => void shown.push(text));
+  const asked = askHidden(input, 'Q: ', (text) => {
+    // Typed at once, it would be echoed before.
+    if (text === 'Q: ') expect(terminal.isRaw).toBe(true);
+    shown.push(text);
+  });
   expect(terminal).toMatchObject({ isRaw: true, isPaused: false });
   for (const chunk of chunks) terminal.emit('data', Buffer.from(chunk));
   return { terminal, shown, asked };

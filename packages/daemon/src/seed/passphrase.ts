@@ -131,8 +131,9 @@ export function askHidden(
   write: (text: string) => void,
 ): Promise<Uint8Array> {
   const typed: number[] = [];
-  write(question);
+  // First: what is typed as soon as the question is there must not be echoed.
   input.setRawMode(true);
+  write(question);
   input.resume();
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
