@@ -22,6 +22,7 @@ import { toldPlainly } from '../signer/failure.ts';
 import {
   askNewPassphrase,
   askPassphrase,
+  backupTerminal,
   checkBackup,
   type PassphraseFlags,
   sourceOf,
@@ -106,7 +107,7 @@ async function init(flags: InitFlags): Promise<void> {
 async function fresh(place: SeedPlace, { skipBackupCheck }: InitFlags): Promise<SeedSecret> {
   const { secret, words } = newSeed(place);
   if (skipBackupCheck === true) print([...wordLines(words), '']);
-  else await checkBackup(words, place.randomBytes);
+  else await checkBackup(words, place.randomBytes, backupTerminal());
   return secret;
 }
 

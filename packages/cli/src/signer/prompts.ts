@@ -56,40 +56,55 @@ export async function askNewPassphrase(source: PassphraseSource, what: string): 
 const WORDS_ASKED = 3;
 const TRIES = 3;
 
+/** Where the words are shown and asked for. */
+export interface BackupTerminal {
+  write(text: string): void;
+  question(query: string): Promise<string>;
+  close(): void;
+}
+
+/** Null where there is none. */
+export function backupTerminal(): BackupTerminal | null {
+  if (process.stdin.isTTY !== true) return null;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return {
+    write: (text) => void process.stderr.write(text),
+    question: (query) => lines.question(query),
+    close: () => lines.close(),
+  };
+}
+
+/** Clears the screen and what was scrolled out of it. */
+const CLEAR = '\u001b[2J\u001b[3J\u001b[H';
+
 /** Shows the words once, and asks some of them back. Throws `CommandError` when they do not come. */
 export async function checkBackup(
   words: readonly string[],
   random: (count: number) => Uint8Array,
+  terminal: BackupTerminal | null,
 ): Promise<void> {
-  if (process.stdin.isTTY !== true) {
+  if (terminal === null) {
     throw new CommandError(
       'usage',
       'there is no terminal to show the words on and to ask for them',
       'Run it on a terminal, or add --skip-backup-check: then the words are printed, and keeping them is up to you.',
     );
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    terminal.write('');
-    process.stderr.write(`${wordLines(words).join('\n')}\n\n`);
+    terminal.write(`${wordLines(words).join('\n')}\n\n`);
     await terminal.question('Write them down, in this order. Then press Enter: the screen is cleared. ');
-    // Clears the screen and what was scrolled out of it.
-    process.stderr.write('\u001b[2J\u001b[3J\u001b[H');
+    terminal.write(CLEAR);
     for (const index of chosen(words.length, random)) await askWord(terminal, words, index);
   } finally {
     terminal.close();
   }
 }
 
-async function askWord(
-  terminal: { question(query: string): Promise<string> },
-  words: readonly string[],
-  index: number,
-): Promise<void> {
+async function askWord(terminal: BackupTerminal, words: readonly string[], index: number): Promise<void> {
   for (let left = TRIES; left > 0; left--) {
     const answer = await terminal.question(`Word ${index + 1}: `);
     if (answer.trim().toLowerCase() === words[index]) return;
-    process.stderr.write('That is not the word.\n');
+    terminal.write('That is not the word.\n');
   }
   throw new CommandError('usage', 'the words were not written down', 'No seed was kept. Begin again.');
 }
