@@ -14,6 +14,7 @@ import { measureGroupCommit, measureSync } from './disk.ts';
 import { measureLink, printLink } from './link.ts';
 import { playInProcess, playThroughProcess } from './load.ts';
 import { measureRules } from './rules.ts';
+import { measureSigning } from './signing.ts';
 import { measureStartUp } from './start-up.ts';
 import { microseconds, milliseconds, ratio } from './statistics.ts';
 import { printRows } from './table.ts';
@@ -74,6 +75,7 @@ const chainHost = await measureChainHost(secp);
 
 const link = await measureLink();
 printLink(link);
+const signing = await measureSigning(secp);
 
 const sync = await measureSync();
 const groupCommit = await measureGroupCommit();
@@ -185,6 +187,7 @@ const results = {
   chain,
   chainHost,
   link,
+  signing,
   sync,
   groupCommit,
   perType,

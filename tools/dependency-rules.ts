@@ -27,7 +27,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   cln: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   // The referee shares nothing with what it judges: only the wire's codecs.
   adversary: ['wire'],
-  cli: ['cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  daemon: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  cli: ['daemon', 'cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };
 
 /**

@@ -6,6 +6,7 @@ import type { SourceErrorCode } from '@countersign/chain';
 import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
 import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
+import type { DaemonErrorCode } from '@countersign/daemon';
 import { STORE_ERRORS } from '@countersign/store';
 import type {
   DescriptorErrorCode,
@@ -99,6 +100,19 @@ const COMMANDS: Table<CommandErrorCode> = {
   'operation-refused': 'the signer did not do what was asked; nothing changed',
 };
 
+const DAEMON: Table<DaemonErrorCode> = {
+  'seed-file': 'the seed file cannot be read, made or replaced; the message says why',
+  'seed-file-invalid':
+    'the file is no seed file, or it was changed: restore it from its backup, or make it from the words',
+  'seed-file-newer': 'a newer release wrote the seed file: use that one',
+  'seed-wrong-passphrase': 'the passphrase does not open the seed file',
+  'passphrase-missing':
+    'there is nothing to read the passphrase from: no terminal, file, descriptor or credential',
+  'passphrase-unusable': 'what was read is no passphrase: one line of 1 to 1024 bytes',
+  'health-listen-failed': 'the address in `[health]` cannot be listened at; the message says why',
+  'node-start-failed': 'a node of `signer.toml` cannot be served; the message says which and why',
+};
+
 /** Codes that one place raises each. */
 const SINGLE: Table<
   | 'malformed'
@@ -109,17 +123,20 @@ const SINGLE: Table<
   | 'record-newer-schema'
   | 'record-unreadable'
   | 'http-failed'
+  | 'signing-threads'
 > = {
   malformed: 'bytes that do not have the form they claim; caught at the door and answered as a refusal',
   'invariant-broken': 'a bug of ours: the process ends rather than go on; please report it',
   'crypto-unavailable':
     'a native curve library does not load; there is no fallback, the process does not start',
-  'config-invalid': '`countersign.toml` has an error; the message gives the line and what to write',
+  'config-invalid':
+    '`countersign.toml` or `signer.toml` has an error; the message gives the line and what to write',
   'hsm-secret-file': '`hsm_secret` cannot be read, created or written',
   'record-newer-schema': 'a newer version of Countersign wrote a record: start that one',
   'record-unreadable': 'a record of the store cannot be decoded: the store is damaged',
   'http-failed':
     'a heartbeat could not be fetched, or an alarm not be delivered, over HTTP; the monitor tries again',
+  'signing-threads': 'a thread for signatures has other keys than its signer: the start ends',
 };
 
 const codeTable = (rows: Readonly<Record<string, string>>): string[] => [
@@ -175,6 +192,11 @@ export function renderErrorsDocument(): string {
     'lightningd prints the text and exits.',
     '',
     ...secretTable(),
+    '## The signer daemon',
+    '',
+    'Of `countersign signer`, when it starts and in its commands; see [signer.md](signer.md).',
+    '',
+    ...codeTable(DAEMON),
     '## Start, state and bugs',
     '',
     ...codeTable(SINGLE),

@@ -15,9 +15,10 @@ const PLAYERS = 'packages/adversary/src/';
 const CORE_INDEX = 'packages/core/src/index.ts';
 /** Who may call what: with an approved decision, a heartbeat of its own state, a plan whose changes are durable. */
 const CALLERS: ReadonlyMap<string, string> = new Map([
-  ['perform', 'packages/host/src/signer.ts'],
+  ['perform', 'packages/host/src/release/releaser.ts'],
   ['signHeartbeat', 'packages/host/src/signer.ts'],
   ['signRemedy', 'packages/host/src/chain/side.ts'],
+  ['signJob', 'packages/host/src/release/worker.ts'],
 ]);
 
 /** Methods of the curve backend that take a private key. */
@@ -34,7 +35,7 @@ const PRIVATE_DERIVATIONS = new Set([
 ]);
 
 /** Files of `keys` whose functions sign or give secrets away. */
-const GIVING_FILES = ['sign.ts', 'sign-node.ts', 'sign-remedy.ts', 'release.ts', 'perform.ts'];
+const GIVING_FILES = ['sign.ts', 'sign-job.ts', 'sign-node.ts', 'sign-remedy.ts', 'release.ts', 'perform.ts'];
 /** Functions that show private bytes: not even the folder's own index exports them. */
 const SHOWING = new Set(['reveal', 'withTemporary', 'ringSecrets', 'channelKeys', 'withWalletKey']);
 /** The one file of `keys` that works on public values only. */

@@ -7,6 +7,7 @@ const KEYS_FILES = {
   'keys/sign.ts': 'export function signFunding() { return secp.signEcdsa(hash, key); }',
   'keys/release.ts': 'export function deriveSecret() { return ring.ecdh(point, key); }',
   'keys/perform.ts': 'export function perform() {}',
+  'keys/sign-job.ts': 'export function signJob() {}',
   'keys/sign-node.ts': 'export function signHeartbeat() {}',
   'keys/digests.ts': 'export function gossipDigest() {}',
   'keys/index.ts': "export { Secret } from './secret.ts';\nexport { signFunding } from './sign.ts';",
@@ -112,9 +113,13 @@ describe('signing functions of @countersign/core', () => {
     expect(judge('host/memory.ts', text)).toHaveLength(1);
   });
 
-  it('perform is for the signer that has decided', () => {
-    const text = "import { perform, decide } from '@countersign/core';";
-    expect(judge('host/signer.ts', text)).toEqual([]);
+  it('perform is for what releases for the signer, a job for its threads', () => {
+    const text = "import { perform, jobsOf } from '@countersign/core';";
+    expect(judge('host/release/releaser.ts', text)).toEqual([]);
+    expect(judge('host/signer.ts', text)).toHaveLength(1);
+    const job = "import { signJob } from '@countersign/core';";
+    expect(judge('host/release/worker.ts', job)).toEqual([]);
+    expect(judge('host/release/releaser.ts', job)).toHaveLength(1);
     expect(judge('host/signer.ts', "import { signFunding } from '@countersign/core';")).toHaveLength(1);
     const heartbeat = "import { signHeartbeat } from '@countersign/core';";
     expect(judge('host/signer.ts', heartbeat)).toEqual([]);

@@ -13,6 +13,7 @@ import { addChannelCommand } from './commands/channel.ts';
 import { addHeartbeatCommand } from './commands/heartbeat.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
+import { addSignerCommand } from './commands/signer-daemon.ts';
 
 /** The version of this package: package.json lies one above `src` and `dist` alike. */
 export function packageVersion(): string {
@@ -47,6 +48,7 @@ export function buildProgram(): Command {
   addExplainCommand(program);
   addChannelCommand(program);
   addChainCommand(program);
+  addSignerCommand(program);
   addReplayCommand(program);
   return program;
 }

@@ -64,12 +64,41 @@ keep_compiled() {
 
 # $1: the file to run, from `bin`; the others its arguments. Does not return.
 become_node() {
-  main=$bin/$1
+  need_main "$1"
   shift
+  exec "$node" --disable-warning=ExperimentalWarning "$main" "$@"
+}
+
+# $1: the file to run, from `bin`; $2 and $3 what it is asked for; the others its arguments. It says itself what it may touch,
+# then runs under Node.js's permission model with exactly that. No core dumps, no files for others. Does not return.
+become_confined_node() {
+  # The permission model goes by real paths.
+  bin=$(CDPATH='' cd -P -- "$bin" && pwd) || fail "cannot find the directory of $0"
+  need_main "$1"
+  [ "$2 $3" = 'signer run' ] || fail "only 'signer run' is confined"
+  shift 3
+  allowed=$("$node" --disable-warning=ExperimentalWarning "$main" signer permissions "$@") || exit $?
+  ulimit -c 0
+  umask 077
+  lines='
+'
+  set -f
+  old_ifs=$IFS
+  IFS=$lines
+  # One argument a line: paths may have spaces. Word splitting is what does it.
+  # shellcheck disable=SC2086
+  set -- $allowed --disable-warning=ExperimentalWarning --disable-warning=SecurityWarning "$main" signer run "$@"
+  IFS=$old_ifs
+  set +f
+  exec "$node" "$@"
+}
+
+# $1: a file, from `bin`. Sets `main` and `node`, or ends.
+need_main() {
+  main=$bin/$1
   too_old=
   if ! find_node; then
     fail "needs $NODE_NEEDED${too_old:+; too old:$too_old}. Run \"npm ci\" in Countersign's directory, which brings one, or install Node.js 24 (https://nodejs.org), or set COUNTERSIGN_NODE to its path in lightningd's environment"
   fi
   [ -f "$main" ] || fail "not built: $main is missing. Run \"npm ci && npm run build\" in Countersign's directory"
-  exec "$node" --disable-warning=ExperimentalWarning "$main" "$@"
 }

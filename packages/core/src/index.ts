@@ -56,8 +56,10 @@ export {
   malformedRefusal,
 } from './decide.ts';
 export * from './heartbeat/index.ts';
+export { assemble, type BatchRelease, isBatch, jobsOf } from './keys/batch.ts';
 export * from './keys/index.ts';
 export { perform } from './keys/perform.ts';
+export { signJob } from './keys/sign-job.ts';
 export { signRemedy } from './keys/sign-remedy.ts';
 export { keyView } from './keys/view.ts';
 export { NETWORKS, type Network, type NetworkName, networkByChainHash, networkByName } from './network.ts';
@@ -99,7 +101,7 @@ export { decodeRecord, encodeRecord, type RecordKind } from './records/kind.ts';
 export * from './records/payment.ts';
 export { velocityRecords } from './records/velocity.ts';
 export { REFUSAL_WIRE_CODE, type Refusal, type RefusalCode, refusalText } from './refusal.ts';
-export type { PsbtKey, PsbtSignature, Release } from './release.ts';
+export type { PsbtKey, PsbtSignature, Release, SignatureJob } from './release.ts';
 export type { Feerates } from './remedies/fee-ladder.ts';
 export { type ForceCloseInput, type ForceCloseOutcome, forceClose } from './remedies/force-close.ts';
 export { type RemedyPlace, remediesOf } from './remedies/plan.ts';

@@ -21,6 +21,17 @@ export interface PsbtSignature {
   readonly sighash: Uint8Array;
 }
 
+/** One signature of a release that has many: data only, so that another thread may compute it. */
+export type SignatureJob =
+  | { readonly kind: 'funding'; readonly channel: ChannelRef; readonly sighash: Uint8Array }
+  | {
+      readonly kind: 'htlc';
+      readonly channel: ChannelRef;
+      readonly perCommitmentPoint: Uint8Array;
+      readonly sighash: Uint8Array;
+    }
+  | { readonly kind: 'psbt'; readonly key: PsbtKey; readonly sighash: Uint8Array };
+
 export type Release =
   | { readonly kind: 'reply'; readonly reply: Reply }
   /** The funding key, SIGHASH_ALL. */
@@ -29,6 +40,14 @@ export type Release =
       readonly channel: ChannelRef;
       readonly sighash: Uint8Array;
       readonly reply: 'hsmd_sign_tx_reply' | 'hsmd_sign_commitment_tx_reply';
+    }
+  /** A commitment of the peer with its HTLC transactions, in output order: the funding key, then the HTLC key for each. */
+  | {
+      readonly kind: 'sign-commitment';
+      readonly channel: ChannelRef;
+      readonly sighash: Uint8Array;
+      readonly perCommitmentPoint: Uint8Array;
+      readonly htlcs: readonly { readonly sighash: Uint8Array; readonly sighashType: number }[];
     }
   | {
       readonly kind: 'sign-htlc';

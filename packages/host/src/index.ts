@@ -10,11 +10,14 @@ export {
   type HeartbeatConfig,
   MESSAGE_BYTES_MAX_DEFAULT,
   parseConfig,
+  parseToml,
 } from './config/config.ts';
 export { ConfigError } from './config/error.ts';
 export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limits.ts';
+export { linesOf } from './config/lines.ts';
 export { policyFor } from './config/policy.ts';
-export { AUTO_APPROVALS, MAINNET_OVERRIDE, PRESETS } from './config/schema.ts';
+export { check, type FileForm, faultAt, type Source } from './config/reader.ts';
+export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from './config/schema.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
 export { HeartbeatWriter, type HeartbeatWriterOptions } from './heartbeat/writer.ts';
@@ -32,6 +35,8 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { policySummary } from './policy/summary.ts';
+export type { WorkerKeys } from './release/messages.ts';
+export { POOL_JOBS_MIN, type SignaturePool, WorkerPool } from './release/pool.ts';
 export {
   type Answer,
   bindStore,

@@ -21,7 +21,6 @@ import {
   type KeyView,
   keyView,
   type Policy,
-  perform,
   type Refusal,
   signHeartbeat,
   WatchBook,
@@ -33,6 +32,8 @@ import { AuditTrail } from './audit/trail.ts';
 import { ChainSide } from './chain/side.ts';
 import { RefusalCounts } from './heartbeat/refusal-counts.ts';
 import { Memory } from './memory.ts';
+import type { SignaturePool } from './release/pool.ts';
+import { Releaser } from './release/releaser.ts';
 import { isStoreFailure } from './store-failure.ts';
 
 export interface SignerOptions {
@@ -46,6 +47,8 @@ export interface SignerOptions {
   readonly failPreapprovals?: boolean;
   /** Seconds since 1970. */
   readonly nowSeconds: () => number;
+  /** For releases with many signatures; without one they are computed in this thread. */
+  readonly pool?: SignaturePool | null;
 }
 
 /** What a node and its signer agree on at INIT. */
@@ -101,6 +104,7 @@ export class Signer {
   /** What the signer believes about the chain, and who tells it. */
   readonly chain: ChainSide;
   readonly #refusals = new RefusalCounts();
+  readonly #releaser: Releaser;
   /** Of the newest heartbeat; null before the first. */
   #sequence: HeartbeatSequence | null = null;
   readonly #auditSeqAtStart: number;
@@ -112,6 +116,7 @@ export class Signer {
     this.#memory = new Memory(options.journal);
     this.#keys = keyView(options.ring);
     this.#trail = new AuditTrail(options.journal, options.nowSeconds);
+    this.#releaser = new Releaser(options.ring, options.pool ?? null);
     this.#watch = new WatchBook((kind, prefix) => idsOf(options.journal, kind, prefix));
     this.chain = new ChainSide({
       ...options,
@@ -158,9 +163,9 @@ export class Signer {
       if (decision.kind === 'refused') return await this.#refused(decision);
       const durable = this.#commit(decision, client, request);
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
-      const reply = perform(this.#options.ring, decision.release);
+      const reply = this.#releaser.release(channelOf(client, request), decision.release);
       await durable.catch(failWithStore);
-      return { kind: 'reply', reply };
+      return { kind: 'reply', reply: await reply };
     } catch (error) {
       if (!isStoreFailure(error)) throw error;
       this.#failure ??= error;

@@ -56,8 +56,7 @@ export class Witness {
     const isNew = this.#io('reading', () => fstatSync(this.#fd).size) === 0;
     if (!isNew) this.#compare(store);
     const owner = `countersign witness 1 ${this.#owner}\n`;
-    this.#write(0, isNew ? owner + linkLine(store.head) : owner);
-    this.#sync();
+    this.#writeDurably(isNew ? owner + linkLine(store.head) : owner);
     // What the process before has shown up to now; from now on it finds itself taken over from.
     this.#compare(store);
     this.#write(OWNER_LINE_BYTES, linkLine(store.head));
@@ -97,7 +96,7 @@ export class Witness {
 
   close(): void {
     try {
-      this.#sync();
+      this.#io('syncing', () => syncUnlessDenied(this.#fd));
     } finally {
       closeSync(this.#fd);
     }
@@ -119,8 +118,16 @@ export class Witness {
     this.#io('writing', () => writeSync(this.#fd, bytes, 0, bytes.length, at));
   }
 
-  #sync(): void {
-    this.#io('syncing', () => fsyncSync(this.#fd));
+  /** From the beginning of the file, by a descriptor whose writes are on the medium when they return. */
+  #writeDurably(text: string): void {
+    this.#io('writing', () => {
+      const descriptor = openSync(this.#path, constants.O_WRONLY | constants.O_DSYNC);
+      try {
+        writeSync(descriptor, Buffer.from(text, 'latin1'), 0, text.length, 0);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
   }
 
   #io<T>(doing: string, action: () => T): T {
@@ -135,5 +142,14 @@ export class Witness {
         { cause },
       );
     }
+  }
+}
+
+/** Node.js's permission model denies `fsync`; then the kernel writes back in its own time, as after a kill. */
+function syncUnlessDenied(descriptor: number): void {
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_ACCESS_DENIED')) throw error;
   }
 }

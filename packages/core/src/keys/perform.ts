@@ -2,22 +2,14 @@
  * Carries out a release instruction: the only caller of the signing and revealing functions. It decides nothing;
  * whoever calls it holds an approved decision, and hands the reply out only once that decision is durable.
  */
-import { addPsbtPartialSig, concat, encodeDer, type Psbt, setPsbtTapKeySig } from '@countersign/bitcoin';
 import { type Reply, SIGHASH_ALL } from '@countersign/wire';
 import { withSignature } from '../identity/gossip.ts';
-import type { PsbtSignature, Release } from '../release.ts';
+import type { Release } from '../release.ts';
+import { assemble, jobsOf } from './batch.ts';
 import type { KeyRing } from './keyring.ts';
 import { deriveSecret, ecdh, releasePerCommitmentSecret } from './release.ts';
-import {
-  signAnchor,
-  signDelayed,
-  signFunding,
-  signHtlc,
-  signRevocation,
-  signToRemote,
-  signWallet,
-  signWalletTaproot,
-} from './sign.ts';
+import { signDelayed, signFunding, signHtlc, signRevocation } from './sign.ts';
+import { signJob } from './sign-job.ts';
 import {
   signBolt12Alias,
   signBolt12Payer,
@@ -56,10 +48,11 @@ export function perform(ring: KeyRing, release: Release): Reply {
         SIGHASH_ALL,
       );
     case 'sign-psbt':
-      return {
-        name: release.reply,
-        psbt: release.signatures.reduce((psbt, s) => addSignature(ring, psbt, s), release.psbt),
-      };
+    case 'sign-commitment':
+      return assemble(
+        release,
+        jobsOf(release).map((job) => signJob(ring, job)),
+      );
     case 'revoke-commitment':
       return {
         name: 'hsmd_revoke_commitment_tx_reply',
@@ -87,6 +80,7 @@ type NodeRelease = Exclude<
       | 'sign-delayed'
       | 'sign-revocation'
       | 'sign-psbt'
+      | 'sign-commitment'
       | 'revoke-commitment'
       | 'point-and-secret';
   }
@@ -133,23 +127,5 @@ function performForNode(ring: KeyRing, release: NodeRelease): Reply {
         nodeSignature: signGossip(ring, release.digest),
         bitcoinSignature: signFunding(ring, release.channel, release.digest),
       };
-  }
-}
-
-function addSignature(ring: KeyRing, psbt: Psbt, { input, key, publicKey, sighash }: PsbtSignature): Psbt {
-  const partial = (signature: Uint8Array): Psbt =>
-    addPsbtPartialSig(psbt, input, {
-      publicKey,
-      signature: concat(encodeDer(signature), Uint8Array.of(SIGHASH_ALL)),
-    });
-  switch (key.kind) {
-    case 'wallet':
-      return partial(signWallet(ring, key.index, sighash));
-    case 'wallet-taproot':
-      return setPsbtTapKeySig(psbt, input, signWalletTaproot(ring, key.index, sighash));
-    case 'to-remote':
-      return partial(signToRemote(ring, key.channel, sighash, key.commitmentPoint ?? undefined));
-    case 'anchor':
-      return partial(signAnchor(ring, key.channel, sighash));
   }
 }

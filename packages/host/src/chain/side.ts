@@ -299,16 +299,22 @@ export class ChainSide {
       follower: this.#feed?.status() ?? {},
       isFresh: view?.isFresh ?? false,
       ...(chain !== null && tipStatus(chain)),
-      ...(chain !== null && this.#lagStatus(chain)),
+      ...this.#lagStatus(),
       deadlines: this.deadlines().slice(0, LISTED_MAX),
       alarms: this.alarms().slice(0, LISTED_MAX),
     };
   }
 
-  #lagStatus({ tipHeightBlocks }: ChainRecord): object {
-    const tip = this.#read(headerRecords, heightId(tipHeightBlocks));
-    if (tip === null) return {};
-    return { lagSeconds: Math.max(0, this.#options.nowSeconds() - headerTimeSeconds(tip.header)) };
+  #lagStatus(): object {
+    const lagSeconds = this.lagSeconds();
+    return lagSeconds === null ? {} : { lagSeconds };
+  }
+
+  /** Since the newest block, by its own time; null without one. */
+  lagSeconds(): number | null {
+    const chain = this.#record();
+    const tip = chain === null ? null : this.#read(headerRecords, heightId(chain.tipHeightBlocks));
+    return tip === null ? null : Math.max(0, this.#options.nowSeconds() - headerTimeSeconds(tip.header));
   }
 
   /** As a heartbeat tells it. */

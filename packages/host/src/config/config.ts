@@ -115,7 +115,8 @@ const TOML_HINTS: Readonly<Record<string, string>> = {
   'illegal character in key': '; a key with * or : needs quotes: "policy-onchain-*" = "warn"',
 };
 
-function parseToml(text: string, file: string): unknown {
+/** Throws `ConfigError` with the line of what is no TOML. */
+export function parseToml(text: string, file: string): unknown {
   try {
     return parse(text);
   } catch (error) {

@@ -12,6 +12,14 @@ import { choicesAt, document, keysAt, override } from './schema.ts';
 export interface Source {
   readonly file: string;
   readonly lineOf: LineOf;
+  /** Where a misplaced key may belong; that of countersign.toml unless given. */
+  readonly form?: FileForm;
+}
+
+/** The form of a whole file, and its tables: '' for what stands above the first. */
+export interface FileForm {
+  readonly document: unknown;
+  readonly tables: readonly string[];
 }
 
 /** An error at a place of the file. */
@@ -40,7 +48,7 @@ function issueFault(source: Source, schema: unknown, issue: v.BaseIssue<unknown>
   const path = [...place, ...inner];
   const isObject = list === -1 && issue.type === 'strict_object';
   if (isObject && issue.expected === 'never')
-    return faultAt(source, path, unknownKey(schema, place, inner.map(String)));
+    return faultAt(source, path, unknownKey(source, schema, place, inner.map(String)));
   if (isObject && issue.input === undefined) {
     return faultAt(source, path, `"${dotted(path)}" is missing, expected ${issue.message}`);
   }
@@ -65,20 +73,25 @@ function wrongValue(
   return `"${dotted(path)}" is ${describeValue(input)}, expected ${expected}${hint}`;
 }
 
-function unknownKey(schema: unknown, place: Path, inner: readonly string[]): string {
+function unknownKey(source: Source, schema: unknown, place: Path, inner: readonly string[]): string {
   const name = inner.at(-1) ?? '';
   const table = inner.slice(0, -1);
   const full = [...place.map(String), ...table];
-  return `unknown key "${dotted([...full, name])}"; ${advice(name, full, keysAt(schema, table))}`;
+  return `unknown key "${dotted([...full, name])}"; ${advice(source, name, full, keysAt(schema, table))}`;
 }
 
 /** A list of more names than this is no help in a line of a log. */
 const NAMES_LISTED_MAX = 10;
 
-function advice(name: string, table: readonly string[], known: readonly string[]): string {
+function advice(
+  { form = COUNTERSIGN_TOML }: Source,
+  name: string,
+  table: readonly string[],
+  known: readonly string[],
+): string {
   const near = nearest(name, known);
   if (near !== null) return `did you mean "${near}"?`;
-  const home = homeOf(name, table.join('.'));
+  const home = homeOf(form, name, table.join('.'));
   if (home !== null) return home;
   if (known.length > NAMES_LISTED_MAX)
     return `docs/configuration.md lists the keys of [${shorten(table.join('.'))}]`;
@@ -87,12 +100,14 @@ function advice(name: string, table: readonly string[], known: readonly string[]
 
 const TABLES = ['', 'policy', 'approvals', 'allowlist', 'chain', 'heartbeat'] as const;
 
-function homeOf(name: string, table: string): string | null {
-  const home = TABLES.find((other) => {
-    return other !== table && keysAt(document, other === '' ? [] : [other]).includes(name);
+const COUNTERSIGN_TOML: FileForm = { document, tables: TABLES };
+
+function homeOf(form: FileForm, name: string, table: string): string | null {
+  const home = form.tables.find((other) => {
+    return other !== table && keysAt(form.document, other === '' ? [] : [other]).includes(name);
   });
   if (home === '') return `"${name}" belongs above the first [table]`;
   if (home !== undefined) return `"${name}" belongs below [${home}]`;
-  if (!keysAt(override, []).includes(name)) return null;
+  if (form !== COUNTERSIGN_TOML || !keysAt(override, []).includes(name)) return null;
   return `"${name}" belongs below [policy.peer."<node id>"] or [policy.channel."<funding txid>:<output>"]`;
 }

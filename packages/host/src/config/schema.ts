@@ -31,10 +31,12 @@ const HEARTBEAT_SECONDS_MAX = 3600;
 
 export const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
 
-const oneOf = <const T extends readonly string[]>(names: T) => v.picklist(names, `one of ${quoted(names)}`);
+/** The message of each part is what an error tells the operator to write there. */
+export const oneOf = <const T extends readonly string[]>(names: T) =>
+  v.picklist(names, `one of ${quoted(names)}`);
 
 /** Numbers of a file are exact: the parser refuses what a double can't hold. */
-function whole(min: number | bigint, max: number | bigint, unit = '') {
+export function whole(min: number | bigint, max: number | bigint, unit = '') {
   const expected = `a whole number from ${min} to ${max}${unit === '' ? '' : ` (${unit})`}`;
   return v.pipe(
     v.number(expected),
@@ -60,7 +62,7 @@ function limitSchemas(names: readonly (keyof Limits)[]): Record<string, ReturnTy
 }
 
 /** One line, so that an error or a log that repeats it stays one. */
-function line(expected: string) {
+export function line(expected: string) {
   return v.pipe(v.string(expected), v.regex(/^[^\p{Cc}]{1,1024}$/u, expected));
 }
 

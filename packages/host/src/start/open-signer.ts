@@ -11,6 +11,7 @@ import { Memory } from '../memory.ts';
 import { effectivePolicy } from '../policy/effective.ts';
 import { signerFacts } from '../policy/facts.ts';
 import { policyNotices } from '../policy/notices.ts';
+import type { SignaturePool } from '../release/pool.ts';
 import { bindStore, Signer } from '../signer.ts';
 
 const RUN_BYTES = 16;
@@ -46,6 +47,8 @@ export interface SignerParts {
   readonly protocolVersion: number;
   /** `fail_preapprove` of a developer's preinit; regtest only. */
   readonly failPreapprovals: boolean;
+  /** Threads for releases with many signatures, if any. */
+  readonly pool?: SignaturePool;
 }
 
 /** Rejects with `CountersignError` when the store belongs to another node or network. */

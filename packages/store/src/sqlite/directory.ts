@@ -46,6 +46,14 @@ function makeDirectory(directory: string): void {
   syncDirectory(parent);
 }
 
+/**
+ * The directory and an empty file for a store to be made in, by a process that may sync directories: one under Node.js's
+ * permission model may not. What is there already stays.
+ */
+export function prepareStore(path: string): void {
+  prepareFiles(path, 'open-or-create');
+}
+
 export function prepareFiles(path: string, mode: OpenMode): StoreFiles {
   const directory = resolve(path);
   const database = join(directory, DATABASE_FILE);

@@ -5,6 +5,7 @@
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   openSync,
@@ -54,10 +55,11 @@ export function writePrivateFile(path: string, content: string): void {
   const fresh = `${path}.new`;
   try {
     rmSync(fresh, { force: true });
-    const descriptor = openSync(fresh, 'wx', 0o600);
+    // Durable when the write returns: Node.js's permission model denies fsync.
+    const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC } = constants;
+    const descriptor = openSync(fresh, O_CREAT | O_EXCL | O_WRONLY | O_SYNC, 0o600);
     try {
       writeSync(descriptor, content);
-      fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
     }
@@ -82,6 +84,9 @@ function syncDirectoryOf(path: string): void {
   const descriptor = openSync(dirname(path), 'r');
   try {
     fsyncSync(descriptor);
+  } catch (error) {
+    // Under the permission model: then a crash may bring the old file back, whole.
+    if (!hasCode(error, 'ERR_ACCESS_DENIED')) throw error;
   } finally {
     closeSync(descriptor);
   }

@@ -1,0 +1,23 @@
+/** How a node's requests come in: over Countersign's link, or VLS's stream. Whatever it is, it brings them to one handler. */
+import type { RequestHandler } from '@countersign/transport';
+import type { NodeConfig } from '../config/config.ts';
+import type { Log } from '../observe/log.ts';
+import type { LinkStanding } from '../observe/standing.ts';
+
+export interface DoorOptions {
+  readonly config: NodeConfig;
+  readonly handler: RequestHandler;
+  readonly messageBytesMax: number;
+  readonly log: Log;
+  /** A bug of ours: the process must end. */
+  readonly onBug: (error: unknown) => void;
+}
+
+export interface Door {
+  readonly state: LinkStanding;
+  /** Answers that are due leave first, within a bounded time. */
+  close(): Promise<void>;
+}
+
+/** Rejects with `CountersignError`. */
+export type OpenDoor = (options: DoorOptions) => Promise<Door>;
