@@ -20,7 +20,7 @@ import {
   validateFirst,
 } from '../honest/opening.ts';
 import type { Move } from '../moves.ts';
-import { revoke, validate } from '../protocol.ts';
+import { revoke, signPeersBuilt, validate } from '../protocol.ts';
 import { setupRequest } from '../requests.ts';
 import type { World } from '../world.ts';
 import { robbed } from './ratchet.ts';
@@ -109,6 +109,9 @@ export async function unfairFirst(
   fundBy(channel, signed, 0);
   world.chain.broadcast(signed);
   world.channels.push(channel);
+  // The money is in; now for another division of it.
+  const built = channel.build('peer', 0, robbed(channel.log.views.peer.current, c));
+  if (built !== undefined) await signPeersBuilt(world, channel, built, 'attack');
 }
 
 /** A51, A52: the funding is signed before its refund is, or pays something else than the channel. */

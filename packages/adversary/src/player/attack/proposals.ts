@@ -174,7 +174,9 @@ export async function forwardWrongly(world: World, channel: Channel, { a, b, c }
   await send(world, channel, 'owner', [{ kind: 'add', htlc }], a);
 }
 
-const FEERATES = [0, 252, 253, 25_000, 25_001, 100_000, 250_000, 333_333, 1_000_000, 0xffff_ffff];
+const FEERATES = [
+  0, 252, 253, 25_000, 25_001, 30_000, 45_000, 100_000, 250_000, 333_333, 1_000_000, 0xffff_ffff,
+];
 
 /** A25, A68: the rate goes to an extreme, whoever pays. */
 export async function extremeFee(world: World, channel: Channel, { a, b }: Move): Promise<void> {

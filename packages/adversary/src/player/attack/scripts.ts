@@ -151,7 +151,7 @@ export async function claimThenFail(
   if (!publishPeers(world, onward.channel, onward.channel.livePeerCommitments.at(-1))) return;
   // The peer claims with the next block, and has it with the one after.
   await world.chain.mine(2 + (b % 3));
-  if (b % 4 === 0) await world.chain.mine(6);
+  if (b % 2 === 0) await world.chain.mine(6);
   await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc: incoming.htlc, to: 'peer' }], b);
 }
 
