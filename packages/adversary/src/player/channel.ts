@@ -82,6 +82,8 @@ export class Channel {
   nextHtlcId = 0;
   /** For good, one after the other; an attacker gives the channel up at last. */
   refusalCount = 0;
+  /** Refusals for now, one after the other. */
+  waitCount = 0;
   /** States that an attacker's node comes back with. */
   readonly snapshots: Snapshot[] = [];
   #built: { readonly key: readonly unknown[]; readonly value: Built }[] = [];

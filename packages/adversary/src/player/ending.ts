@@ -12,8 +12,8 @@ import { peerClaims } from './peer-claims.ts';
 import type { Htlc } from './state.ts';
 import type { World } from './world.ts';
 
-/** After so many blocks what happened is taken for certain. */
-export const FINAL_DEPTH = 6;
+/** After so many confirmations what happened is taken for certain: the owner's limit, and the block of the day. */
+export const FINAL_DEPTH = 7;
 
 /** An output that somebody may take. */
 export interface Leftover {
@@ -34,7 +34,7 @@ export class Ending {
   readonly tx: Tx;
   /** Null: a mutual close. */
   readonly built: Built | null;
-  readonly leftovers: Leftover[];
+  leftovers: Leftover[];
   /** The preimage or the expiry of these is settled for the node. */
   readonly resolved = new Set<number>();
   isMined = false;
@@ -70,8 +70,21 @@ export class Ending {
     }
   }
 
+  /** What an HTLC transaction leaves, in the place of what an earlier one would have left. */
+  replaceSecondLevel(leftover: Leftover): void {
+    const isSame = (one: Leftover) => one.kind === 'second-level' && one.one === leftover.one;
+    this.leftovers = [...this.leftovers.filter((one) => !isSame(one)), leftover];
+  }
+
+  /** Somebody is going to take it: what is the peer's alone may lie there for ever. */
+  #isAwaited(kind: Leftover['kind']): boolean {
+    if (kind === 'htlc' || kind === 'second-level' || this.isRevoked) return true;
+    return (kind === 'to_local') === (this.built?.side === 'owner');
+  }
+
   #isOver(): boolean {
-    return this.leftovers.every(({ outpoint }) => this.world.chain.isSpent(outpoint)) || this.depth > 200;
+    const awaited = this.leftovers.filter(({ kind }) => this.#isAwaited(kind));
+    return this.depth > 200 || awaited.every(({ outpoint }) => this.world.chain.isSpent(outpoint));
   }
 
   /** What the chain says of the payments on this channel. */

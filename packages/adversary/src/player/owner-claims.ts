@@ -38,12 +38,13 @@ export async function ownerClaims(ending: Ending): Promise<void> {
   const { built } = ending;
   if (built === null) return;
   for (const leftover of [...ending.leftovers]) {
-    if (leftover.isClaimed || ending.world.chain.isSpent(leftover.outpoint)) continue;
+    // A claim that a reorg took off the chain is made again.
+    if (ending.world.chain.isSpent(leftover.outpoint)) continue;
     const claimed = await claim(ending, leftover);
     if (claimed === null) continue;
     leftover.isClaimed = ending.world.chain.broadcast(claimed) === null;
     if (leftover.isClaimed && leftover.kind === 'htlc' && built.side === 'owner')
-      ending.leftovers.push(secondLevelOf(claimed, leftover.one!));
+      ending.replaceSecondLevel(secondLevelOf(claimed, leftover.one!));
   }
 }
 

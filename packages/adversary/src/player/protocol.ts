@@ -41,8 +41,10 @@ export async function signPeersBuilt(
   const reply = await world.ask(channel.client, signRemoteRequest(channel, built), intent);
   if (reply?.name !== 'hsmd_sign_tx_reply') {
     if (world.wasRefusedForGood) world.stuck(channel);
+    else world.waits(channel);
     return false;
   }
+  channel.waitCount = 0;
   const given = { built, signature: reply.sig.signature, htlcSignatures: [] as (Uint8Array | undefined)[] };
   channel.addPeerCommitment(given);
   if (built.number === channel.log.views.peer.number + 1) channel.log.signed('peer', built.state);

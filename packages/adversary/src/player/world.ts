@@ -53,6 +53,7 @@ export const DEFAULT_CONFIG: WorldConfig = {
 const START_SECONDS = 1_296_690_000;
 /** After so many in a row an attacker gives a channel up. */
 const REFUSALS_MAX = 6;
+const WAITS_MAX = 4;
 /** Receiving addresses in use. */
 const ADDRESSES = 20;
 
@@ -182,6 +183,12 @@ export class World {
     channel.refusalCount += 1;
     if (channel.refusalCount > REFUSALS_MAX && channel.phase === 'open') channel.phase = 'closing';
     this.book.lose(channel, channel.log.forget());
+  }
+
+  /** CLN's channeld ends at a refusal, and what was not acknowledged is forgotten when it comes back; here at the fourth. */
+  waits(channel: Channel): void {
+    channel.waitCount += 1;
+    if (channel.waitCount % WAITS_MAX === 0) this.book.lose(channel, channel.log.forget());
   }
 
   /** How deep the transaction that created the output is; 0 when it isn't mined. */

@@ -193,7 +193,10 @@ export async function retryLost(world: World, by: number): Promise<void> {
   if (part === undefined) return;
   const { channel, payment } = part;
   const incoming = payment.incoming.find(({ onward }) => onward === part);
-  const isOver = incoming !== undefined && (incoming.decided !== null || incoming.state !== 'standing');
+  // Nothing more is sent for what came in over a channel that is closing.
+  const isOver =
+    incoming !== undefined &&
+    (incoming.decided !== null || incoming.state !== 'standing' || !incoming.channel.isUsable);
   const isRevoked = channel.log.views.peer.number > part.variantOf;
   if (isOver || !channel.isUsable || (isRevoked && world.dice.chance(50))) {
     if (isRevoked || isOver) world.book.end(part, 'failed');
