@@ -84,7 +84,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'late-cover': onOpen(2, 'A38', scripts.lateCover),
   'fail-then-reorganize': at(1, 'A73', scripts.failThenReorganize),
   'variant-then-fail': at(1, 'A07 A34', scripts.variantThenFail),
-  'pay-twice': onOpen(1, 'A32 A43', scripts.payTwice),
+  'pay-twice': onOpen(1, 'A32 A33 A43', scripts.payTwice),
   'twins-of-ours': onOpen(1, 'A23', scripts.twinsOfOurs),
   'claim-then-fail': rare(2, at(1, 'A35 A48', scripts.claimThenFail)),
   'publish-then-revoke': rare(6, onOpen(1, 'A74', scripts.publishThenRevoke)),
@@ -97,12 +97,12 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'lying-block': rare(4, at(1, 'A71', fundings.lyingBlock)),
   forget: rare(8, on(1, 'A19', openings.forget)),
 
-  'wrong-form': onRich(4, 'A26 A28', wrongForm),
+  'wrong-form': onOpen(4, 'A26 A28', wrongForm),
   'lying-list': onRich(3, 'A27 A28', lyingList),
   'wrong-close': rare(2, onOpen(2, 'A57 A58', wrongClose)),
 
   'fake-funding': rare(3, at(1, 'A46', openings.fakeFunding)),
-  'zero-conf': rare(3, at(1, 'A37 A47', openings.zeroConf)),
+  'zero-conf': rare(3, at(1, 'A37 A47 A73', openings.zeroConf)),
   'double-spend': rare(2, on(1, 'A37 A47 A73', openings.doubleSpend)),
   'unfair-first': rare(3, at(1, 'A29', openings.unfairFirst)),
   'wrong-funding': rare(3, at(1, 'A51 A52', openings.wrongFunding)),
@@ -111,7 +111,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
 
   'spend-abroad': at(1, 'A53 A56', spends.spendAbroad),
   'spend-other': at(1, 'A54', spends.spendOther),
-  'burn-fees': at(1, 'A54 A59', spends.burnFees),
+  'burn-fees': at(1, 'A41 A54 A59', spends.burnFees),
   'false-amounts': at(1, 'A55', spends.falseAmounts),
   'loose-sighash': at(1, 'A64', spends.looseSighash),
   'smuggle-funding': on(1, 'A65', spends.smuggleFunding),

@@ -134,7 +134,7 @@ export async function wrongFunding(
   if (draft === undefined) return;
   fundBy(channel, draft.tx, 0);
   // How far the opening comes before the money is asked for.
-  const far = a % 4;
+  const far = b % 4 === 0 ? a % 4 : 3;
   if (far > 0) await world.ask(channel.client, setupRequest(channel), 'attack');
   if (far > 1) await signFirst(world, channel, 'attack');
   if (far > 2) await validateFirst(world, channel, 'attack');
@@ -154,7 +154,11 @@ export async function wrongDelays(
   const [owner, peer] = [pick(DELAYS, a)!, pick(DELAYS, b)!];
   const delayBlocks = { owner: b % 2 === 0 ? 20 : owner, peer: a % 2 === 0 ? 20 : peer };
   const channel = await openWith(world, a, { delayBlocks, pushMsat: 200_000_000n });
-  if (channel !== undefined) world.channels.push(channel);
+  if (channel === undefined) return;
+  world.channels.push(channel);
+  await world.chain.mine(4);
+  channel.phase = 'open';
+  await payThrough(world, channel, 1);
 }
 
 async function openWith(

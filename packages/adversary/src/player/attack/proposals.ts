@@ -162,7 +162,8 @@ export async function forwardWrongly(world: World, channel: Channel, { a, b, c }
   const incoming = world.book.payments.flatMap((one) =>
     one.incoming.filter((part) => part.channel !== channel),
   );
-  const part = pick(incoming, a);
+  const arrived = incoming.filter(({ state }) => state === 'standing');
+  const part = pick(a % 4 === 0 || arrived.length === 0 ? incoming : arrived, a >> 2);
   if (part === undefined) return;
   const { amountMsat, cltvExpiry } = part.htlc;
   const amounts = [amountMsat, amountMsat + 1n, amountMsat * 3n, amountMsat + 60_000n, amountMsat - 1000n];

@@ -214,7 +214,8 @@ export async function twinsOfOurs(world: World, channel: Channel, { a, b }: Move
 }
 
 /** A32, A43: an invoice is paid to its end, and once more: with its approval, or with another one after some time. */
-export async function payTwice(world: World, channel: Channel, { a, b }: Move): Promise<void> {
+export async function payTwice(world: World, first: Channel, { a, b }: Move): Promise<void> {
+  let channel = first;
   if (!channel.isUsable) return;
   const payment = world.book.begin(newPreimage(world), 'stray', 10_000_000n + BigInt(a) * 1000n, 'settled');
   world.book.giveUp(payment);
@@ -225,6 +226,11 @@ export async function payTwice(world: World, channel: Channel, { a, b }: Move): 
     const htlc = newHtlc(channel, 'owner', payment, payment.amountMsat, world.height + 60);
     await send(world, channel, 'owner', [{ kind: 'add', htlc }], 1);
     if (!channel.log.views.peer.current.htlcs.includes(htlc)) return;
+    if (b % 4 === 3) {
+      // While it stands, over another channel.
+      channel = otherChannel(world, channel, a) ?? channel;
+      continue;
+    }
     await world.book.learn([payment.hash]);
     await send(world, channel, 'peer', [{ kind: 'remove', htlc, to: 'peer' }], 1);
     if (b % 3 !== 0) await world.chain.mine(1 + (b % 2));

@@ -128,7 +128,7 @@ const SIGHASHES = [
   SIGHASH.SINGLE_ANYONECANPAY,
 ];
 
-/** A64: signatures that leave room for other outputs, or inputs. */
+/** A64: signatures that leave room for other outputs, or inputs; what they fit is published with the thief's. */
 export async function looseSighash(
   world: World,
   _channel: Channel | undefined,
@@ -136,8 +136,19 @@ export async function looseSighash(
 ): Promise<void> {
   const draft = someDraft(world, [{ value: 20_000n, script: world.receivingScript() }], b);
   if (draft === undefined) return;
-  const infos = draft.coins.map((coin) => ({ ...coinInfo(coin), sighashType: pick(SIGHASHES, a)! }));
-  await spend(world, draft.tx, draft.coins, infos);
+  const { tx, coins } = draft;
+  const infos = coins.map((coin) => ({ ...coinInfo(coin), sighashType: pick(SIGHASHES, a)! }));
+  const request = {
+    name: 'hsmd_sign_withdrawal',
+    inputs: coins.map(wireUtxo),
+    psbt: makePsbt(tx, infos),
+  } as const;
+  const reply = await world.ask(NODE, request, 'attack');
+  if (reply === null) return;
+  const value = tx.outputs.reduce((sum, one) => sum + one.value, 0n);
+  const theft: Tx = { ...tx, outputs: [toAttacker(value)] };
+  const spent = coins.map(({ output }) => output);
+  world.chain.broadcast(withWalletWitnesses(theft, reply.psbt, spent));
 }
 
 /** A65: a channel's funding is one more input of a spend. */
