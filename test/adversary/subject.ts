@@ -50,6 +50,8 @@ const NODE_CLIENT: ClientIdentity = { channel: null, permissions: MASTER_PERMISS
 export const CLOCK_BEGIN_SECONDS = 1_296_688_662;
 
 export interface SubjectOptions {
+  /** Follows no chain: for sessions that bring none. */
+  readonly isBlind?: boolean;
   /** The whole of countersign.toml. */
   readonly toml?: string;
   /** A plain hsm_secret of CLN, 32 bytes. */
@@ -61,6 +63,7 @@ export interface SubjectOptions {
 
 /** What is the same for a signer, its restarts and its forks. */
 interface Fixed {
+  readonly isBlind: boolean;
   readonly ring: KeyRing;
   readonly policy: Policy;
   readonly protocolVersion: number;
@@ -86,7 +89,12 @@ export class MemorySubject implements Subject {
 
   /** A new node: its store begun, bound and following the chain from block 1 on. */
   static async create(options: SubjectOptions = {}): Promise<MemorySubject> {
-    const { toml = ownerToml(), seed = TEST_SEED, protocolVersion = PROTOCOL_VERSION_MAX } = options;
+    const {
+      toml = ownerToml(),
+      seed = TEST_SEED,
+      protocolVersion = PROTOCOL_VERSION_MAX,
+      isBlind = false,
+    } = options;
     const config = parseConfig(toml, 'countersign.toml');
     const policy = policyFor(config, NETWORK);
     const ring = new KeyRing({
@@ -97,14 +105,15 @@ export class MemorySubject implements Subject {
     const journal = new MemoryJournal(seed.slice(0, 16));
     await bindStore(journal, ring, policy);
     const { nowSeconds = CLOCK_BEGIN_SECONDS } = options;
-    const subject = new MemorySubject({ ring, policy, protocolVersion }, journal, nowSeconds);
+    const subject = new MemorySubject({ ring, policy, protocolVersion, isBlind }, journal, nowSeconds);
+    if (isBlind) return subject;
     const start = { birthdayHeightBlocks: 1, sourceHeightBlocks: 0 };
     await subject.#signer.chain.begin(start, new Uint8Array(0));
     return subject;
   }
 
   #start(): Signer {
-    const { ring, policy, protocolVersion } = this.#fixed;
+    const { ring, policy, protocolVersion, isBlind } = this.#fixed;
     const signer = new Signer({
       ring,
       secp,
@@ -113,7 +122,7 @@ export class MemorySubject implements Subject {
       protocolVersion,
       nowSeconds: () => this.#nowSeconds,
     });
-    signer.chain.follow('node', null);
+    if (!isBlind) signer.chain.follow('node', null);
     return signer;
   }
 

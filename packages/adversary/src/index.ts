@@ -12,6 +12,8 @@ export * from './report/index.ts';
 export * from './search/endgame.ts';
 export * from './search/greedy.ts';
 export * from './search/match.ts';
+export * from './search/mutate.ts';
 export * from './search/random.ts';
+export * from './search/recorded.ts';
 export * from './search/replay.ts';
 export * from './subject.ts';

@@ -32,6 +32,8 @@ export class Knowledge {
   readonly files = new Map<string, ChannelFile>();
   /** The owner's signatures for HTLC transactions of the peer, by the output that they spend. */
   readonly htlcSignatures = new Map<string, { readonly signature: Uint8Array; readonly sighash: number }>();
+  /** Where no chain is to be seen: what was set up counts as buried, with the value that it was said to have. */
+  believesFundings = false;
   wallet: Wallet | null = null;
   /** Outpoint key → its channel. */
   readonly #fundings = new Map<string, ChannelFile>();

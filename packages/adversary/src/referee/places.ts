@@ -46,6 +46,7 @@ function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stake
   for (const key of file.fundings.keys()) {
     const txid = key.slice(0, 64);
     const depth = known.book.depthOf(txid);
+    if (known.believesFundings) return optionsOn(known, file, key, others, times, 0);
     if (depth > 0) {
       if (depth >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid)) file.isFinal = true;
       const options = optionsOn(known, file, key, others, times, 0);
