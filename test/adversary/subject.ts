@@ -71,6 +71,21 @@ interface Fixed {
 
 const secp = loadSecp256k1();
 
+const rings = new Map<string, KeyRing>();
+
+/** One for each seed: what it derives, the wallet's thousand keys above all, is the same for every signer of that seed. */
+function ringOf(seed: Uint8Array): KeyRing {
+  const known = rings.get(toHex(seed));
+  if (known !== undefined) return known;
+  const ring = new KeyRing({
+    secp256k1: secp,
+    seed: Secret.copy(seed, 32),
+    bip32PublicVersion: NETWORK.bip32Public,
+  });
+  rings.set(toHex(seed), ring);
+  return ring;
+}
+
 /** Requests that do not encode are the attacker's bug, not an attack: nothing of them reaches a signer. */
 const NOT_ENCODABLE = 'not-encodable';
 
@@ -97,11 +112,7 @@ export class MemorySubject implements Subject {
     } = options;
     const config = parseConfig(toml, 'countersign.toml');
     const policy = policyFor(config, NETWORK);
-    const ring = new KeyRing({
-      secp256k1: secp,
-      seed: Secret.copy(seed, 32),
-      bip32PublicVersion: NETWORK.bip32Public,
-    });
+    const ring = ringOf(seed);
     const journal = new MemoryJournal(seed.slice(0, 16));
     await bindStore(journal, ring, policy);
     const { nowSeconds = CLOCK_BEGIN_SECONDS } = options;
