@@ -6,10 +6,11 @@ import type { MessageOf, Request } from '@countersign/wire';
 import { toHex } from '../bitcoin/bytes.ts';
 import { publicKeyOf, verify } from '../bitcoin/keys.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
-import { outpointKey, type Tx } from '../bitcoin/transaction.ts';
+import { outpointKey, type Tx, weightOf } from '../bitcoin/transaction.ts';
 import { derivePublicKey, deriveRevocationPublicKey } from '../bolt3/index.ts';
 import type { ChannelFile } from './channel-file.ts';
 import type { Knowledge } from './knowledge.ts';
+import { agreedFeeSat } from './terms.ts';
 
 type Named<N extends Request['name']> = Extract<Request, { name: N }>;
 export type SweepRequest =
@@ -39,13 +40,13 @@ export function sweepSigned(
     (sum, { value, script }) => (isOwners(known, file, script, input.txid) ? sum + Number(value) : sum),
     0,
   );
-  const { feeSat } = known.coins.consent('', tx);
+  const feeSat = agreedFeeOf(known, tx);
   // A sweep of several inputs is charged to each of them in full at worst; an honest one loses nothing.
   const othersSat = tx.inputs.reduce(
     (sum, one, i) => (i === index ? sum : sum + (known.coins.coins.get(outpointKey(one))?.valueSat ?? 0)),
     0,
   );
-  const lossSat = Math.min(valueSat, valueSat + othersSat - ownSat - Math.max(feeSat, 1000));
+  const lossSat = Math.min(valueSat, valueSat + othersSat - ownSat - Math.max(feeSat, FEE_SAT_ANYWAY));
   const isLoose = signature.sighash !== SIGHASH.ALL && !isSecondLevelForm(tx);
   if (lossSat <= 0 && !isLoose) return;
   const publicKey = signerOf(file, request);
@@ -58,6 +59,25 @@ export function sweepSigned(
   found.file.isDirty = true;
   found.ending.bypassed.add(input.vout);
   keepUnpunished(found.file, found.ending);
+}
+
+/** Fees of claims that nobody looks at twice. */
+const FEE_SAT_ANYWAY = 1000;
+/** What an input weighs that is still to be signed, at most: the longest HTLC script with its signatures. */
+const WITNESS_WEIGHT_MAX = 400;
+
+/** Of a sweep that is not signed yet; what it spends may not be on the chain either. */
+function agreedFeeOf(known: Knowledge, tx: Tx): number {
+  const spent = tx.inputs.map((input) => spentValueSat(known, input));
+  if (spent.includes(undefined)) return 0;
+  const inSat = spent.reduce((sum: number, one) => sum + (one ?? 0), 0);
+  const outSat = tx.outputs.reduce((sum, { value }) => sum + Number(value), 0);
+  const weight = weightOf(tx) + tx.inputs.length * WITNESS_WEIGHT_MAX;
+  const { onchainFeeratePerKwMax, onchainFeeSatMax } = known.terms;
+  return Math.min(
+    agreedFeeSat(Math.max(0, inSat - outSat), weight, onchainFeeratePerKwMax),
+    onchainFeeSatMax,
+  );
 }
 
 /** SINGLE|ANYONECANPAY is right for one input with its own output at the same place. */
