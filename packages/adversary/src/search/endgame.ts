@@ -48,6 +48,7 @@ const HASTE_BLOCKS = 8;
 const QUIET_BLOCKS = 4;
 const POLL_BLOCKS = 16;
 const BLOCK_SECONDS = 600;
+const TXID_CHARS = 64;
 
 interface Play {
   readonly file: ChannelFile;
@@ -104,7 +105,7 @@ class Endgame {
     const plays = this.#playsOf(problem, options);
     this.#broadcastAll(plays, options);
     await this.#mine();
-    await this.#ownerCloses(plays);
+    await this.#ownerCloses();
     const untilBlocks = this.#lastBlock(plays);
     while (this.#chain.height < untilBlocks && this.#blocks < BLOCKS_MAX) {
       for (const play of this.#onChain()) this.#attackersTake(play);
@@ -158,11 +159,11 @@ class Endgame {
   }
 
   /** Of everything that is not closed yet: as an owner does who found his node taken over. */
-  async #ownerCloses(plays: readonly Play[]): Promise<void> {
-    for (const { file } of plays) {
-      if (file.closedBy !== null) continue;
-      const { peerId, dbid } = file;
-      await this.#subject.owner({ act: 'force-close', peerId, dbid });
+  async #ownerCloses(): Promise<void> {
+    const { files, book } = this.#match.referee.known;
+    for (const { peerId, dbid, closedBy, fundings } of files.values()) {
+      const isFunded = [...fundings.keys()].some((key) => book.depthOf(key.slice(0, TXID_CHARS)) > 0);
+      if (closedBy === null && isFunded) await this.#subject.owner({ act: 'force-close', peerId, dbid });
     }
   }
 
