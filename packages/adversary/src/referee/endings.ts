@@ -362,5 +362,6 @@ function settle(known: Knowledge, file: ChannelFile): void {
     if (!isShared) continue;
     for (const { tallies } of endings) tallies.delete(hash);
     known.payments.settle(hash, tally);
+    if (tally.creditedSat > 0) known.takeIncome(hash);
   }
 }

@@ -110,6 +110,31 @@ export class Knowledge {
     for (const preimage of preimages) this.payments.learn(toHex(sha256(preimage)));
   }
 
+  /**
+   * What came in beyond all that went out or still may is income: the owner's for good. Left in the record it would cover what
+   * goes out under the same hash later, and hide it from an approval.
+   */
+  takeIncome(hash: string): void {
+    const { paidSat, creditedSat } = this.payments.of(hash).settled;
+    const incomeSat = creditedSat - paidSat - this.#outgoingSat(hash);
+    if (incomeSat > 0) this.payments.settle(hash, { paidSat: 0, creditedSat: -incomeSat });
+  }
+
+  /** In each channel the most that an ending has of it. */
+  #outgoingSat(hash: string): number {
+    let sum = 0;
+    for (const { endings } of this.files.values()) {
+      const each = endings.map(({ htlcs, tallies }) =>
+        htlcs.reduce(
+          (sat, one) => (one.hash === hash && one.direction === 'offered' ? sat + one.valueSat : sat),
+          tallies.get(hash)?.paidSat ?? 0,
+        ),
+      );
+      sum += Math.max(0, ...each);
+    }
+    return sum;
+  }
+
   /** Only what the owner's own terms say: that the signer said yes is no consent. */
   #preapproved(request: Preapproval): void {
     if (!('invstring' in request)) return;
