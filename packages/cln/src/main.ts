@@ -7,9 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
-import { DEFAULT_CONFIG } from '@countersign/host';
+import { type Config, DEFAULT_CONFIG } from '@countersign/host';
 import { FrameSocket } from '@countersign/transport';
 import { CONFIG_VARIABLE, readConfig } from './config-file.ts';
+import type { OpenDoor } from './door.ts';
 import { Hsmd } from './hsmd.ts';
 import { openStatusChannel } from './status.ts';
 import { findLightningdVersion, VERSION_ADVICE, VERSION_VARIABLE, versionLine } from './version.ts';
@@ -62,6 +63,20 @@ async function printVersion(): Promise<void> {
   process.stdout.write(`${found.version}\n`);
 }
 
+/** What the mode needs is loaded at once, while lightningd is still on its way to INIT; what it does not need, never. */
+function doorOf(config: Config): OpenDoor {
+  const inPlace = import('./in-place.ts');
+  const secp = loadSecp256k1();
+  const options = {
+    config,
+    secp,
+    randomBytes: (count: number) => Uint8Array.from(randomBytes(count)),
+    monotonicMs: () => performance.now(),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+  };
+  return async (init, surroundings) => (await inPlace).openInPlace(options, init, surroundings);
+}
+
 function runUnderLightningd(flags: ReadonlySet<string>): void {
   const status = openStatusChannel({ levelMin: flags.has('--log-trace') ? 'trace' : 'debug' });
   const die = (error: unknown) => {
@@ -74,18 +89,13 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
   const configured = config instanceof CountersignError ? undefined : config.clnVersion;
   const version = versionLine(process.env[VERSION_VARIABLE]) ?? configured;
   if (version !== undefined) status.version(version);
+  const { messageBytesMax } = config instanceof CountersignError ? DEFAULT_CONFIG : config;
   const hsmd = new Hsmd({
-    config,
+    openDoor: config instanceof CountersignError ? config : doorOf(config),
+    messageBytesMax,
     isDeveloper: flags.has('--developer'),
     status,
-    master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, {
-      frameBytesMax:
-        config instanceof CountersignError ? DEFAULT_CONFIG.messageBytesMax : config.messageBytesMax,
-    }),
-    secp: loadSecp256k1(),
-    randomBytes: (count) => Uint8Array.from(randomBytes(count)),
-    monotonicMs: () => performance.now(),
-    nowSeconds: () => Math.floor(Date.now() / 1000),
+    master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, { frameBytesMax: messageBytesMax }),
     exit: (code) => process.exit(code),
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
