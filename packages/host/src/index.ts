@@ -17,6 +17,7 @@ export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limi
 export { linesOf } from './config/lines.ts';
 export { policyFor } from './config/policy.ts';
 export { check, type FileForm, faultAt, type Source } from './config/reader.ts';
+export type { ListenAddress, RemoteConfig } from './config/remote.ts';
 export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from './config/schema.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
