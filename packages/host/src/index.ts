@@ -54,7 +54,7 @@ export {
   NODE_FRAME_BYTES_MAX,
   type NodeSide,
 } from './sockets/feed.ts';
-export { NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
+export { NODE_CONNECTIONS_MAX, NODE_IDLE_MS, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';
 export { type Beside, type BesideOptions, openBeside } from './start/beside.ts';
 export { errorText } from './start/error-text.ts';

@@ -1,0 +1,325 @@
+/** The door to a signer elsewhere: what its answers become, how often it is asked, and what a new signer is told first. */
+import type { ClientIdentity } from '@countersign/core';
+import type { LinkAnswer } from '@countersign/transport';
+import { LinkError } from '@countersign/transport';
+import { encodeMessage, type Reply, type Request } from '@countersign/wire';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { DoorAnswer } from '../src/door.ts';
+import { RemoteDoor } from '../src/remote/door.ts';
+import { Presence } from '../src/remote/presence.ts';
+import { type Answering, FakeLink, refusedBy } from './fake-link.ts';
+import { ECDH, initRequest, PEER, POINT } from './hsmd-under-test.ts';
+
+const CHANNEL: ClientIdentity = { channel: { peerId: PEER, dbid: 3n }, permissions: 447n };
+const LIGHTNINGD: ClientIdentity = { channel: null, permissions: 1027n };
+const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+
+const body = (message: Request | Reply): Uint8Array => encodeMessage(message);
+const replied = (message: Reply): LinkAnswer => ({ kind: 'reply', body: body(message) });
+const SECRET_POINT: Reply = { name: 'hsmd_ecdh_resp', ss: new Uint8Array(32).fill(9) };
+const initReply = (fill: number): Reply => ({
+  name: 'hsmd_init_reply_v4',
+  hsmVersion: 6,
+  hsmCapabilities: [5, 19],
+  nodeId: Uint8Array.of(2, ...new Uint8Array(32).fill(fill)),
+  bip32: new Uint8Array(78),
+  bolt12: POINT,
+  tlvs: {},
+});
+const INIT = body(initRequest('regtest'));
+const isInit = (bytes: Uint8Array): boolean => Buffer.compare(bytes, INIT) === 0;
+
+const logged: string[] = [];
+
+interface Parts {
+  readonly link: FakeLink;
+  readonly door: RemoteDoor;
+}
+
+function doorTo(
+  answering: Answering,
+  changed: { retryMs?: number; linkPatienceMs?: number | null } = {},
+): Parts {
+  const link = new FakeLink(answering);
+  const log = (level: string, text: string) => void logged.push(`${level} ${text}`);
+  const presence = new Presence({
+    link,
+    advice: () => [],
+    log,
+    tellTerminal: () => {},
+    startPatienceMs: null,
+    linkPatienceMs: changed.linkPatienceMs ?? null,
+    monotonicMs: () => performance.now(),
+  });
+  const door = new RemoteDoor({
+    link,
+    presence,
+    greeting: [INIT],
+    initReply: body(initReply(1)),
+    messageBytesMax: MESSAGE_BYTES_MAX,
+    retryMs: changed.retryMs ?? 10_000,
+    log,
+    monotonicMs: () => performance.now(),
+    onClose: async () => presence.close(),
+  });
+  return { link, door };
+}
+
+function refusalIn(answer: DoorAnswer) {
+  if (answer.kind !== 'refused') throw new Error(`no refusal: ${answer.kind}`);
+  return answer.refusal;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  logged.length = 0;
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('an answer of the signer', () => {
+  it('goes to lightningd as the bytes it came in, under the name of who asked', async () => {
+    const { link, door } = doorTo(() => replied(SECRET_POINT));
+    expect(await door.ask(CHANNEL, body(ECDH))).toEqual({ kind: 'body', body: body(SECRET_POINT) });
+    expect(await door.ask(LIGHTNINGD, body(ECDH))).toEqual({ kind: 'body', body: body(SECRET_POINT) });
+    expect(link.asked).toEqual([
+      { client: { peerId: PEER, dbid: 3n, permissions: 447n }, body: body(ECDH) },
+      { client: { peerId: null, dbid: 0n, permissions: 1027n }, body: body(ECDH) },
+    ]);
+  });
+
+  it('that is a refusal keeps its words, its facts and its number', async () => {
+    const { door } = doorTo(() => refusedBy());
+    const answer = await door.ask(CHANNEL, body(ECDH));
+    expect(answer).toMatchObject({
+      kind: 'refused',
+      id: 7,
+      refusal: {
+        code: 'policy',
+        tag: 'policy-test',
+        message: 'no',
+        facts: { value_sat: 5n },
+        temporary: false,
+      },
+    });
+  });
+
+  it('with a code of a newer signer is a refusal all the same', async () => {
+    const { door } = doorTo(() => refusedBy({ code: 'moonphase' }));
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).code).toBe('malformed');
+  });
+
+  it.each<[string, Uint8Array, string]>([
+    ['nothing', new Uint8Array(0), 'it is of another type'],
+    ['one byte', Uint8Array.of(0), 'it is of another type'],
+    ['a reply to something else', body({ name: 'hsmd_lock_outpoint_reply' }), 'it is of another type'],
+    ['a request', body(ECDH), 'it is of another type'],
+    ['a reply cut off', body(SECRET_POINT).subarray(0, 20), 'truncated'],
+    ['a reply with bytes behind it', Uint8Array.of(...body(SECRET_POINT), 0), 'bytes follow it'],
+    ['noise', new Uint8Array(1000).fill(0xff), 'it is of another type'],
+  ])('that is %s is refused, and never reaches lightningd', async (_, bytes, why) => {
+    const { door } = doorTo(() => ({ kind: 'reply', body: bytes }));
+    const refusal = refusalIn(await door.ask(CHANNEL, body(ECDH)));
+    expect(refusal).toMatchObject({ code: 'malformed', temporary: false, request: 'hsmd_ecdh_req' });
+    expect(refusal.message).toContain("the signer's answer is none to this request");
+    expect(refusal.message).toContain(why);
+  });
+
+  it('to what is no request at all is refused too', async () => {
+    const { door } = doorTo(() => replied(SECRET_POINT));
+    expect(refusalIn(await door.ask(CHANNEL, Uint8Array.of(0xab))).request).toBe('unknown');
+  });
+});
+
+describe('a refusal for the moment', () => {
+  it('is asked again until it is none', async () => {
+    let left = 3;
+    const { link, door } = doorTo(() =>
+      left-- > 0 ? refusedBy({ temporary: true }) : replied(SECRET_POINT),
+    );
+    const answer = door.ask(CHANNEL, body(ECDH));
+    await vi.advanceTimersByTimeAsync(700);
+    expect(await answer).toMatchObject({ kind: 'body' });
+    expect(link.asked).toHaveLength(4);
+  });
+
+  it('ends after retry_seconds', async () => {
+    const { link, door } = doorTo(() => refusedBy({ temporary: true }));
+    const began = performance.now();
+    const answer = door.ask(CHANNEL, body(ECDH));
+    await vi.runAllTimersAsync();
+    expect(refusalIn(await answer).temporary).toBe(true);
+    expect(performance.now() - began).toBeLessThanOrEqual(10_000);
+    expect(performance.now() - began).toBeGreaterThan(8_000);
+    expect(link.asked.length).toBeLessThan(12);
+  });
+
+  it('holds lightningd itself up for two seconds at most', async () => {
+    const { door } = doorTo(() => refusedBy({ temporary: true }));
+    const began = performance.now();
+    const answer = door.ask(LIGHTNINGD, body(ECDH));
+    await vi.runAllTimersAsync();
+    await answer;
+    expect(performance.now() - began).toBeLessThanOrEqual(2_000);
+  });
+
+  it('is told at once where the operator wants that', async () => {
+    const { link, door } = doorTo(() => refusedBy({ temporary: true }), { retryMs: 0 });
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).temporary).toBe(true);
+    expect(link.asked).toHaveLength(1);
+  });
+
+  it('is told at once where it has a gentle form', async () => {
+    const { link, door } = doorTo(() => refusedBy({ temporary: true }));
+    const asked: Request = { name: 'hsmd_preapprove_invoice_check', invstring: 'lnbc1', checkOnly: false };
+    expect(refusalIn(await door.ask(LIGHTNINGD, body(asked))).temporary).toBe(true);
+    expect(link.asked).toHaveLength(1);
+  });
+
+  it('is not asked again when it is none for the moment', async () => {
+    const { link, door } = doorTo(() => refusedBy());
+    await door.ask(CHANNEL, body(ECDH));
+    expect(link.asked).toHaveLength(1);
+  });
+});
+
+describe('a signer that has started anew', () => {
+  const forgetful = (fill: number): { answering: Answering; forget: () => void } => {
+    let knows = true;
+    return {
+      forget: () => {
+        knows = false;
+      },
+      answering: (_, bytes) => {
+        if (isInit(bytes)) {
+          knows = true;
+          return replied(initReply(fill));
+        }
+        return knows ? replied(SECRET_POINT) : refusedBy({ code: 'not-initialized' });
+      },
+    };
+  };
+
+  it('is told INIT once, then asked again', async () => {
+    const signer = forgetful(1);
+    const { link, door } = doorTo(signer.answering);
+    signer.forget();
+    const answers = await Promise.all([1n, 2n, 3n].map((dbid) => door.ask(channel(dbid), body(ECDH))));
+    expect(answers.map(({ kind }) => kind)).toEqual(['body', 'body', 'body']);
+    expect(link.asked.filter((one) => isInit(one.body))).toHaveLength(1);
+    expect(link.asked.find((one) => isInit(one.body))?.client).toEqual({
+      peerId: null,
+      dbid: 0n,
+      permissions: 1027n,
+    });
+    expect(logged).toEqual(['info countersign: the signer has started anew; it was told INIT again']);
+  });
+
+  it('with other keys is asked nothing, loudly, until the right one is there', async () => {
+    const signer = forgetful(2);
+    const { link, door } = doorTo(signer.answering);
+    signer.forget();
+    const refusal = refusalIn(await door.ask(CHANNEL, body(ECDH)));
+    expect(refusal).toMatchObject({ code: 'unreachable', tag: 'signer-is-another', temporary: false });
+    expect(refusal.message).toContain('has other keys');
+    expect(logged.at(-1)).toMatch(/^broken countersign: the signer that came back has other keys/);
+    const before = link.asked.length;
+    expect(refusalIn(await door.ask(LIGHTNINGD, body(ECDH))).tag).toBe('signer-is-another');
+    expect(link.asked).toHaveLength(before);
+
+    link.answering = forgetful(1).answering;
+    link.set('down');
+    link.set('up');
+    expect(await door.ask(CHANNEL, body(ECDH))).toMatchObject({ kind: 'body' });
+  });
+
+  it('that refuses INIT is asked nothing', async () => {
+    const { door } = doorTo((_, bytes) =>
+      isInit(bytes) ? refusedBy({ tag: 'policy-init' }) : refusedBy({ code: 'not-initialized' }),
+    );
+    const refusal = refusalIn(await door.ask(CHANNEL, body(ECDH)));
+    expect(refusal.message).toContain('does not take INIT again: policy-init: no');
+  });
+
+  it('again and again is not asked for ever', async () => {
+    const { link, door } = doorTo((_, bytes) =>
+      isInit(bytes) ? replied(initReply(1)) : refusedBy({ code: 'not-initialized' }),
+    );
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).code).toBe('not-initialized');
+    expect(link.asked.length).toBeLessThan(20);
+  });
+});
+
+describe('a lost link', () => {
+  const never = () => new Promise<LinkAnswer>(() => {});
+
+  it('lets requests wait as long as the operator wants, and tells when it lasts', async () => {
+    let answer: (value: LinkAnswer) => void = () => {};
+    const { link, door } = doorTo(() => new Promise<LinkAnswer>((resolve) => (answer = resolve)));
+    const waiting = door.ask(CHANNEL, body(ECDH));
+    link.set('down');
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(logged).toEqual(['unusual countersign: the link to the signer is lost: requests wait for it']);
+    link.set('up');
+    answer(replied(SECRET_POINT));
+    expect(await waiting).toMatchObject({ kind: 'body' });
+    expect(logged.at(-1)).toBe('unusual countersign: the signer is back after 3600.0 s');
+  });
+
+  it('that blinks is worth no line of its own', async () => {
+    const { link } = doorTo(never);
+    link.set('down');
+    await vi.advanceTimersByTimeAsync(999);
+    link.set('up');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(logged).toEqual(['debug countersign: the link to the signer blinked for 999 ms']);
+  });
+
+  it('refuses what waits and what comes once the patience is over, until it is back', async () => {
+    const { link, door } = doorTo(never, { linkPatienceMs: 5_000 });
+    const waiting = door.ask(CHANNEL, body(ECDH));
+    link.set('down');
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(logged.filter((line) => line.startsWith('broken'))).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refusalIn(await waiting)).toMatchObject({
+      code: 'unreachable',
+      tag: 'signer-away',
+      temporary: false,
+    });
+    const asked = link.asked.length;
+    expect(refusalIn(await door.ask(LIGHTNINGD, body(ECDH))).tag).toBe('signer-away');
+    expect(link.asked).toHaveLength(asked);
+    link.answering = () => replied(SECRET_POINT);
+    link.set('up');
+    expect(await door.ask(CHANNEL, body(ECDH))).toMatchObject({ kind: 'body' });
+  });
+
+  it('that is closed for good refuses', async () => {
+    const { door } = doorTo(() => Promise.reject(new LinkError('link-closed', 'the link is closed')));
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH)))).toMatchObject({
+      tag: 'link-closed',
+      temporary: false,
+    });
+  });
+
+  it('with too much waiting refuses for the moment', async () => {
+    const { door } = doorTo(() => Promise.reject(new LinkError('link-queue-full', 'too much waits')), {
+      retryMs: 0,
+    });
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH)))).toMatchObject({
+      tag: 'link-queue-full',
+      temporary: true,
+    });
+  });
+
+  it('leaves a bug a bug', async () => {
+    const { door } = doorTo(() => Promise.reject(new TypeError('a bug')));
+    await expect(door.ask(CHANNEL, body(ECDH))).rejects.toThrow('a bug');
+  });
+});
+
+function channel(dbid: bigint): ClientIdentity {
+  return { channel: { peerId: PEER, dbid }, permissions: 447n };
+}
