@@ -1,7 +1,7 @@
 /**
  * In-place mode: the signer runs in this process, with its state, its sockets and its chain beside it.
  */
-import type { Secp256k1 } from '@countersign/bitcoin';
+import { loadSecp256k1 } from '@countersign/bitcoin';
 import { type ClientIdentity, malformedRefusal, type Refusal } from '@countersign/core';
 import {
   type Beside,
@@ -16,9 +16,11 @@ import {
 import { decodeMessage } from '@countersign/wire';
 import type { Door, DoorAnswer, Init, Opening, Surroundings } from './door.ts';
 
+/** At once: the module is loaded while lightningd is on its way to INIT. */
+const secp = loadSecp256k1();
+
 export interface InPlaceOptions {
   readonly config: Config;
-  readonly secp: Secp256k1;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly monotonicMs: () => number;
   /** Seconds since 1970. */
@@ -38,7 +40,7 @@ export async function openInPlace(
   }
   const { log, onBug } = surroundings;
   const preinit = init.preinit?.message ?? null;
-  const started = await startInPlace({ ...options, init: init.message, preinit, log }, version);
+  const started = await startInPlace({ ...options, secp, init: init.message, preinit, log }, version);
   if (!started.ok) return { ...started, how: 'failed' };
   // Before lightningd goes on: its plugins find the sockets there.
   const beside = await openBeside({

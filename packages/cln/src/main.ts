@@ -1,17 +1,18 @@
 /**
  * `countersign-hsmd`: what lightningd starts in place of its hsmd. Descriptor 0 is the status socket, 3 the request
  * socket; it ends when lightningd hangs up (2), at SIGTERM (143) or SIGINT (130), each time with its store closed.
- * In-place mode: the signer runs in this process.
+ * The signer runs in this process, or elsewhere (`mode` in countersign.toml): then no key ever enters it.
  */
 import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
-import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
-import { type Config, DEFAULT_CONFIG } from '@countersign/host';
+import { CountersignError } from '@countersign/bitcoin';
+import { type Config, DEFAULT_CONFIG, type RemoteConfig } from '@countersign/host';
 import { FrameSocket } from '@countersign/transport';
 import { CONFIG_VARIABLE, readConfig } from './config-file.ts';
 import type { OpenDoor } from './door.ts';
 import { Hsmd } from './hsmd.ts';
+import type { RemoteOptions } from './remote/open.ts';
 import { openStatusChannel } from './status.ts';
 import { findLightningdVersion, VERSION_ADVICE, VERSION_VARIABLE, versionLine } from './version.ts';
 
@@ -65,16 +66,35 @@ async function printVersion(): Promise<void> {
 
 /** What the mode needs is loaded at once, while lightningd is still on its way to INIT; what it does not need, never. */
 function doorOf(config: Config): OpenDoor {
+  return config.remote === null ? inPlaceDoor(config) : remoteDoor(config, config.remote);
+}
+
+function inPlaceDoor(config: Config): OpenDoor {
   const inPlace = import('./in-place.ts');
-  const secp = loadSecp256k1();
   const options = {
     config,
-    secp,
     randomBytes: (count: number) => Uint8Array.from(randomBytes(count)),
     monotonicMs: () => performance.now(),
     nowSeconds: () => Math.floor(Date.now() / 1000),
   };
   return async (init, surroundings) => (await inPlace).openInPlace(options, init, surroundings);
+}
+
+function remoteDoor(config: Config, remote: RemoteConfig): OpenDoor {
+  const opening = import('./remote/open.ts');
+  const listening = import('./remote/listen.ts');
+  const options = {
+    config,
+    remote,
+    tellTerminal: (text: string) => void process.stderr.write(`${text}\n`),
+    monotonicMs: () => performance.now(),
+  };
+  return async (init, surroundings) => {
+    const { listenForSigner } = await listening;
+    const { openRemote } = await opening;
+    const listen: RemoteOptions['listen'] = (greet, log) => listenForSigner(config, remote, greet, log);
+    return openRemote({ ...options, listen }, init, surroundings);
+  };
 }
 
 function runUnderLightningd(flags: ReadonlySet<string>): void {

@@ -1,4 +1,4 @@
-/** The door to a signer elsewhere: what its answers become, how often it is asked, and what a new signer is told first. */
+/** The door to a signer elsewhere: what its answers become, and how often and how long it is asked. */
 import type { ClientIdentity } from '@countersign/core';
 import type { LinkAnswer } from '@countersign/transport';
 import { LinkError } from '@countersign/transport';
@@ -8,7 +8,7 @@ import type { DoorAnswer } from '../src/door.ts';
 import { RemoteDoor } from '../src/remote/door.ts';
 import { Presence } from '../src/remote/presence.ts';
 import { type Answering, FakeLink, refusedBy } from './fake-link.ts';
-import { ECDH, initRequest, PEER, POINT } from './hsmd-under-test.ts';
+import { ECDH, PEER } from './hsmd-under-test.ts';
 
 const CHANNEL: ClientIdentity = { channel: { peerId: PEER, dbid: 3n }, permissions: 447n };
 const LIGHTNINGD: ClientIdentity = { channel: null, permissions: 1027n };
@@ -17,18 +17,6 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 const body = (message: Request | Reply): Uint8Array => encodeMessage(message);
 const replied = (message: Reply): LinkAnswer => ({ kind: 'reply', body: body(message) });
 const SECRET_POINT: Reply = { name: 'hsmd_ecdh_resp', ss: new Uint8Array(32).fill(9) };
-const initReply = (fill: number): Reply => ({
-  name: 'hsmd_init_reply_v4',
-  hsmVersion: 6,
-  hsmCapabilities: [5, 19],
-  nodeId: Uint8Array.of(2, ...new Uint8Array(32).fill(fill)),
-  bip32: new Uint8Array(78),
-  bolt12: POINT,
-  tlvs: {},
-});
-const INIT = body(initRequest('regtest'));
-const isInit = (bytes: Uint8Array): boolean => Buffer.compare(bytes, INIT) === 0;
-
 const logged: string[] = [];
 
 interface Parts {
@@ -54,11 +42,8 @@ function doorTo(
   const door = new RemoteDoor({
     link,
     presence,
-    greeting: [INIT],
-    initReply: body(initReply(1)),
     messageBytesMax: MESSAGE_BYTES_MAX,
     retryMs: changed.retryMs ?? 10_000,
-    log,
     monotonicMs: () => performance.now(),
     onClose: async () => presence.close(),
   });
@@ -184,70 +169,23 @@ describe('a refusal for the moment', () => {
   });
 });
 
-describe('a signer that has started anew', () => {
-  const forgetful = (fill: number): { answering: Answering; forget: () => void } => {
-    let knows = true;
-    return {
-      forget: () => {
-        knows = false;
-      },
-      answering: (_, bytes) => {
-        if (isInit(bytes)) {
-          knows = true;
-          return replied(initReply(fill));
-        }
-        return knows ? replied(SECRET_POINT) : refusedBy({ code: 'not-initialized' });
-      },
-    };
-  };
-
-  it('is told INIT once, then asked again', async () => {
-    const signer = forgetful(1);
-    const { link, door } = doorTo(signer.answering);
-    signer.forget();
-    const answers = await Promise.all([1n, 2n, 3n].map((dbid) => door.ask(channel(dbid), body(ECDH))));
-    expect(answers.map(({ kind }) => kind)).toEqual(['body', 'body', 'body']);
-    expect(link.asked.filter((one) => isInit(one.body))).toHaveLength(1);
-    expect(link.asked.find((one) => isInit(one.body))?.client).toEqual({
-      peerId: null,
-      dbid: 0n,
-      permissions: 1027n,
-    });
-    expect(logged).toEqual(['info countersign: the signer has started anew; it was told INIT again']);
+describe('a signer on its way down', () => {
+  it('is asked again until the next one decides, however long that takes', async () => {
+    let left = 20;
+    const ending = refusedBy({ code: 'not-initialized', temporary: true });
+    const { link, door } = doorTo(() => (left-- > 0 ? ending : replied(SECRET_POINT)), { retryMs: 0 });
+    const answer = door.ask(LIGHTNINGD, body(ECDH));
+    await vi.runAllTimersAsync();
+    expect(await answer).toMatchObject({ kind: 'body' });
+    expect(link.asked).toHaveLength(21);
   });
 
-  it('with other keys is asked nothing, loudly, until the right one is there', async () => {
-    const signer = forgetful(2);
-    const { link, door } = doorTo(signer.answering);
-    signer.forget();
-    const refusal = refusalIn(await door.ask(CHANNEL, body(ECDH)));
-    expect(refusal).toMatchObject({ code: 'unreachable', tag: 'signer-is-another', temporary: false });
-    expect(refusal.message).toContain('has other keys');
-    expect(logged.at(-1)).toMatch(/^broken countersign: the signer that came back has other keys/);
-    const before = link.asked.length;
-    expect(refusalIn(await door.ask(LIGHTNINGD, body(ECDH))).tag).toBe('signer-is-another');
-    expect(link.asked).toHaveLength(before);
-
-    link.answering = forgetful(1).answering;
-    link.set('down');
-    link.set('up');
-    expect(await door.ask(CHANNEL, body(ECDH))).toMatchObject({ kind: 'body' });
-  });
-
-  it('that refuses INIT is asked nothing', async () => {
-    const { door } = doorTo((_, bytes) =>
-      isInit(bytes) ? refusedBy({ tag: 'policy-init' }) : refusedBy({ code: 'not-initialized' }),
-    );
-    const refusal = refusalIn(await door.ask(CHANNEL, body(ECDH)));
-    expect(refusal.message).toContain('does not take INIT again: policy-init: no');
-  });
-
-  it('again and again is not asked for ever', async () => {
-    const { link, door } = doorTo((_, bytes) =>
-      isInit(bytes) ? replied(initReply(1)) : refusedBy({ code: 'not-initialized' }),
-    );
-    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).code).toBe('not-initialized');
-    expect(link.asked.length).toBeLessThan(20);
+  it('that never ends is not asked for ever', async () => {
+    const { link, door } = doorTo(() => refusedBy({ code: 'not-initialized' }));
+    const answer = door.ask(CHANNEL, body(ECDH));
+    await vi.runAllTimersAsync();
+    expect(refusalIn(await answer).code).toBe('not-initialized');
+    expect(link.asked).toHaveLength(31);
   });
 });
 
@@ -319,7 +257,3 @@ describe('a lost link', () => {
     await expect(door.ask(CHANNEL, body(ECDH))).rejects.toThrow('a bug');
   });
 });
-
-function channel(dbid: bigint): ClientIdentity {
-  return { channel: { peerId: PEER, dbid }, permissions: 447n };
-}

@@ -1,19 +1,22 @@
 /**
  * INIT in remote mode: lightningd waits until the signer is there and has answered. No key, no store and no curve is loaded in
- * this process; what its operator has to do meanwhile is told on the terminal, as lightningd does not read its log's socket yet.
+ * this process; what its operator has to do meanwhile is told on the terminal too, as lightningd does not read its log's socket
+ * yet.
  */
 import { join } from 'node:path';
+import { CountersignError } from '@countersign/bitcoin';
 import { type Config, errorText, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
-import { LinkError, type SignerLink, SocketError, type UnixListener } from '@countersign/transport';
-import { decodeMessage, MESSAGES } from '@countersign/wire';
-import type { DoorAnswer, Init, Opening, Surroundings } from '../door.ts';
-import { MASTER, RemoteDoor } from './door.ts';
+import { type GreetingAsk, type SignerLink, SocketError, type UnixListener } from '@countersign/transport';
+import type { Init, Opening, Surroundings } from '../door.ts';
+import { RemoteDoor } from './door.ts';
 import { openFeedSocket } from './feed-socket.ts';
+import { type InitFailure, Introduction } from './introduction.ts';
 import { Presence } from './presence.ts';
-import { doorAnswer, typeOf } from './reply.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
 const GENERIC_ERROR_CODE = 20;
+
+export type Greet = (ask: GreetingAsk, signer: string) => Promise<void>;
 
 /** A link that listens, and what the operator has to do for a signer to come. */
 export interface Listening {
@@ -24,8 +27,8 @@ export interface Listening {
 export interface RemoteOptions {
   readonly config: Config;
   readonly remote: RemoteConfig;
-  /** Begins to listen. Rejects with `LinkError`. */
-  readonly listen: (log: Surroundings['log']) => Promise<Listening>;
+  /** Begins to listen; `greet` is called before anything is asked of a process of the signer. Rejects with `CountersignError`. */
+  readonly listen: (greet: Greet, log: Surroundings['log']) => Promise<Listening>;
   readonly tellTerminal: (text: string) => void;
   readonly monotonicMs: () => number;
 }
@@ -35,17 +38,44 @@ export async function openRemote(
   init: Init,
   surroundings: Surroundings,
 ): Promise<Opening> {
-  const { config, remote, tellTerminal, monotonicMs } = options;
+  const { config, remote, monotonicMs } = options;
+  const { messageBytesMax } = config;
   const { log } = surroundings;
+  const failure = Promise.withResolvers<InitFailure>();
+  const introduction = new Introduction({ init, messageBytesMax, log, onFailed: failure.resolve });
   let listening: Listening;
   try {
-    listening = await options.listen(log);
+    listening = await options.listen(introduction.greet, log);
   } catch (error) {
-    if (!(error instanceof LinkError)) throw error;
+    if (!(error instanceof CountersignError)) throw error;
     return failed(`${errorText(error)} (${error.code})`);
   }
-  const { link, advice } = listening;
-  const presence = new Presence({
+  const { link } = listening;
+  const presence = presenceOf(options, listening, log);
+  const feeds = await openFeeds(config, link, surroundings);
+  const onClose = async (): Promise<void> => {
+    presence.close();
+    await Promise.all([feeds?.close(), link.close()]);
+  };
+  const end = await Promise.race([failure.promise, presence.first()]);
+  if (end === true && introduction.reply !== null) {
+    const retryMs = remote.retrySeconds * 1000;
+    const door = new RemoteDoor({ link, presence, messageBytesMax, retryMs, monotonicMs, onClose });
+    return { ok: true, door, reply: { kind: 'body', body: introduction.reply } };
+  }
+  await onClose();
+  if (typeof end === 'object') return end;
+  return failed(
+    `no signer came within ${remote.startPatienceSeconds} s (start_patience_seconds in [remote])`,
+  );
+}
+
+function presenceOf(
+  { remote, tellTerminal, monotonicMs }: RemoteOptions,
+  { link, advice }: Listening,
+  log: Surroundings['log'],
+): Presence {
+  return new Presence({
     link,
     advice,
     log,
@@ -54,70 +84,9 @@ export async function openRemote(
     linkPatienceMs: milliseconds(remote.linkPatienceSeconds),
     monotonicMs,
   });
-  const feeds = await openFeeds(config, link, surroundings);
-  const onClose = async (): Promise<void> => {
-    presence.close();
-    await Promise.all([feeds?.close(), link.close()]);
-  };
-  if (!(await presence.first())) {
-    await onClose();
-    return failed(
-      `no signer came within ${remote.startPatienceSeconds} s (start_patience_seconds in [remote])`,
-    );
-  }
-  const greeting = [...(init.preinit === null ? [] : [init.preinit.body]), init.body];
-  const opening = await initialize(link, greeting, config.messageBytesMax);
-  if (!opening.ok) {
-    await onClose();
-    return opening;
-  }
-  const { initReply } = opening;
-  const door = new RemoteDoor({
-    link,
-    presence,
-    greeting,
-    initReply,
-    messageBytesMax: config.messageBytesMax,
-    retryMs: remote.retrySeconds * 1000,
-    log,
-    monotonicMs,
-    onClose,
-  });
-  return { ok: true, door, reply: { kind: 'body', body: initReply } };
 }
 
-type Failure = Extract<Opening, { ok: false }>;
-type Initialized = { readonly ok: true; readonly initReply: Uint8Array } | Failure;
-
-async function initialize(
-  link: SignerLink,
-  greeting: readonly Uint8Array[],
-  messageBytesMax: number,
-): Promise<Initialized> {
-  let answer: DoorAnswer | null = null;
-  for (const body of greeting) answer = doorAnswer(body, await link.ask(MASTER, body), messageBytesMax);
-  if (answer?.kind !== 'body') {
-    const why =
-      answer?.kind === 'refused' ? `${answer.refusal.tag}: ${answer.refusal.message}` : 'it sent nothing';
-    return failed(`the signer does not take INIT: ${why}`);
-  }
-  if (typeOf(answer.body) !== MESSAGES.hsmd_init_reply_failure.number)
-    return { ok: true, initReply: answer.body };
-  const decoded = decodeMessage(answer.body, 'reply');
-  const isFailure = decoded.ok && decoded.message.name === 'hsmd_init_reply_failure';
-  const { errorCode, errorMessage } = isFailure
-    ? decoded.message
-    : { errorCode: GENERIC_ERROR_CODE, errorMessage: '' };
-  return {
-    ok: false,
-    how: 'failed',
-    errorCode,
-    errorMessage: `the signer says: ${errorMessage}`,
-    exitStatus: 242,
-  };
-}
-
-function failed(why: string): Failure {
+function failed(why: string): InitFailure {
   const errorMessage = `countersign: ${why}`;
   return { ok: false, how: 'failed', errorCode: GENERIC_ERROR_CODE, errorMessage, exitStatus: 242 };
 }

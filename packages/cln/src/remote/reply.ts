@@ -7,6 +7,9 @@ import type { LinkAnswer, LinkRefusal } from '@countersign/transport';
 import { decodeMessage, MESSAGES, messageNames } from '@countersign/wire';
 import type { DoorAnswer } from '../door.ts';
 
+/** Replies of a signer elsewhere are bytes. */
+export type RemoteAnswer = Exclude<DoorAnswer, { kind: 'reply' }>;
+
 /** By the number of a request: those of its replies. */
 const REPLIES: ReadonlyMap<number, readonly number[]> = new Map(
   messageNames
@@ -21,7 +24,7 @@ export function typeOf(body: Uint8Array): number {
 }
 
 /** The signer's answer to `request`, in the session's terms. */
-export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytesMax: number): DoorAnswer {
+export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytesMax: number): RemoteAnswer {
   if (answer.kind === 'refused') {
     const { refusal } = answer;
     return { kind: 'refused', refusal: refusalOf(refusal), id: refusal.auditId };
@@ -83,7 +86,7 @@ export function unreachable(
   tag: string,
   message: string,
   temporary: boolean,
-): DoorAnswer {
+): RemoteAnswer {
   const refusal: Refusal = {
     code: 'unreachable',
     tag,
