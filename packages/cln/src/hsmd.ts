@@ -50,6 +50,8 @@ export interface HsmdOptions {
   /** To the signer; or why there is none: then INIT fails with it, so that lightningd shows it to its operator. */
   readonly openDoor: OpenDoor | CountersignError;
   readonly messageBytesMax: number;
+  /** Answers may be long in coming: once lightningd is gone, the process does not wait for them. */
+  readonly endsAtHangUp: boolean;
   readonly isDeveloper: boolean;
   readonly status: StatusChannel;
   readonly master: FrameSocket;
@@ -83,6 +85,9 @@ export class Hsmd {
     this.#options.master.start({
       frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
       oversized: (bytes) => this.#onOversized(this.#master, bytes),
+      hungUp: () => {
+        if (this.#options.endsAtHangUp) void this.#end(this.#exitStatus);
+      },
       closed: (end) => {
         if (end.how === 'failed') {
           this.#options.status.log('broken', `master socket: ${errorText(end.error)}`);

@@ -113,6 +113,7 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
   const hsmd = new Hsmd({
     openDoor: config instanceof CountersignError ? config : doorOf(config),
     messageBytesMax,
+    endsAtHangUp: 'mode' in config && config.mode === 'remote',
     isDeveloper: flags.has('--developer'),
     status,
     master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, { frameBytesMax: messageBytesMax }),
