@@ -3,11 +3,14 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
+  beginPairing,
   FrameSocket,
   type LinkAnswer,
   type LinkClient,
   openIdentity,
+  openPairingBook,
   PinStore,
+  pair,
   type RequestHandler,
   SignerSideLink,
 } from '@countersign/transport';
@@ -174,7 +177,14 @@ function paired({ state, signerDirectory }: Setting, name = 'cellar') {
 }
 
 function dial(place: Setting, handler: RequestHandler, port = place.port, name = 'cellar'): SignerSideLink {
-  const { identityPath, pins } = paired(place, name);
+  return dialWith(paired(place, name), handler, port);
+}
+
+function dialWith(
+  { identityPath, pins }: ReturnType<typeof paired>,
+  handler: RequestHandler,
+  port: number,
+): SignerSideLink {
   const link = SignerSideLink.dial({
     dial: { kind: 'tcp', host: '127.0.0.1', port, identityPath, pins, node: 'node' },
     handler,
@@ -225,6 +235,27 @@ describe('the start', () => {
     dial(place, new PlayedSigner());
     expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
     expect(await hsmd.master.ask(DERIVE)).toMatchObject({ name: 'hsmd_derive_secret_reply' });
+  });
+
+  it('lets a signer in that brings a token meanwhile', async () => {
+    const place = await setting();
+    const hsmd = start({ directory: place.directory });
+    await hsmd.master.send(initRequest('regtest'));
+    await expect.poll(() => hsmd.output(), WAIT).toContain('no signer is paired with this node yet');
+    const files = linkFiles(place.state);
+    const { token } = beginPairing({
+      book: openPairingBook(files.pairings),
+      pins: PinStore.open(files.pins),
+      identityPath: files.identity,
+      name: 'cellar',
+      addresses: [{ host: '127.0.0.1', port: place.port }],
+    });
+    const identityPath = join(place.signerDirectory, 'cellar.pem');
+    const pins = PinStore.open(join(place.signerDirectory, 'cellar.json'));
+    await pair({ token, identityPath, pins, name: 'node' });
+    dialWith({ identityPath, pins }, new PlayedSigner(), place.port);
+    expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
+    expect(hsmd.logged('info').join('\n')).toContain('countersign: link: ');
   });
 
   it('names the signers that it knows', async () => {
