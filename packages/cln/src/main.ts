@@ -86,6 +86,7 @@ function remoteDoor(config: Config, remote: RemoteConfig): OpenDoor {
   const options = {
     config,
     remote,
+    random: () => Math.random(),
     tellTerminal: (text: string) => void process.stderr.write(`${text}\n`),
     monotonicMs: () => performance.now(),
   };

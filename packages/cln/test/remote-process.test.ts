@@ -16,6 +16,9 @@ import {
 } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type Reply } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { FakeBitcoind } from '../../chain/test/fake-bitcoind.ts';
+import { afterTest, fileWith } from '../../chain/test/support.ts';
+import { MinedChain } from '../../core/test/mined-chain.ts';
 import { linkFiles } from '../src/remote/link-files.ts';
 import { refusedBy } from './fake-link.ts';
 import {
@@ -78,7 +81,10 @@ class PlayedSigner implements RequestHandler {
 
   async feed(session: number, body: Uint8Array): Promise<LinkAnswer> {
     const decoded = decodeMessage(body, 'request');
-    this.fed.push({ session, name: decoded.ok ? decoded.message.name : 'malformed' });
+    const name = decoded.ok ? decoded.message.name : 'malformed';
+    this.fed.push({ session, name });
+    if (name === 'countersign_chain_tip')
+      return replied({ name: 'countersign_chain_tip_reply', tip: undefined, begins: undefined });
     return replied({ name: 'countersign_preimages_reply', learned: 1 });
   }
 
@@ -565,5 +571,19 @@ describe('node.sock', () => {
     expect(new Set(signer.fed.map(({ session }) => session)).size).toBe(2);
     for (const frames of feeders) frames.destroy();
     await expect.poll(() => signer.ended.length, WAIT).toBe(2);
+  });
+
+  it('takes the chain to the signer, where [chain] names a source for this side', async () => {
+    const chain = new MinedChain();
+    chain.extendBy(3);
+    const fake = await FakeBitcoind.start(chain);
+    afterTest(() => fake.stop());
+    const cookie = fileWith(fake.cookie);
+    const { hsmd, signer } = await serving(
+      `[chain]\nsource = "bitcoind"\nurl = "${fake.url.href}"\ncookie_file = "${cookie}"\npoll_seconds = 1\n`,
+    );
+    await expect.poll(() => signer.fed.map(({ name }) => name), WAIT).toContain('countersign_chain_tip');
+    expect(hsmd.logged('info').join('\n')).toContain('countersign: chain: following bitcoind at');
+    expect((await hsmd.hangUp()).code).toBe(2);
   });
 });

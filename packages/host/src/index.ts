@@ -58,6 +58,7 @@ export { NODE_CONNECTIONS_MAX, NODE_IDLE_MS, NODE_SOCKET, openNodeSocket } from 
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';
 export { type Beside, type BesideOptions, openBeside } from './start/beside.ts';
 export { errorText } from './start/error-text.ts';
+export { type FollowOptions, followFor } from './start/follow.ts';
 export { type Started, type StartFailure, type StartInput, startInPlace } from './start/in-place.ts';
 export {
   type OpenedSigner,

@@ -11,6 +11,7 @@ import type { Init, Opening, Surroundings } from '../door.ts';
 import { RemoteDoor } from './door.ts';
 import { openFeedSocket } from './feed-socket.ts';
 import { type InitFailure, Introduction } from './introduction.ts';
+import { type NodeChain, openNodeChain } from './node-chain.ts';
 import { Presence } from './presence.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
@@ -31,6 +32,8 @@ export interface RemoteOptions {
   readonly listen: (greet: Greet, log: Surroundings['log']) => Promise<Listening>;
   readonly tellTerminal: (text: string) => void;
   readonly monotonicMs: () => number;
+  /** From 0 up to and without 1. */
+  readonly random: () => number;
 }
 
 export async function openRemote(
@@ -53,12 +56,16 @@ export async function openRemote(
   const { link } = listening;
   const presence = presenceOf(options, listening, log);
   const feeds = await openFeeds(config, link, surroundings);
+  let chain: NodeChain | null = null;
   const onClose = async (): Promise<void> => {
     presence.close();
+    await chain?.stop();
     await Promise.all([feeds?.close(), link.close()]);
   };
   const end = await Promise.race([failure.promise, presence.first()]);
   if (end === true && introduction.reply !== null) {
+    if (feeds !== null)
+      chain = await openNodeChain({ ...options, socketPath: feeds.path }, init, surroundings);
     const retryMs = remote.retrySeconds * 1000;
     const door = new RemoteDoor({ link, presence, messageBytesMax, retryMs, monotonicMs, onClose });
     return { ok: true, door, reply: { kind: 'body', body: introduction.reply } };
