@@ -302,6 +302,15 @@ export class Lightningd {
     return existsSync(this.log_path) ? readFileSync(this.log_path, 'utf8') : '';
   }
 
+  /** What the node's signer has to say: in lightningd's log, or in its own where it runs apart. */
+  async waitForSignerLog(pattern: RegExp, timeout_ms = 20_000): Promise<void> {
+    const { remote } = this.settings;
+    if (remote === null) return this.waitForLog(pattern, timeout_ms);
+    await until(`${pattern} in the log of the signer of ${this.name}`, timeout_ms, () =>
+      pattern.test(remote.output()),
+    );
+  }
+
   /** What lightningd and its plugins wrote on stdout and stderr. */
   output(): string {
     return existsSync(this.output_path) ? readFileSync(this.output_path, 'utf8') : '';

@@ -1,7 +1,7 @@
 /** The signer of one node as a process of its own, which dials out to the node's hsmd: directly, or through a cable that the
  *  scenario may damage. Promises that it outlives its node's crashes, and ends with the world. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BadCable } from './bad-cable.ts';
 import { Daemon } from './daemon.ts';
@@ -59,6 +59,10 @@ export class RemoteSigner {
 
   get output_path(): string {
     return join(this.settings.directory, 'output');
+  }
+
+  output(): string {
+    return existsSync(this.output_path) ? readFileSync(this.output_path, 'utf8') : '';
   }
 
   get ended(): string | undefined {

@@ -1,5 +1,5 @@
 /** A real countersign-hsmd in remote mode, and a signer that the test plays over a real link: TLS, pinned keys, cuts. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -272,10 +272,12 @@ describe('the start', () => {
     await expect.poll(() => hsmd.output(), WAIT).toContain('paired with cellar');
   });
 
-  it('makes no secret and no store, and keeps its link private', async () => {
-    const { directory, state } = await serving();
+  it('makes no secret and no store, loads no curve, and keeps its link private', async () => {
+    const { directory, state, hsmd } = await serving();
     expect(existsSync(join(directory, 'hsm_secret'))).toBe(false);
     expect(readdirSync(state).sort()).toEqual(['link', 'node.sock']);
+    const loaded = existsSync('/proc') ? readFileSync(`/proc/${hsmd.pid}/maps`, 'utf8') : '';
+    expect(loaded).not.toContain('secp256k1');
   });
 
   it('gives up when the operator’s patience ends', async () => {
