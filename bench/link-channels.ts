@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
+import { linkFiles } from '@countersign/cln';
 import {
   KeyRing,
   type KeyView,
@@ -16,13 +17,12 @@ import {
 } from '@countersign/core';
 import { type LinkClient, NodeSideLink, PinStore, type SignerLink } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
-import { linkFiles } from '../packages/cln/src/remote/link-files.ts';
 import { initRequest } from '../packages/cln/test/hsmd-under-test.ts';
 import { type Balances, ChannelModel, type ModelHtlc } from '../packages/core/test/channel-model.ts';
 import { adding, removing } from '../packages/core/test/open-channel.ts';
 import { bytesOf } from '../packages/core/test/test-signer.ts';
-import { Daemon, killAll } from '../test/live/daemon.ts';
-import { pairByFiles } from '../test/live/pairing.ts';
+import { killAll } from '../test/live/daemon.ts';
+import { RemoteSigner } from '../test/live/remote-signer.ts';
 import { until } from '../test/live/wait.ts';
 import { slowSyncs } from './slow-sync.ts';
 import { milliseconds, ratio, summarize, type Times, timeUs } from './statistics.ts';
@@ -128,19 +128,25 @@ async function play(link: SignerLink, scripts: readonly Script[]): Promise<Row> 
 /** A signer of its own for each measurement. */
 async function withSigner<T>(syncMs: number, work: (link: SignerLink) => Promise<T>): Promise<T | null> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
-  const [node, signer] = [join(directory, 'node'), join(directory, 'signer')];
-  mkdirSync(signer);
   const environment = syncMs === 0 ? {} : slowSyncs(directory, syncMs * 1000);
   if (environment === null) return null;
-  writeFileSync(join(signer, 'countersign.toml'), '[policy]\npreset = "hub"\n');
-  writeFileSync(join(signer, 'hsm_secret'), SECRET, { mode: 0o400 });
-  pairByFiles(node, join(signer, 'link'));
-  const files = linkFiles(node);
+  const node_directory = join(directory, 'node');
+  const signer = await RemoteSigner.prepare({
+    name: 'bench',
+    directory: join(directory, 'signer'),
+    node_directory,
+    policy_toml: '[policy]\npreset = "hub"\n',
+    files: {},
+    hsm_secret: SECRET,
+    has_cable: false,
+    environment,
+  });
+  const files = linkFiles(join(node_directory, 'countersign'));
   const link = await NodeSideLink.listen({
     listen: {
       kind: 'tcp',
       host: '127.0.0.1',
-      port: 0,
+      port: signer.listen_port,
       identityPath: files.identity,
       pins: PinStore.open(files.pins),
     },
@@ -149,22 +155,13 @@ async function withSigner<T>(syncMs: number, work: (link: SignerLink) => Promise
     },
     log: () => {},
   });
-  const host = join(import.meta.dirname, '../test/live/signer-host.ts');
-  const args = [
-    '--disable-warning=ExperimentalWarning',
-    '--conditions=source',
-    host,
-    signer,
-    String(link.port),
-  ];
-  const daemon = new Daemon('signer', process.execPath, args, join(directory, 'output'), environment);
   try {
+    signer.start();
     await until('the signer', 30_000, () => link.state === 'up');
     return await work(link);
   } finally {
     await link.close();
-    daemon.killGroup();
-    await daemon.waitForEnd(5_000);
+    await signer.crash();
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,6 @@
 /** What one scenario runs in: a directory, a bitcoind and its nodes. Promises that all of it is stopped at the end, however the
  *  scenario ends. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,7 +121,7 @@ export class World {
           node_directory: join(directory, 'regtest'),
           policy_toml: `${policy_toml}\n${follows ? chainToml(this.bitcoind, chain_port) : ''}`,
           files: { [PASSWORD_FILE]: this.bitcoind.endpoint.password },
-          secret,
+          hsm_secret: secret === 'plain' ? randomBytes(32) : null,
           has_cable: wish.has_cable ?? false,
         })
       : null;

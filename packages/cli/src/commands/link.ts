@@ -2,7 +2,8 @@
 import { openIdentity, PinStore, stagedIdentity, stageIdentity } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print, printJson } from '../admin/options.ts';
-import { addNodeSideOptions, type NodeSideFlags, nodeSideOf, toldPlainly } from '../node/node-side.ts';
+import { addNodeSideOptions, type NodeSideFlags, nodeSideOf } from '../node/node-side.ts';
+import { toldPlainly } from '../signer/failure.ts';
 import { moment, table } from '../terminal.ts';
 
 export function addLinkCommand(program: Command): void {
@@ -15,20 +16,20 @@ export function addLinkCommand(program: Command): void {
       .command('list')
       .description('This node side’s key, and the signers that are paired with it.')
       .option('--json', 'print JSON and nothing else'),
-  ).action((flags: NodeSideFlags) => toldPlainly(() => list(flags)));
+  ).action((flags: NodeSideFlags) => toldPlainly(async () => list(flags)));
   addNodeSideOptions(
     link
       .command('revoke')
       .description('Forget a signer’s key: its connection ends within a second, and it gets no other.')
       .argument('<name>', 'as "countersign link list" shows it'),
-  ).action((name: string, flags: NodeSideFlags) => toldPlainly(() => revoke(name, flags)));
+  ).action((name: string, flags: NodeSideFlags) => toldPlainly(async () => revoke(name, flags)));
   addNodeSideOptions(
     link
       .command('rotate')
       .description(
         'Make a new key for this node side. The running link tells every signer of it and changes to it by itself; until all of them know it, the old one counts.',
       ),
-  ).action((flags: NodeSideFlags) => toldPlainly(() => rotate(flags)));
+  ).action((flags: NodeSideFlags) => toldPlainly(async () => rotate(flags)));
 }
 
 function list(flags: NodeSideFlags): void {

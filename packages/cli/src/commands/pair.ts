@@ -17,13 +17,8 @@ import {
 import { type Command, InvalidArgumentError } from 'commander';
 import { positiveInteger, print, printJson } from '../admin/options.ts';
 import { CommandError } from '../command-error.ts';
-import {
-  addNodeSideOptions,
-  type NodeSide,
-  type NodeSideFlags,
-  nodeSideOf,
-  toldPlainly,
-} from '../node/node-side.ts';
+import { addNodeSideOptions, type NodeSide, type NodeSideFlags, nodeSideOf } from '../node/node-side.ts';
+import { toldPlainly } from '../signer/failure.ts';
 import { moment } from '../terminal.ts';
 
 const NAME_DEFAULT = 'signer';

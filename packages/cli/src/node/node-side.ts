@@ -5,8 +5,7 @@
 import { join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { CONFIG_VARIABLE, type LinkFiles, linkFiles, readConfig } from '@countersign/cln';
-import { ConfigError, type ListenAddress } from '@countersign/host';
-import { LinkError } from '@countersign/transport';
+import type { ListenAddress } from '@countersign/host';
 import type { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
 
@@ -54,24 +53,3 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
   }
   return { listen, files: linkFiles(join(nodeDirectory, config.stateDirectory)) };
 }
-
-/** What a link refuses, told as any command tells it. */
-export async function toldPlainly<T>(work: () => Promise<T> | T): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof LinkError || error instanceof ConfigError)
-      throw new CommandError(
-        'operation-refused',
-        error.message,
-        ADVICE[error.code] ?? 'docs/errors.md explains it.',
-      );
-    throw error;
-  }
-}
-
-const ADVICE: Readonly<Record<string, string>> = {
-  'pin-taken': 'Give another --name, or "countersign link revoke" the old one first.',
-  'pin-unknown': '"countersign link list" shows the signers that are paired.',
-  'link-file': 'Run this as the user that runs lightningd.',
-};
