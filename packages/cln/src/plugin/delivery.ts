@@ -45,6 +45,11 @@ export class Delivery {
     return this.#kept.size;
   }
 
+  /** The signer has heard that values are delivered. */
+  get isGreeted(): boolean {
+    return this.#greeted;
+  }
+
   /** Where the signer listens, once known better. */
   moveTo(socketPath: string): void {
     if (socketPath === this.#socketPath) return;
@@ -58,12 +63,10 @@ export class Delivery {
   async deliver(values: readonly Uint8Array[]): Promise<void> {
     this.#keep(values);
     if (this.#kept.size === 0 && this.#greeted) return;
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = null;
-    });
+    const sending = this.#begin();
     if (this.#isAway) return;
     const { waitMs = WAIT_MS } = this.#options;
-    if (await isDoneWithin(this.#sending, waitMs)) return;
+    if (await isDoneWithin(sending, waitMs)) return;
     this.#isAway = true;
     this.#options.log(
       'error',
@@ -72,9 +75,22 @@ export class Delivery {
     );
   }
 
+  /** In order with all others, but nobody waits. */
+  deliverSoon(values: readonly Uint8Array[]): void {
+    this.#keep(values);
+    if (this.#kept.size > 0) void this.#begin();
+  }
+
   close(): void {
     this.#closed = true;
     this.#link?.end();
+  }
+
+  #begin(): Promise<void> {
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
   }
 
   #keep(values: readonly Uint8Array[]): void {
