@@ -1,6 +1,13 @@
 /** Scenarios about the signer's own view of the chain: reorgs, a signer that was away, a signer whose source is away. */
 import { deepEqual, doesNotMatch, equal, match, ok } from 'node:assert/strict';
-import { channelWith, fundWallet, openChannel, waitForConnection, waitForNormal } from '../channels.ts';
+import {
+  channelWith,
+  fundWallet,
+  openChannel,
+  waitForConnection,
+  waitForNoHtlcs,
+  waitForNormal,
+} from '../channels.ts';
 import { find, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
 import { sweepToTheEnd } from '../onchain.ts';
@@ -38,6 +45,8 @@ async function expectOnlyTemporary(nodes: Lightningd[]): Promise<void> {
 async function payBothWays(l1: Lightningd, l2: Lightningd): Promise<void> {
   await pay(l1, l2, 20_000_000);
   await pay(l2, l1, 5_000_000);
+  // A payer has its preimage before the HTLC is gone: blocks mined now would let it expire.
+  await waitForNoHtlcs(l1, l2);
 }
 
 async function channel(world: World): Promise<[Lightningd, Lightningd, string]> {
