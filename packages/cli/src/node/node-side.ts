@@ -43,7 +43,14 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
       'See "On two machines" in docs/cln.md.',
     );
   }
-  const { listen } = config.remote;
+  const { transport, listen } = config.remote;
+  if (transport === 'vls-grpc') {
+    throw new CommandError(
+      'usage',
+      'a signer of VLS is not paired: its protocol knows no keys, or [remote] lists them',
+      'See docs/vls-interop.md.',
+    );
+  }
   if (listen.kind === 'unix') {
     throw new CommandError(
       'usage',
