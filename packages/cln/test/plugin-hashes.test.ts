@@ -174,6 +174,28 @@ describe('the plugin', () => {
     expect(lines.filter((line) => line.includes('"error"'))).toEqual([]);
   });
 
+  it('waits longer than usual for a node side that waits itself, and no longer for one that is gone', async () => {
+    const { path, answer: answerAll } = slowSigner();
+    const lines: string[] = [];
+    const options = { write: (text: string) => void lines.push(text), waitMs: 50, patienceMs: 60_000 };
+    const plugin = new Plugin({ socketPath: path, ...options });
+    const nobody = new Plugin({ socketPath: join(networkDirectory({}), 'node.sock'), ...options });
+    const write = (id: string): Buffer =>
+      Buffer.from(
+        `${JSON.stringify({ id, method: 'db_write', params: { writes: [`x'${another!.toString('hex')}'`] } })}\n\n`,
+      );
+    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
+    plugin.receive(write('held'));
+    nobody.receive(write('gone'));
+    await until(() => answered('gone'));
+    await sleep(300);
+    expect(answered('held')).toBe(false);
+    answerAll();
+    await until(() => answered('held'));
+    for (const one of [plugin, nobody]) one.close();
+    expect(lines.filter((line) => line.includes('did not take preimages'))).toHaveLength(1);
+  });
+
   it('waits for everything when lightningd does not say what is under way', async () => {
     const { path, answer: answerAll } = slowSigner();
     const lines: string[] = [];

@@ -19,6 +19,11 @@ export interface DeliveryOptions {
   readonly log: (level: LogLevel, text: string) => void;
   /** How long one delivery may hold its caller up. */
   readonly waitMs?: number;
+  /**
+   * The same while the node side has taken the values and waits itself for a signer on another machine. If lightningd went on
+   * without, it would ask to revoke before the signer knows the preimage, and be refused once the link is back.
+   */
+  readonly patienceMs?: number;
 }
 
 export class Delivery {
@@ -65,12 +70,16 @@ export class Delivery {
     if (this.#kept.size === 0 && this.#greeted) return;
     const sending = this.#begin();
     if (this.#isAway) return;
-    const { waitMs = WAIT_MS } = this.#options;
-    if (await isDoneWithin(sending, waitMs)) return;
+    const { waitMs = WAIT_MS, patienceMs = waitMs } = this.#options;
+    let waitedMs = 0;
+    do {
+      if (await isDoneWithin(sending, waitMs)) return;
+      waitedMs += waitMs;
+    } while (this.#link?.isOpen === true && waitedMs < patienceMs);
     this.#isAway = true;
     this.#options.log(
       'error',
-      `the signer did not take preimages within ${waitMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
+      `the signer did not take preimages within ${waitedMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
         'Payments whose preimages it does not know may be refused until it has them',
     );
   }

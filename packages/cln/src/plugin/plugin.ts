@@ -25,6 +25,7 @@ export interface PluginOptions {
   readonly socketPath: string;
   readonly write: (text: string) => void;
   readonly waitMs?: number;
+  readonly patienceMs?: number;
 }
 
 const CONTINUE = { result: 'continue' };
@@ -40,7 +41,8 @@ export class Plugin {
     const delivery: DeliveryOptions = {
       socketPath: options.socketPath,
       log: (level, text) => options.write(logText(level, text)),
-      ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+      ...(options.waitMs !== undefined && { waitMs: options.waitMs }),
+      ...(options.patienceMs !== undefined && { patienceMs: options.patienceMs }),
     };
     this.#delivery = new Delivery(delivery);
   }
