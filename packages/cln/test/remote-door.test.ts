@@ -90,6 +90,25 @@ describe('an answer of the signer', () => {
     });
   });
 
+  it('that is a refusal in the form of a reply is one of ours', async () => {
+    const error = (message: string) => replied({ name: 'vls_signer_error', code: 1, message });
+    const { link, door } = doorTo(() => error('policy-test: too much [value_sat=5]'), { retryMs: 0 });
+    expect(await door.ask(CHANNEL, body(ECDH))).toMatchObject({
+      kind: 'refused',
+      id: null,
+      refusal: { code: 'policy', tag: 'policy-test', message: 'too much [value_sat=5]', temporary: false },
+    });
+    link.answering = () => error('policy-test: not now (temporary: try again later)');
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).temporary).toBe(true);
+    link.answering = () => error('No!');
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH)))).toMatchObject({
+      tag: 'signer-refused',
+      message: 'No!',
+    });
+    link.answering = () => ({ kind: 'reply', body: Uint8Array.of(0x0b, 0xb8, 0, 1) });
+    expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).message).toContain('cannot be read');
+  });
+
   it('with a code of a newer signer is a refusal all the same', async () => {
     const { door } = doorTo(() => refusedBy({ code: 'moonphase' }));
     expect(refusalIn(await door.ask(CHANNEL, body(ECDH))).code).toBe('malformed');

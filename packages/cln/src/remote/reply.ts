@@ -29,6 +29,7 @@ export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytes
     const { refusal } = answer;
     return { kind: 'refused', refusal: refusalOf(refusal), id: refusal.auditId };
   }
+  if (typeOf(answer.body) === MESSAGES.vls_signer_error.number) return refusedInReply(request, answer.body);
   const fault = replyFault(request, answer.body, messageBytesMax);
   if (fault === null) return { kind: 'body', body: answer.body };
   const facts = {
@@ -42,6 +43,21 @@ export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytes
     `the signer's answer is none to this request: ${fault}`,
     facts,
   );
+  return { kind: 'refused', refusal, id: null };
+}
+
+/** Where a protocol has no refusals, a signer says no in the form it would have for lightningd; lightningd gets the form we know. */
+function refusedInReply(request: Uint8Array, body: Uint8Array): RemoteAnswer {
+  const decoded = decodeMessage(body, 'reply');
+  const isError = decoded.ok && decoded.message.name === 'vls_signer_error';
+  const text = isError ? decoded.message.message : 'the signer refused, in words that cannot be read';
+  const [, tag = 'signer-refused', message = text] = /^([a-z][a-z0-9-]{2,99}): (.*)$/s.exec(text) ?? [];
+  const refusal: Refusal = {
+    ...malformedRefusal(nameOf(request), null, message, {}),
+    code: 'policy',
+    tag,
+    temporary: text.endsWith('(temporary: try again later)'),
+  };
   return { kind: 'refused', refusal, id: null };
 }
 
