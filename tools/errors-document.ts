@@ -23,6 +23,8 @@ const REFUSALS: Table<RefusalCode> = {
   permission: 'the client that asked may not ask this; its socket is closed',
   'not-initialized': 'a request before INIT',
   'store-failed': 'the store failed, so the signer has stopped signing until it is started again',
+  unreachable:
+    'said by the node side of a remote signer, which could not ask the right one; the tag says why',
 };
 
 const FRAMES: Table<FrameErrorCode> = {

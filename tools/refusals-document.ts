@@ -39,6 +39,7 @@ const CODES: Readonly<Record<Refusal['code'], string>> = {
   'not-initialized': 'a request before INIT',
   'store-failed':
     'the store failed: the signer signs nothing until it is started again. See [errors](errors.md)',
+  unreachable: 'said by the node side: the signer could not be asked',
 };
 
 function ruleSection(rule: Rule): string[] {

@@ -7,6 +7,7 @@ import type { Bitcoind } from './bitcoind.ts';
 import { Daemon } from './daemon.ts';
 import { type JsonValue, numberAt, textAt } from './json-value.ts';
 import { freePort } from './ports.ts';
+import type { RemoteSigner } from './remote-signer.ts';
 import { callLightning, LostError, RpcError } from './rpc.ts';
 import { until } from './wait.ts';
 
@@ -40,6 +41,10 @@ export interface NodeSettings {
   /** `new`: the hsmd makes the secret; `plain`: the 32 bytes of older nodes. */
   readonly secret: 'new' | 'plain';
   readonly environment: Record<string, string>;
+  /** Where its signer runs apart. */
+  readonly remote: RemoteSigner | null;
+  /** Its hsmd writes down what it was asked and what it answered. */
+  readonly records: boolean;
 }
 
 /** Writes an executable that runs a TypeScript file of this folder under this very Node, after the lines of shell given. */
@@ -62,10 +67,10 @@ function toSelfDelayBlocks(name: string): number {
   return 5 + (name.charCodeAt(name.length - 1) % 8);
 }
 
-const PASSWORD_FILE = 'bitcoind-password';
+export const PASSWORD_FILE = 'bitcoind-password';
 
 /** [chain] of countersign.toml: the signer's own way to the blocks. */
-function chainToml({ endpoint }: Bitcoind, port: number): string {
+export function chainToml({ endpoint }: Bitcoind, port: number): string {
   return `[chain]
 source = "bitcoind"
 url = "http://127.0.0.1:${port}"
@@ -91,16 +96,20 @@ export class Lightningd {
     this.setFeerate(10_000);
     writeLauncher(join(settings.directory, 'live-chain'), 'chain-plugin.ts');
     writeLauncher(join(settings.directory, 'live-hold'), 'hold-plugin.ts');
-    if (settings.secret === 'plain') {
+    if (settings.secret === 'plain' && settings.remote === null) {
       writeFileSync(join(settings.directory, NETWORK, 'hsm_secret'), randomBytes(32), { mode: 0o400 });
     }
+    const version = `[ "$1" = --version ] && exec '${settings.program}' --version\n`;
     if (settings.refuses) {
       const real = settings.hsmd.kind === 'stock' ? stockHsmd(settings.program) : settings.hsmd.path;
-      const version = `[ "$1" = --version ] && exec '${settings.program}' --version\n`;
       const environment = `LIVE_REAL_HSMD='${real}'\nexport LIVE_REAL_HSMD\n`;
       writeLauncher(join(settings.directory, 'refusing-hsmd'), 'refusing-hsmd.ts', version + environment);
     }
-    if (settings.hsmd.kind === 'countersign') {
+    if (settings.records)
+      writeLauncher(join(settings.directory, 'recording-hsmd'), 'recording-hsmd.ts', version);
+    if (settings.remote !== null) {
+      writeFileSync(join(settings.directory, NETWORK, 'countersign.toml'), settings.remote.node_toml);
+    } else if (settings.hsmd.kind === 'countersign') {
       const chain = settings.follows ? chainToml(settings.bitcoind, settings.chain_port) : '';
       writeFileSync(
         join(settings.directory, NETWORK, 'countersign.toml'),
@@ -170,6 +179,7 @@ export class Lightningd {
 
   #subdaemon(hsmd: Hsmd): string[] {
     if (this.settings.refuses) return [`--subdaemon=hsmd:${join(this.settings.directory, 'refusing-hsmd')}`];
+    if (this.settings.records) return [`--subdaemon=hsmd:${join(this.settings.directory, 'recording-hsmd')}`];
     return hsmd.kind === 'stock' ? [] : [`--subdaemon=hsmd:${hsmd.path}`];
   }
 
@@ -180,9 +190,9 @@ export class Lightningd {
     return existsSync(plugin) ? [`--important-plugin=${plugin}`] : [];
   }
 
-  /** The state directory of a Countersign node. */
+  /** The state directory of a Countersign node's signer, wherever that runs. */
   get state_directory(): string {
-    return join(this.settings.directory, NETWORK, 'countersign');
+    return this.settings.remote?.state_directory ?? join(this.settings.directory, NETWORK, 'countersign');
   }
 
   /** From now on the refusing hsmd refuses requests of this number. */
@@ -202,6 +212,12 @@ export class Lightningd {
 
   /** Starts the node and waits until it has the chain's tip. */
   async start(mode: Mode = 'polling', extra: string[] = []): Promise<void> {
+    this.settings.remote?.start();
+    await this.startWithoutSigner(mode, extra);
+  }
+
+  /** Its signer, where it runs apart, is the caller's to start. */
+  async startWithoutSigner(mode: Mode = 'polling', extra: string[] = []): Promise<void> {
     // The port stays over restarts, so that peers find the node again.
     if (this.port === 0) this.port = await freePort();
     const args = this.#arguments(mode, extra);
@@ -284,6 +300,15 @@ export class Lightningd {
 
   log(): string {
     return existsSync(this.log_path) ? readFileSync(this.log_path, 'utf8') : '';
+  }
+
+  /** What the node's signer has to say: in lightningd's log, or in its own where it runs apart. */
+  async waitForSignerLog(pattern: RegExp, timeout_ms = 20_000): Promise<void> {
+    const { remote } = this.settings;
+    if (remote === null) return this.waitForLog(pattern, timeout_ms);
+    await until(`${pattern} in the log of the signer of ${this.name}`, timeout_ms, () =>
+      pattern.test(remote.output()),
+    );
   }
 
   /** What lightningd and its plugins wrote on stdout and stderr. */

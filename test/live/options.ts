@@ -16,6 +16,10 @@ export interface LiveOptions {
   readonly plugin: boolean;
   /** Nodes signed by Countersign follow the chain by bitcoind. */
   readonly chain: boolean;
+  /** Countersign's signers run as processes of their own, and their nodes have none. */
+  readonly remote: boolean;
+  /** Of everything that happens by chance. */
+  readonly seed: number;
 }
 
 export interface Programs {
@@ -37,6 +41,8 @@ export const USAGE = `Usage: npm run test:live -- [options]
   --preset NAME      the policy preset of Countersign's nodes (default permissive)
   --no-plugin        leave out the plugin that delivers preimages to Countersign
   --no-chain         Countersign follows no chain
+  --remote           Countersign's signers run apart from their nodes, linked by mutual TLS
+  --seed N           for what happens by chance, as the cuts of a link (default 1)
   --jobs N           scenarios at a time (default 2)
   --keep             keep the directories of passed scenarios too
 
@@ -57,6 +63,12 @@ function asJobs(text: string): number {
   throw new OptionError(`--jobs ${text}: give a number from 1 to 16`);
 }
 
+function asSeed(text: string): number {
+  const seed = Number(text);
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
+  throw new OptionError(`--seed ${text}: give a whole number`);
+}
+
 export function readOptions(args: string[]): LiveOptions {
   const { values } = parseArgs({
     args,
@@ -68,6 +80,8 @@ export function readOptions(args: string[]): LiveOptions {
       preset: { type: 'string', default: 'permissive' },
       'no-plugin': { type: 'boolean', default: false },
       'no-chain': { type: 'boolean', default: false },
+      remote: { type: 'boolean', default: false },
+      seed: { type: 'string', default: '1' },
       jobs: { type: 'string', default: '2' },
     },
   });
@@ -80,6 +94,8 @@ export function readOptions(args: string[]): LiveOptions {
     preset: values.preset,
     plugin: !values['no-plugin'],
     chain: !values['no-chain'],
+    remote: values.remote,
+    seed: asSeed(values.seed),
   };
 }
 

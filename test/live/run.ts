@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   }
   console.log(`lightningd ${found.programs.lightningd}\nbitcoind   ${found.programs.bitcoind}`);
   console.log(
-    `hsmd       ${options.signers === 'none' ? 'stock' : `${found.programs.hsmd} (${options.signers}), preset ${options.preset}`}`,
+    `hsmd       ${options.signers === 'none' ? 'stock' : `${found.programs.hsmd} (${options.signers}${options.remote ? ', remote' : ''}), preset ${options.preset}, seed ${options.seed}`}`,
   );
   const start_ms = performance.now();
   const outcomes = await runAll(scenarios, found.programs, options);

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly about: string;
   /** Why the scenario can't be run with this lightningd and these signers, or undefined. */
   readonly unless?: (features: string, signers: SignerChoice) => string | undefined;
+  /** How long it may take, where it is more than the usual three minutes. */
+  readonly timeout_ms?: number;
   readonly run: (world: World, note: (text: string) => void) => Promise<void>;
 }
 
@@ -41,6 +43,9 @@ function failureReport(world: World, error: unknown): string {
   for (const node of world.nodes) {
     parts.push(`  log of ${node.name} (${node.ended ?? 'running'}):`, logTail(node.log_path));
     if (existsSync(node.output_path)) parts.push(`  output of ${node.name}:`, logTail(node.output_path));
+    const { remote } = node.settings;
+    if (remote !== null)
+      parts.push(`  signer of ${node.name} (${remote.ended ?? 'running'}):`, logTail(remote.output_path));
   }
   return parts.join('\n');
 }
@@ -49,7 +54,7 @@ function failureReport(world: World, error: unknown): string {
 async function runIn(world: World, scenario: Scenario, notes: string[]): Promise<string | undefined> {
   try {
     const running = scenario.run(world, (text) => notes.push(text));
-    await within(`scenario ${scenario.name}`, SCENARIO_TIMEOUT_MS, running);
+    await within(`scenario ${scenario.name}`, scenario.timeout_ms ?? SCENARIO_TIMEOUT_MS, running);
     await world.stop();
     return undefined;
   } catch (error) {

@@ -1,11 +1,13 @@
 /** What one scenario runs in: a directory, a bitcoind and its nodes. Promises that all of it is stopped at the end, however the
  *  scenario ends. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Bitcoind } from './bitcoind.ts';
-import { type Hsmd, Lightningd, type Mode } from './lightningd.ts';
+import { chainToml, type Hsmd, Lightningd, type Mode, PASSWORD_FILE } from './lightningd.ts';
 import type { Programs, SignerChoice } from './options.ts';
+import { RemoteSigner } from './remote-signer.ts';
 
 export interface NodeWishes {
   readonly options?: string[];
@@ -25,6 +27,12 @@ export interface NodeWishes {
   readonly chain_port?: number;
   readonly secret?: 'new' | 'plain';
   readonly environment?: Record<string, string>;
+  /** Its signer runs apart, whatever the command line says; only where Countersign signs. */
+  readonly remote?: boolean;
+  /** Between node and signer runs a cable that can be damaged. */
+  readonly has_cable?: boolean;
+  /** Its hsmd writes down what it was asked and what it answered (`recording.ts`). */
+  readonly records?: boolean;
 }
 
 /** Who signs for the nodes, and under which policy preset. */
@@ -35,6 +43,9 @@ export interface WorldOptions {
   readonly plugin: boolean;
   /** They follow the chain by bitcoind. */
   readonly chain: boolean;
+  /** Their signers run apart. */
+  readonly remote: boolean;
+  readonly seed: number;
 }
 
 export class World {
@@ -45,6 +56,8 @@ export class World {
   readonly #policy_toml: string;
   readonly #plugin: boolean;
   readonly #chain: boolean;
+  readonly #remote: boolean;
+  readonly seed: number;
   #bitcoind: Bitcoind | undefined;
 
   private constructor(programs: Programs, options: WorldOptions, directory: string) {
@@ -52,6 +65,8 @@ export class World {
     this.#signers = options.signers;
     this.#plugin = options.plugin;
     this.#chain = options.chain;
+    this.#remote = options.remote;
+    this.seed = options.seed;
     this.#policy_toml = policyToml(options.preset);
     this.directory = directory;
   }
@@ -84,30 +99,52 @@ export class World {
 
   /** Starts nodes l1, l2, … together. With `--signers one`, Countersign signs for l1 unless the wishes say otherwise. */
   async start(...wishes: NodeWishes[]): Promise<Lightningd[]> {
-    const started = wishes.map((wish) => {
-      const name = `l${this.nodes.length + 1}`;
-      const directory = join(this.directory, name);
-      mkdirSync(directory);
-      const node = new Lightningd({
-        name,
-        directory,
-        program: this.#programs.lightningd,
-        hsmd: this.#hsmd(wish.hsmd ?? (this.nodes.length === 0 ? 'countersign' : 'stock')),
-        bitcoind: this.bitcoind,
-        options: wish.options ?? [],
-        holds: wish.holds ?? false,
-        refuses: wish.refuses ?? false,
-        delivers: wish.delivers ?? this.#plugin,
-        policy_toml: wish.policy_toml ?? this.#policy_toml,
-        follows: wish.follows ?? this.#chain,
-        chain_port: wish.chain_port ?? this.bitcoind.endpoint.port,
-        secret: wish.secret ?? 'new',
-        environment: wish.environment ?? {},
-      });
-      this.nodes.push(node);
-      return this.#startOne(node, wish.mode ?? 'polling');
+    const made: Lightningd[] = [];
+    for (const wish of wishes) made.push(await this.#make(wish));
+    return Promise.all(made.map((node, i) => this.#startOne(node, wishes[i]?.mode ?? 'polling')));
+  }
+
+  async #make(wish: NodeWishes): Promise<Lightningd> {
+    const name = `l${this.nodes.length + 1}`;
+    const directory = join(this.directory, name);
+    mkdirSync(directory);
+    const hsmd = this.#hsmd(wish.hsmd ?? (this.nodes.length === 0 ? 'countersign' : 'stock'));
+    const policy_toml = wish.policy_toml ?? this.#policy_toml;
+    const follows = wish.follows ?? this.#chain;
+    const chain_port = wish.chain_port ?? this.bitcoind.endpoint.port;
+    const secret = wish.secret ?? 'new';
+    const isRemote = hsmd.kind === 'countersign' && (wish.remote ?? this.#remote);
+    const remote = isRemote
+      ? await RemoteSigner.prepare({
+          name,
+          directory: join(this.directory, `${name}-signer`),
+          node_directory: join(directory, 'regtest'),
+          policy_toml: `${policy_toml}\n${follows ? chainToml(this.bitcoind, chain_port) : ''}`,
+          files: { [PASSWORD_FILE]: this.bitcoind.endpoint.password },
+          hsm_secret: secret === 'plain' ? randomBytes(32) : null,
+          has_cable: wish.has_cable ?? false,
+        })
+      : null;
+    const node = new Lightningd({
+      name,
+      directory,
+      program: this.#programs.lightningd,
+      hsmd,
+      bitcoind: this.bitcoind,
+      options: wish.options ?? [],
+      holds: wish.holds ?? false,
+      refuses: wish.refuses ?? false,
+      records: wish.records ?? false,
+      delivers: wish.delivers ?? this.#plugin,
+      policy_toml,
+      follows,
+      chain_port,
+      secret,
+      environment: wish.environment ?? {},
+      remote,
     });
-    return Promise.all(started);
+    this.nodes.push(node);
+    return node;
   }
 
   async #startOne(node: Lightningd, mode: Mode): Promise<Lightningd> {
@@ -135,12 +172,13 @@ export class World {
   /** Stops the nodes as an operator does; an unclean end is an error. */
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
+    await Promise.all(this.nodes.map((node) => node.settings.remote?.stop()));
     await this.#bitcoind?.stop();
   }
 
   /** Ends everything at once; never fails. */
   async crash(): Promise<void> {
-    await Promise.allSettled(this.nodes.map((node) => node.crash()));
+    await Promise.allSettled(this.nodes.flatMap((node) => [node.crash(), node.settings.remote?.crash()]));
     await this.#bitcoind?.stop().catch(() => undefined);
   }
 

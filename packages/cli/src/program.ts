@@ -11,6 +11,8 @@ import { addAuditCommand, addExplainCommand } from './commands/audit.ts';
 import { addChainCommand } from './commands/chain.ts';
 import { addChannelCommand } from './commands/channel.ts';
 import { addHeartbeatCommand } from './commands/heartbeat.ts';
+import { addLinkCommand } from './commands/link.ts';
+import { addPairCommand } from './commands/pair.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addPolicyCommand, addStatusCommand } from './commands/signer.ts';
 import { addSignerCommand } from './commands/signer-daemon.ts';
@@ -48,6 +50,8 @@ export function buildProgram(): Command {
   addExplainCommand(program);
   addChannelCommand(program);
   addChainCommand(program);
+  addPairCommand(program);
+  addLinkCommand(program);
   addSignerCommand(program);
   addReplayCommand(program);
   return program;

@@ -3,6 +3,7 @@
  * where the environment says.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { type Config, ConfigError, DEFAULT_CONFIG, parseConfig } from '@countersign/host';
 
@@ -10,9 +11,9 @@ export const CONFIG_VARIABLE = 'COUNTERSIGN_CONFIG';
 const CONFIG_FILE = 'countersign.toml';
 
 /** The settings, or why they can't be used: INIT then fails with the reason. */
-export function readConfig(): Config | CountersignError {
+export function readConfig(directory = '.'): Config | CountersignError {
   const named = process.env[CONFIG_VARIABLE];
-  const file = named ?? CONFIG_FILE;
+  const file = named ?? join(directory, CONFIG_FILE);
   try {
     return parseConfig(readFileSync(file, 'utf8'), file);
   } catch (error) {

@@ -10,20 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import {
-  type Beside,
-  type Config,
-  errorText,
-  negotiateVersion,
-  type OpenedSigner,
-  openBeside,
-  PROTOCOL_VERSION_MAX,
-  PROTOCOL_VERSION_MIN,
-  type Signer,
-  type StartInput,
-  startInPlace,
-} from '@countersign/host';
-import type { Journal } from '@countersign/store';
+import { errorText } from '@countersign/host';
 import {
   DescriptorError,
   FrameError,
@@ -31,8 +18,16 @@ import {
   type FrameSocket,
   prepareDescriptors,
 } from '@countersign/transport';
-import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
+import {
+  decodeMessage,
+  encodeMessage,
+  MESSAGES,
+  type MessageOf,
+  type Reply,
+  type Request,
+} from '@countersign/wire';
 import { type OpenedClient, openClient } from './descriptors.ts';
+import type { Door, DoorReply, Init, OpenDoor, Surroundings } from './door.ts';
 import { refusalReply } from './refusal-form.ts';
 import { LOG_TEXT_BYTES_MAX, type StatusChannel, statusText } from './status.ts';
 
@@ -51,9 +46,12 @@ interface Client {
   readonly frames: FrameSocket;
 }
 
-export interface HsmdOptions extends Pick<StartInput, 'secp' | 'randomBytes' | 'monotonicMs' | 'nowSeconds'> {
-  /** Or why it could not be read: then INIT fails with it, so that lightningd shows it to its operator. */
-  readonly config: Config | CountersignError;
+export interface HsmdOptions {
+  /** To the signer; or why there is none: then INIT fails with it, so that lightningd shows it to its operator. */
+  readonly openDoor: OpenDoor | CountersignError;
+  readonly messageBytesMax: number;
+  /** Answers may be long in coming: once lightningd is gone, the process does not wait for them. */
+  readonly endsAtHangUp: boolean;
   readonly isDeveloper: boolean;
   readonly status: StatusChannel;
   readonly master: FrameSocket;
@@ -68,10 +66,8 @@ export class Hsmd {
   #unboundClients = 0;
   /** Every client without a channel has a key of its own: they replace nobody. */
   #unboundOpened = 0;
-  #preinit: MessageOf<'hsmd_dev_preinit'> | null = null;
-  #signer: Signer | null = null;
-  #journal: Journal | null = null;
-  #beside: Beside | null = null;
+  #preinit: Init['preinit'] = null;
+  #door: Door | null = null;
   #hasEnded = false;
   /** What the process ends with once the master socket is closed. */
   #exitStatus = EXIT_MASTER_GONE;
@@ -89,6 +85,9 @@ export class Hsmd {
     this.#options.master.start({
       frame: (body) => this.#guard(() => this.#onMasterFrame(body)),
       oversized: (bytes) => this.#onOversized(this.#master, bytes),
+      hungUp: () => {
+        if (this.#options.endsAtHangUp) void this.#end(this.#exitStatus);
+      },
       closed: (end) => {
         if (end.how === 'failed') {
           this.#options.status.log('broken', `master socket: ${errorText(end.error)}`);
@@ -110,17 +109,7 @@ export class Hsmd {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     for (const { frames } of this.#clients.values()) void frames.close();
-    await this.#beside?.close();
-    this.#signer?.end();
-    if (this.#journal !== null) {
-      const { commits, batches, records } = this.#journal.stats;
-      this.#options.status.log('debug', `countersign stats ${JSON.stringify({ commits, batches, records })}`);
-      try {
-        await this.#journal.close();
-      } catch (error) {
-        this.#options.status.log('broken', `closing the store: ${String(error)}`);
-      }
-    }
+    await this.#door?.close();
     this.#options.status.flush(100);
     this.#options.exit(status);
   }
@@ -146,28 +135,35 @@ export class Hsmd {
 
   async #onMasterFrame(body: Uint8Array): Promise<void> {
     if (this.#hasEnded) return;
-    const decoded = decodeMessage(body, 'request', this.#limits());
-    if (this.#signer === null) return this.#beforeInit(body, decoded);
-    if (decoded.ok && decoded.message.name === 'hsmd_client_hsmfd') return this.#openClient(decoded.message);
-    if (decoded.ok && decoded.message.name === 'hsmd_dev_memleak' && this.#options.isDeveloper) {
+    if (this.#door === null) return this.#beforeInit(body);
+    const own = OWN_REQUESTS.includes(typeOf(body)) ? this.#requestIn(body) : null;
+    if (own?.name === 'hsmd_client_hsmfd') return this.#openClient(own);
+    if (own?.name === 'hsmd_dev_memleak' && this.#options.isDeveloper) {
       return this.#send(this.#master, { name: 'hsmd_dev_memleak_reply', leak: false });
     }
-    return this.#serve(this.#master, body, decoded);
+    return this.#serve(this.#master, this.#door, body);
   }
 
   #limits() {
-    const { config } = this.#options;
-    return { messageBytesMax: 'messageBytesMax' in config ? config.messageBytesMax : 4 * 1024 * 1024 };
+    const { messageBytesMax } = this.#options;
+    return { messageBytesMax };
   }
 
-  async #beforeInit(body: Uint8Array, decoded: Decoded): Promise<void> {
-    const type = body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
-    if (decoded.ok && decoded.message.name === 'hsmd_dev_preinit' && this.#options.isDeveloper) {
-      this.#preinit = decoded.message;
+  /** Null for bytes that are no request. */
+  #requestIn(body: Uint8Array): Request | null {
+    const decoded = decodeMessage(body, 'request', this.#limits());
+    return decoded.ok && decoded.message.name !== 'unknown' ? decoded.message : null;
+  }
+
+  async #beforeInit(body: Uint8Array): Promise<void> {
+    const message = this.#requestIn(body);
+    if (message?.name === 'hsmd_dev_preinit' && this.#options.isDeveloper) {
+      this.#preinit = { message, body };
       return;
     }
-    if (decoded.ok && decoded.message.name === 'hsmd_init') return this.#init(decoded.message);
-    if (type === 11) return this.#badInit('could not parse request');
+    if (message?.name === 'hsmd_init') return this.#init({ message, body, preinit: this.#preinit });
+    const type = typeOf(body);
+    if (type === MESSAGES.hsmd_init.number) return this.#badInit('could not parse request');
     this.#fail('masterIo', `hsmd was not initialized correctly, expected message type 11, got ${type}`);
   }
 
@@ -177,46 +173,22 @@ export class Hsmd {
     this.#fail('masterIo', `Error parsing 11: ${why}`);
   }
 
-  async #init(init: MessageOf<'hsmd_init'>): Promise<void> {
-    const { config, status } = this.#options;
-    const version = negotiateVersion(init);
-    if (version === null) {
-      const { hsmWireMinVersion: min, hsmWireMaxVersion: max } = init;
-      return this.#badInit(
-        `Version ${min}-${max} not valid: we need ${PROTOCOL_VERSION_MIN}-${PROTOCOL_VERSION_MAX}`,
-      );
+  async #init(init: Init): Promise<void> {
+    const { openDoor, status } = this.#options;
+    if (typeof openDoor !== 'function') return this.#initFailed(20, `countersign: ${openDoor.message}`, 242);
+    const surroundings: Surroundings = {
+      log: (level, text) => status.log(level, text),
+      onBug: (error) => this.#bug(error),
+    };
+    const opening = await openDoor(init, surroundings);
+    if (!opening.ok) {
+      if (opening.how === 'bad-init') return this.#badInit(opening.why);
+      return this.#initFailed(opening.errorCode, opening.errorMessage, opening.exitStatus);
     }
-    if ('code' in config) return this.#initFailed(20, `countersign: ${config.message}`, 242);
-    const { secp, randomBytes, monotonicMs, nowSeconds } = this.#options;
-    const log = (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => status.log(level, text);
-    const preinit = this.#preinit;
-    const started = await startInPlace(
-      { init, preinit, config, secp, randomBytes, monotonicMs, nowSeconds, log },
-      version,
-    );
-    if (!started.ok) return this.#initFailed(started.errorCode, started.errorMessage, started.exitStatus);
-    this.#signer = started.signer;
-    this.#journal = started.journal;
-    // Before lightningd goes on: its plugins find the sockets there.
-    this.#beside = await this.#openBeside(started, config);
-    this.#send(this.#master, started.reply);
+    this.#door = opening.door;
+    this.#reply(this.#master, opening.reply);
     // Loads the native library now, so that the first client does not wait for it.
     prepareDescriptors();
-  }
-
-  #openBeside(opened: OpenedSigner, config: Config): Promise<Beside> {
-    const { status, nowSeconds, monotonicMs, randomBytes } = this.#options;
-    return openBeside({
-      opened,
-      config,
-      nodeSide: 'socket',
-      nowSeconds,
-      monotonicMs,
-      random: () => new DataView(randomBytes(4).buffer).getUint32(0) / 2 ** 32,
-      log: (level, text) => status.log(level, text),
-      onProblem: (text) => status.log('broken', `countersign: ${text}`),
-      onBug: (error) => this.#bug(error),
-    });
   }
 
   /** lightningd prints the text for its operator and exits. */
@@ -307,25 +279,19 @@ export class Hsmd {
   }
 
   async #onClientFrame(client: Client, body: Uint8Array): Promise<void> {
-    return this.#serve(client, body, decodeMessage(body, 'request', this.#limits()));
+    if (this.#door === null) throw new FormError('a client before INIT');
+    return this.#serve(client, this.#door, body);
   }
 
-  async #serve(client: Client, body: Uint8Array, decoded: Decoded): Promise<void> {
-    if (!decoded.ok) {
-      const { message, facts } = decoded.error;
-      return this.#badRequest(client, body, malformedRefusal('unknown', null, message, facts));
-    }
-    const { message } = decoded;
-    if (message.name === 'unknown') {
-      const facts = { message_type: message.type };
-      return this.#badRequest(client, body, malformedRefusal('unknown', null, 'unknown request', facts));
-    }
-    if (this.#signer === null) throw new FormError('a client before INIT');
-    const answer = await this.#signer.answer(client.identity, message);
-    if (answer.kind === 'reply') return this.#send(client, answer.reply);
+  async #serve(client: Client, door: Door, body: Uint8Array): Promise<void> {
+    const answer = await door.ask(client.identity, body);
+    if (answer.kind !== 'refused') return this.#reply(client, answer);
     const { refusal, id } = answer;
-    if (refusal.code === 'permission') return this.#badRequest(client, body, refusal, id);
-    this.#refuse(client, refusal, message, id);
+    const request = this.#requestIn(body);
+    if (request === null || refusal.code === 'permission') {
+      return this.#badRequest(client, body, refusal, id);
+    }
+    this.#refuse(client, refusal, request, id);
   }
 
   /** The daemon is broken or hostile: it gets its refusal, lightningd is told, and its socket closes. */
@@ -354,7 +320,12 @@ export class Hsmd {
 
   /** What was refused here and not by the signer. */
   #recordRefusal(refusal: Refusal): number | null {
-    return this.#signer?.recordRefusal(refusal) ?? null;
+    return this.#door?.recordRefusal(refusal) ?? null;
+  }
+
+  #reply(client: Client, answer: DoorReply): void {
+    if (answer.kind === 'reply') this.#send(client, answer.reply);
+    else client.frames.send(answer.body);
   }
 
   /** A PSBT grows by its signatures: a reply that no frame holds becomes a refusal, and nothing of it leaves. */
@@ -381,4 +352,10 @@ export class Hsmd {
 const CLIENT_FAULTS: readonly FrameErrorCode[] = ['frame-too-large', 'send-queue-full'];
 const NO_BYTES = new Uint8Array(0);
 
-type Decoded = ReturnType<typeof decodeMessage<'request'>>;
+/** What the session answers itself; all else goes through the door as it comes. */
+const OWN_REQUESTS: readonly number[] = [MESSAGES.hsmd_client_hsmfd.number, MESSAGES.hsmd_dev_memleak.number];
+
+/** -1 without one. */
+function typeOf(body: Uint8Array): number {
+  return body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
+}

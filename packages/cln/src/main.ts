@@ -1,16 +1,18 @@
 /**
  * `countersign-hsmd`: what lightningd starts in place of its hsmd. Descriptor 0 is the status socket, 3 the request
  * socket; it ends when lightningd hangs up (2), at SIGTERM (143) or SIGINT (130), each time with its store closed.
- * In-place mode: the signer runs in this process.
+ * The signer runs in this process, or elsewhere (`mode` in countersign.toml): then no key ever enters it.
  */
 import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
-import { CountersignError, loadSecp256k1 } from '@countersign/bitcoin';
-import { DEFAULT_CONFIG } from '@countersign/host';
+import { CountersignError } from '@countersign/bitcoin';
+import { type Config, DEFAULT_CONFIG, type RemoteConfig } from '@countersign/host';
 import { FrameSocket } from '@countersign/transport';
 import { CONFIG_VARIABLE, readConfig } from './config-file.ts';
+import type { OpenDoor } from './door.ts';
 import { Hsmd } from './hsmd.ts';
+import type { RemoteOptions } from './remote/open.ts';
 import { openStatusChannel } from './status.ts';
 import { findLightningdVersion, VERSION_ADVICE, VERSION_VARIABLE, versionLine } from './version.ts';
 
@@ -62,6 +64,40 @@ async function printVersion(): Promise<void> {
   process.stdout.write(`${found.version}\n`);
 }
 
+/** What the mode needs is loaded at once, while lightningd is still on its way to INIT; what it does not need, never. */
+function doorOf(config: Config): OpenDoor {
+  return config.remote === null ? inPlaceDoor(config) : remoteDoor(config, config.remote);
+}
+
+function inPlaceDoor(config: Config): OpenDoor {
+  const inPlace = import('./in-place.ts');
+  const options = {
+    config,
+    randomBytes: (count: number) => Uint8Array.from(randomBytes(count)),
+    monotonicMs: () => performance.now(),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+  };
+  return async (init, surroundings) => (await inPlace).openInPlace(options, init, surroundings);
+}
+
+function remoteDoor(config: Config, remote: RemoteConfig): OpenDoor {
+  const opening = import('./remote/open.ts');
+  const listening = import('./remote/listen.ts');
+  const options = {
+    config,
+    remote,
+    random: () => Math.random(),
+    tellTerminal: (text: string) => void process.stderr.write(`${text}\n`),
+    monotonicMs: () => performance.now(),
+  };
+  return async (init, surroundings) => {
+    const { listenForSigner } = await listening;
+    const { openRemote } = await opening;
+    const listen: RemoteOptions['listen'] = (greet, log) => listenForSigner(config, remote, greet, log);
+    return openRemote({ ...options, listen }, init, surroundings);
+  };
+}
+
 function runUnderLightningd(flags: ReadonlySet<string>): void {
   const status = openStatusChannel({ levelMin: flags.has('--log-trace') ? 'trace' : 'debug' });
   const die = (error: unknown) => {
@@ -74,18 +110,14 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
   const configured = config instanceof CountersignError ? undefined : config.clnVersion;
   const version = versionLine(process.env[VERSION_VARIABLE]) ?? configured;
   if (version !== undefined) status.version(version);
+  const { messageBytesMax } = config instanceof CountersignError ? DEFAULT_CONFIG : config;
   const hsmd = new Hsmd({
-    config,
+    openDoor: config instanceof CountersignError ? config : doorOf(config),
+    messageBytesMax,
+    endsAtHangUp: 'mode' in config && config.mode === 'remote',
     isDeveloper: flags.has('--developer'),
     status,
-    master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, {
-      frameBytesMax:
-        config instanceof CountersignError ? DEFAULT_CONFIG.messageBytesMax : config.messageBytesMax,
-    }),
-    secp: loadSecp256k1(),
-    randomBytes: (count) => Uint8Array.from(randomBytes(count)),
-    monotonicMs: () => performance.now(),
-    nowSeconds: () => Math.floor(Date.now() / 1000),
+    master: FrameSocket.fromDescriptor(REQUEST_DESCRIPTOR, { frameBytesMax: messageBytesMax }),
     exit: (code) => process.exit(code),
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

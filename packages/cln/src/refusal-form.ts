@@ -4,7 +4,7 @@
  */
 import { concat } from '@countersign/bitcoin';
 import { REFUSAL_WIRE_CODE, type Refusal, refusalText } from '@countersign/core';
-import { type Reply, type Request, SIGHASH_ALL } from '@countersign/wire';
+import { decodeMessage, type Reply, type Request, SIGHASH_ALL } from '@countersign/wire';
 import { LOG_TEXT_BYTES_MAX, statusText } from './status.ts';
 
 /**
@@ -34,6 +34,17 @@ function refusalAsText(refusal: Refusal): Reply {
     code: REFUSAL_WIRE_CODE[refusal.code],
     message: statusText(refusalText(refusal), LOG_TEXT_BYTES_MAX),
   };
+}
+
+/**
+ * Whether asking a signer again a moment later is better than saying no now: where the no would end a daemon, and may be over
+ * soon. Requests with a gentle form get it at once.
+ */
+export function isAskedAgain(body: Uint8Array, refusal: Refusal): boolean {
+  if (!refusal.temporary) return false;
+  const decoded = decodeMessage(body, 'request');
+  if (!decoded.ok || decoded.message.name === 'unknown') return false;
+  return refusalReply(decoded.message, refusal).name === 'vls_signer_error';
 }
 
 /**

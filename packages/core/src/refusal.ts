@@ -7,7 +7,14 @@ import type { Rule } from './policy/registry.ts';
 import type { PendingApproval } from './records/approval.ts';
 
 /** What kind of no: the transport turns it into the gentlest form the client's protocol has. */
-export type RefusalCode = 'policy' | 'malformed' | 'permission' | 'not-initialized' | 'store-failed';
+export type RefusalCode =
+  | 'policy'
+  | 'malformed'
+  | 'permission'
+  | 'not-initialized'
+  | 'store-failed'
+  /** Said where no signer could be asked. */
+  | 'unreachable';
 
 /** As the wire's SignerError (3000) carries it. */
 export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = {
@@ -16,6 +23,7 @@ export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = {
   permission: 3,
   'not-initialized': 4,
   'store-failed': 5,
+  unreachable: 6,
 };
 
 export interface Refusal {

@@ -17,6 +17,7 @@ export { LIMIT_FORMS, LIMIT_NAMES, type LimitForm, tomlKey } from './config/limi
 export { linesOf } from './config/lines.ts';
 export { policyFor } from './config/policy.ts';
 export { check, type FileForm, faultAt, type Source } from './config/reader.ts';
+export type { ListenAddress, RemoteConfig } from './config/remote.ts';
 export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from './config/schema.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
@@ -53,10 +54,11 @@ export {
   NODE_FRAME_BYTES_MAX,
   type NodeSide,
 } from './sockets/feed.ts';
-export { NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
+export { NODE_CONNECTIONS_MAX, NODE_IDLE_MS, NODE_SOCKET, openNodeSocket } from './sockets/node-socket.ts';
 export { openSockets, type Sockets, type SocketsOptions } from './sockets/open.ts';
 export { type Beside, type BesideOptions, openBeside } from './start/beside.ts';
 export { errorText } from './start/error-text.ts';
+export { type FollowOptions, followFor } from './start/follow.ts';
 export { type Started, type StartFailure, type StartInput, startInPlace } from './start/in-place.ts';
 export {
   type OpenedSigner,

@@ -35,6 +35,7 @@ describe('a configuration', () => {
     expect(parse('[policy]\n')).toEqual(DEFAULT_CONFIG);
     expect(DEFAULT_CONFIG).toEqual({
       mode: 'inplace',
+      remote: null,
       clnVersion: undefined,
       stateDirectory: 'countersign',
       witnessFile: undefined,
@@ -106,7 +107,7 @@ describe('an error says where, what is wrong and what to write', () => {
   const version = 'one line of 1 to 128 printable characters, as "lightningd --version" prints it';
   const table = 'a table: [policy] on a line of its own, its keys below';
   const keys =
-    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist, chain, heartbeat';
+    'mode, cln_version, state_directory, witness_file, message_bytes_max, policy, approvals, allowlist, chain, remote, heartbeat';
 
   it.each([
     ['moed = "inplace"', `1: unknown key "moed"; did you mean "mode"?`],
@@ -141,9 +142,11 @@ describe('an error says where, what is wrong and what to write', () => {
     ['[heartbeat]\nfile = ""', '2: "heartbeat.file" is "", expected the path of a file, in quotes'],
     ['every_seconds = 10', '1: unknown key "every_seconds"; "every_seconds" belongs below [heartbeat]'],
     ['__proto__ = 1', `1: unknown key "__proto__"; known keys: ${keys}`],
-    ['mode = "inplce"', `1: "mode" is "inplce", expected "inplace"; did you mean "inplace"?`],
-    ['mode = "remote"', `1: "mode" is "remote", expected "inplace"`],
-    ['mode = 5', `1: "mode" is 5, expected "inplace"`],
+    [
+      'mode = "inplce"',
+      `1: "mode" is "inplce", expected one of "inplace", "remote"; did you mean "inplace"?`,
+    ],
+    ['mode = 5', `1: "mode" is 5, expected one of "inplace", "remote"`],
     ['cln_version = 26.06', `1: "cln_version" is 26.06, expected ${version}`],
     ['cln_version = ""', `1: "cln_version" is "", expected ${version}`],
     ['cln_version = """v26\nv27"""', `1: "cln_version" is "v26\\nv27", expected ${version}`],

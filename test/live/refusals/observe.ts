@@ -78,6 +78,8 @@ export async function observe(row: Row, programs: Programs, signers: SignerChoic
     preset: 'permissive',
     plugin: false,
     chain: false,
+    remote: false,
+    seed: 1,
   });
   try {
     const [l1, l2] = await world.pair({ ...row.wishes?.l1, refuses: true }, row.wishes?.l2 ?? {});

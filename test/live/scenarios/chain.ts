@@ -1,6 +1,13 @@
 /** Scenarios about the signer's own view of the chain: reorgs, a signer that was away, a signer whose source is away. */
 import { deepEqual, doesNotMatch, equal, match, ok } from 'node:assert/strict';
-import { channelWith, fundWallet, openChannel, waitForConnection, waitForNormal } from '../channels.ts';
+import {
+  channelWith,
+  fundWallet,
+  openChannel,
+  waitForConnection,
+  waitForNoHtlcs,
+  waitForNormal,
+} from '../channels.ts';
 import { find, textAt } from '../json-value.ts';
 import type { Lightningd } from '../lightningd.ts';
 import { sweepToTheEnd } from '../onchain.ts';
@@ -38,6 +45,8 @@ async function expectOnlyTemporary(nodes: Lightningd[]): Promise<void> {
 async function payBothWays(l1: Lightningd, l2: Lightningd): Promise<void> {
   await pay(l1, l2, 20_000_000);
   await pay(l2, l1, 5_000_000);
+  // A payer has its preimage before the HTLC is gone: blocks mined now would let it expire.
+  await waitForNoHtlcs(l1, l2);
 }
 
 async function channel(world: World): Promise<[Lightningd, Lightningd, string]> {
@@ -59,7 +68,7 @@ async function expectFollowed(nodes: Lightningd[], reorgs: number): Promise<void
       seen.map((facts) => facts.depth_blocks),
       Array.from({ length: reorgs }, () => String(REORG_BLOCKS)),
     );
-    await node.waitForLog(/reorg: 3 blocks above height \d+ were replaced/);
+    await node.waitForSignerLog(/reorg: 3 blocks above height \d+ were replaced/);
   }
 }
 
@@ -142,7 +151,7 @@ const offline: Scenario = {
     note(
       `${AWAY_BLOCKS} blocks: the node answers after ${(answers_ms - start_ms).toFixed(0)} ms, its signer has proven all ${(proven_ms - answers_ms).toFixed(0)} ms later`,
     );
-    await l1.waitForLog(/countersign: chain: following bitcoind at/);
+    await l1.waitForSignerLog(/countersign: chain: following bitcoind at/);
     equal((await eventsOf(l1, 'chain-reorganised')).length, 1);
     await waitForConnection(l1, l2);
     await waitForConnection(l2, l1);
@@ -199,7 +208,7 @@ const behind: Scenario = {
       cable.on();
       await waitForProven(l1);
       note(`all is proven ${(performance.now() - start_ms).toFixed(0)} ms after its return`);
-      await l1.waitForLog(/countersign: chain: the chain is followed again/);
+      await l1.waitForSignerLog(/countersign: chain: the chain is followed again/);
       // channeld asks (check_outpoint) every ten seconds whether the funding is buried.
       await waitForNormal(l1, l3);
       await pay(l1, l3, 3_000_000);

@@ -8,6 +8,7 @@ import { MESSAGES } from './messages.ts';
 import { OPENING } from './opening.ts';
 import { OPERATOR } from './operator.ts';
 import { PAYMENTS_SCENARIOS } from './payments.ts';
+import { REMOTE } from './remote.ts';
 import { RESTARTS } from './restarts.ts';
 import { WALLET } from './wallet.ts';
 
@@ -22,4 +23,5 @@ export const SCENARIOS: Scenario[] = [
   ...EXPERIMENTAL,
   ...CHAIN,
   ...MESSAGES,
+  ...REMOTE,
 ];

@@ -19,6 +19,11 @@ export interface DeliveryOptions {
   readonly log: (level: LogLevel, text: string) => void;
   /** How long one delivery may hold its caller up. */
   readonly waitMs?: number;
+  /**
+   * The same while the node side has taken the values and waits itself for a signer on another machine. If lightningd went on
+   * without, it would ask to revoke before the signer knows the preimage, and be refused once the link is back.
+   */
+  readonly patienceMs?: number;
 }
 
 export class Delivery {
@@ -45,6 +50,11 @@ export class Delivery {
     return this.#kept.size;
   }
 
+  /** The signer has heard that values are delivered. */
+  get isGreeted(): boolean {
+    return this.#greeted;
+  }
+
   /** Where the signer listens, once known better. */
   moveTo(socketPath: string): void {
     if (socketPath === this.#socketPath) return;
@@ -58,23 +68,38 @@ export class Delivery {
   async deliver(values: readonly Uint8Array[]): Promise<void> {
     this.#keep(values);
     if (this.#kept.size === 0 && this.#greeted) return;
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = null;
-    });
+    const sending = this.#begin();
     if (this.#isAway) return;
-    const { waitMs = WAIT_MS } = this.#options;
-    if (await isDoneWithin(this.#sending, waitMs)) return;
+    const { waitMs = WAIT_MS, patienceMs = waitMs } = this.#options;
+    let waitedMs = 0;
+    do {
+      if (await isDoneWithin(sending, waitMs)) return;
+      waitedMs += waitMs;
+    } while (this.#link?.isOpen === true && waitedMs < patienceMs);
     this.#isAway = true;
     this.#options.log(
       'error',
-      `the signer did not take preimages within ${waitMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
+      `the signer did not take preimages within ${waitedMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
         'Payments whose preimages it does not know may be refused until it has them',
     );
+  }
+
+  /** In order with all others, but nobody waits. */
+  deliverSoon(values: readonly Uint8Array[]): void {
+    this.#keep(values);
+    if (this.#kept.size > 0) void this.#begin();
   }
 
   close(): void {
     this.#closed = true;
     this.#link?.end();
+  }
+
+  #begin(): Promise<void> {
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = null;
+    });
+    return this.#sending;
   }
 
   #keep(values: readonly Uint8Array[]): void {

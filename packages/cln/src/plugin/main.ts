@@ -3,8 +3,9 @@
  * socket is where `countersign.toml` puts the state directory.
  */
 import { join } from 'node:path';
-import { DEFAULT_CONFIG, NODE_SOCKET } from '@countersign/host';
+import { DEFAULT_CONFIG, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
 import { readConfig } from '../config-file.ts';
+import { WAIT_MS } from './delivery.ts';
 import { Plugin } from './plugin.ts';
 
 const HELP = `countersign-cln-plugin: hands preimages to the Countersign signer of a Core Lightning node
@@ -15,13 +16,19 @@ lightningd starts it; name it in lightningd's configuration with
   --countersign-socket=PATH   an option of lightningd: the signer's node.sock, if it is not in the state directory
 `;
 
+/** While the link to a signer elsewhere is down, requests wait for it, and so do writes: as long as the operator lets them. */
+function patienceOf({ linkPatienceSeconds }: RemoteConfig): number {
+  return linkPatienceSeconds === null ? Number.POSITIVE_INFINITY : linkPatienceSeconds * 1000 + WAIT_MS;
+}
+
 if (process.argv.includes('--help') || process.stdin.isTTY) {
   process.stdout.write(HELP);
 } else {
   const config = readConfig();
-  const { stateDirectory } = 'stateDirectory' in config ? config : DEFAULT_CONFIG;
+  const { stateDirectory, remote } = 'stateDirectory' in config ? config : DEFAULT_CONFIG;
   const plugin = new Plugin({
     socketPath: join(stateDirectory, NODE_SOCKET),
+    ...(remote !== null && { patienceMs: patienceOf(remote) }),
     write: (text) => void process.stdout.write(text),
   });
   // A lightningd that is gone reads nothing; stdin ends too then.

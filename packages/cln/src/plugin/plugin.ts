@@ -1,8 +1,11 @@
 /**
- * `countersign-cln-plugin`: tells the signer of every 32-byte value before lightningd lets the state advance. lightningd
- * waits for the answer of each write and ends over any but "continue", so that is the only answer there is.
+ * `countersign-cln-plugin`: tells the signer of every 32-byte value, and of those that may be preimages before lightningd lets the
+ * state advance. lightningd waits for the answer of each write and ends over any but "continue", so that is the only answer
+ * there is.
  */
+import { resolve } from 'node:path';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
+import { KnownHashes } from './hashes.ts';
 import {
   errorText,
   logText,
@@ -12,6 +15,7 @@ import {
   type RpcRequest,
   resultText,
 } from './json-rpc.ts';
+import { hashesUnderWay } from './lightning-rpc.ts';
 import { valuesOf } from './literals.ts';
 
 export const SOCKET_OPTION = 'countersign-socket';
@@ -21,6 +25,7 @@ export interface PluginOptions {
   readonly socketPath: string;
   readonly write: (text: string) => void;
   readonly waitMs?: number;
+  readonly patienceMs?: number;
 }
 
 const CONTINUE = { result: 'continue' };
@@ -29,13 +34,15 @@ export class Plugin {
   readonly #options: PluginOptions;
   readonly #reader = new RpcReader();
   readonly #delivery: Delivery;
+  readonly #hashes = new KnownHashes();
 
   constructor(options: PluginOptions) {
     this.#options = options;
     const delivery: DeliveryOptions = {
       socketPath: options.socketPath,
       log: (level, text) => options.write(logText(level, text)),
-      ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+      ...(options.waitMs !== undefined && { waitMs: options.waitMs }),
+      ...(options.patienceMs !== undefined && { patienceMs: options.patienceMs }),
     };
     this.#delivery = new Delivery(delivery);
   }
@@ -83,7 +90,10 @@ export class Plugin {
 
   async #deliver(params: unknown): Promise<void> {
     try {
-      await this.#delivery.deliver(valuesOf(statementsOf(params)));
+      const values = valuesOf(statementsOf(params));
+      const urgent = this.#hashes.urgentOf(values);
+      if (urgent.length > 0 || !this.#delivery.isGreeted) await this.#delivery.deliver(values);
+      else this.#delivery.deliverSoon(values);
     } catch (error) {
       this.#options.write(
         logText('error', `a bug of countersign-cln-plugin, please report it: ${String(error)}`),
@@ -96,6 +106,20 @@ export class Plugin {
     if (typeof named === 'string' && named !== '') this.#delivery.moveTo(named);
     // The signer hears that preimages are delivered before there is one.
     void this.#delivery.deliver([]);
+    const configuration = member(params, 'configuration');
+    const [directory, file] = [member(configuration, 'lightning-dir'), member(configuration, 'rpc-file')];
+    if (typeof directory === 'string' && typeof file === 'string')
+      void this.#complete(resolve(directory, file));
+  }
+
+  /** Without it every value is waited for, as before. */
+  async #complete(socketPath: string): Promise<void> {
+    try {
+      this.#hashes.complete(await hashesUnderWay(socketPath));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.write(logText('info', `lightningd waits for every value: ${reason}`));
+    }
   }
 }
 

@@ -19,6 +19,7 @@ import { ConfigError } from './error.ts';
 import { linesOf } from './lines.ts';
 import { CHANNELS, PEERS, type Places, readLimits, readOverrides, velocityOf } from './overrides.ts';
 import { check, type Source } from './reader.ts';
+import { type Place, readPlace } from './remote.ts';
 import { readRules } from './rules.ts';
 import { document } from './schema.ts';
 
@@ -40,8 +41,7 @@ export interface ConfiguredEntry {
   readonly line: number;
 }
 
-export interface Config {
-  readonly mode: 'inplace';
+export interface Config extends Place {
   readonly clnVersion: string | undefined;
   readonly stateDirectory: string;
   /** Undefined: a rollback of the state is told by no file. */
@@ -66,6 +66,7 @@ export interface Config {
 
 export const DEFAULT_CONFIG: Config = {
   mode: 'inplace',
+  remote: null,
   clnVersion: undefined,
   stateDirectory: 'countersign',
   witnessFile: undefined,
@@ -90,8 +91,10 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
   const source: Source = { file, lineOf: linesOf(text) };
   const top = check(source, document, parsed);
   const places: Places = new Map();
+  const chain = readChain(source, top.chain ?? { source: 'none' });
   return {
     ...DEFAULT_CONFIG,
+    ...readPlace(source, top, chain),
     clnVersion: top.cln_version,
     stateDirectory: top.state_directory ?? DEFAULT_CONFIG.stateDirectory,
     witnessFile: top.witness_file,
@@ -99,7 +102,7 @@ export function parseConfig(text: string, file: string, rules: readonly Rule[] =
     ...readPolicy(source, top.policy ?? {}, rules, places),
     approvals: readApprovals(source, top.approvals ?? {}, places),
     allowlist: readAllowlist(source, top.allowlist ?? {}),
-    chain: readChain(source, top.chain ?? { source: 'none' }),
+    chain,
     heartbeat: {
       everySeconds: top.heartbeat?.every_seconds ?? HEARTBEAT_DEFAULT.everySeconds,
       file: top.heartbeat?.file ?? HEARTBEAT_DEFAULT.file,

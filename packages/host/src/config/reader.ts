@@ -81,7 +81,7 @@ function unknownKey(source: Source, schema: unknown, place: Path, inner: readonl
 }
 
 /** A list of more names than this is no help in a line of a log. */
-const NAMES_LISTED_MAX = 10;
+const NAMES_LISTED_MAX = 12;
 
 function advice(
   { form = COUNTERSIGN_TOML }: Source,
@@ -98,7 +98,7 @@ function advice(
   return `known ${table.length === 0 ? 'keys' : `keys of [${table.join('.')}]`}: ${known.join(', ')}`;
 }
 
-const TABLES = ['', 'policy', 'approvals', 'allowlist', 'chain', 'heartbeat'] as const;
+const TABLES = ['', 'policy', 'approvals', 'allowlist', 'chain', 'remote', 'heartbeat'] as const;
 
 const COUNTERSIGN_TOML: FileForm = { document, tables: TABLES };
 

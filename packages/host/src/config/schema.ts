@@ -14,6 +14,8 @@ export const AUTO_APPROVALS = [
   'all',
 ] as const satisfies readonly AutoApproval[];
 export const CHAIN_SOURCES = ['none', 'node', 'bitcoind', 'esplora'] as const;
+const MODES = ['inplace', 'remote'] as const;
+const TRANSPORTS = ['link', 'vls-grpc'] as const;
 export const SEVERITIES = ['error', 'warn', 'off'] as const satisfies readonly Severity[];
 const WINDOWS = ['hour', 'day', 'week'] as const satisfies readonly VelocityLimit['per'][];
 
@@ -28,6 +30,8 @@ const HEIGHT_MAX = 499_999_999;
 const POLL_SECONDS_MAX = 3600;
 const HEARTBEAT_SECONDS_MIN = 1;
 const HEARTBEAT_SECONDS_MAX = 3600;
+const PATIENCE_SECONDS_MAX = 604_800;
+const RETRY_SECONDS_MAX = 120;
 
 export const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
 
@@ -94,7 +98,7 @@ export const override = v.strictObject(
 );
 
 export const document = v.strictObject({
-  mode: v.optional(v.picklist(['inplace'], '"inplace"')),
+  mode: v.optional(oneOf(MODES)),
   // A control character would reach lightningd's log, and a second line could never be lightningd's version.
   cln_version: v.optional(
     v.pipe(
@@ -157,6 +161,18 @@ export const document = v.strictObject({
         publish: v.optional(yesOrNo),
       },
       'a table: [chain] on a line of its own, its keys below',
+    ),
+  ),
+  remote: v.optional(
+    v.strictObject(
+      {
+        transport: v.optional(oneOf(TRANSPORTS)),
+        listen: v.optional(line('an address in quotes: "address:port" or "unix:/path"')),
+        start_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
+        link_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
+        retry_seconds: v.optional(whole(0, RETRY_SECONDS_MAX, 'seconds')),
+      },
+      'a table: [remote] on a line of its own, its keys below',
     ),
   ),
   heartbeat: v.optional(

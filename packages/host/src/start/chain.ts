@@ -85,9 +85,8 @@ export function openChain(options: ChainOptions): Chain {
     case 'node':
       return fedByNode(options, config.birthdayHeightBlocks);
     case 'bitcoind':
-      return followed(options, config, bitcoindOf(config, options.network));
     case 'esplora':
-      return followed(options, config, esploraOf(config, options.network));
+      return followedBy(options, config);
   }
 }
 
@@ -133,22 +132,33 @@ const STOPPED: Refusal = {
   channel: null,
 };
 
-function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, source: ChainSource): Chain {
-  const { signer, hasStopped, onBug, monotonicMs, random } = options;
+/** By a follower in this process. */
+function followedBy(options: ChainOptions, config: BitcoindChain | EsploraChain): Chain {
+  const { signer, hasStopped, onBug, network } = options;
+  const onFailure = (error: unknown): void => {
+    if (hasStopped())
+      chainLog(options.log)('error', 'the chain is not followed any more: the store of the signer failed');
+    else onBug(error);
+  };
+  return followed({ ...options, sink: sinkOf(signer), onFailure }, config, sourceOf(config, network));
+}
+
+export interface FollowedOptions {
+  readonly sink: ChainSink;
+  readonly log: ChainOptions['log'];
+  /** The sink rejected, or a bug: nothing is followed any more. */
+  readonly onFailure: (error: unknown) => void;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+}
+
+export function followed(
+  options: FollowedOptions,
+  { birthdayHeightBlocks, publishes }: BitcoindChain | EsploraChain,
+  source: ChainSource,
+): Chain {
   const log = chainLog(options.log);
-  const follower = new Follower({
-    sink: sinkOf(signer),
-    source,
-    birthdayHeightBlocks: config.birthdayHeightBlocks,
-    publishes: config.publishes,
-    log,
-    onFailure: (error) => {
-      if (!hasStopped()) return onBug(error);
-      log('error', 'the chain is not followed any more: the store of the signer failed');
-    },
-    monotonicMs,
-    random,
-  });
+  const follower = new Follower({ ...options, source, birthdayHeightBlocks, publishes, log });
   return {
     desk: null,
     isFollowing: true,
@@ -160,6 +170,10 @@ function followed(options: ChainOptions, config: BitcoindChain | EsploraChain, s
     },
     stop: () => follower.stop(),
   };
+}
+
+export function sourceOf(config: BitcoindChain | EsploraChain, network: Network): ChainSource {
+  return config.source === 'bitcoind' ? bitcoindOf(config, network) : esploraOf(config, network);
 }
 
 /** The signer as a follower sees it: its refusals as texts. */

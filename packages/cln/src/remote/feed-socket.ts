@@ -1,0 +1,66 @@
+/**
+ * `node.sock` of a node side: preimages, headers and blocks on their way to a signer elsewhere. For whoever feeds it is the
+ * socket of a signer in place; what comes is judged at the signer alone.
+ */
+import type { Socket } from 'node:net';
+import { REFUSAL_WIRE_CODE } from '@countersign/core';
+import { NODE_CONNECTIONS_MAX, NODE_FRAME_BYTES_MAX, NODE_IDLE_MS } from '@countersign/host';
+import {
+  FrameSocket,
+  type LinkAnswer,
+  LinkError,
+  type LinkFeed,
+  type SignerLink,
+  UnixListener,
+} from '@countersign/transport';
+import { encodeMessage } from '@countersign/wire';
+
+export interface FeedSocketOptions {
+  readonly path: string;
+  readonly link: Pick<SignerLink, 'openFeed'>;
+  /** A bug of ours: the process must end. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Rejects with `SocketError`. */
+export function openFeedSocket(options: FeedSocketOptions): Promise<UnixListener> {
+  return UnixListener.open({
+    path: options.path,
+    connectionsMax: NODE_CONNECTIONS_MAX,
+    idleMs: NODE_IDLE_MS,
+    onConnection: (socket) => serve(socket, options),
+  });
+}
+
+function serve(socket: Socket, { link, onBug }: FeedSocketOptions): void {
+  const frames = new FrameSocket(socket, {
+    frameBytesMax: NODE_FRAME_BYTES_MAX,
+    sendQueuePauseBytes: 0,
+    sendQueueBytesMax: NODE_FRAME_BYTES_MAX,
+  });
+  const feed = link.openFeed();
+  frames.start({
+    frame: async (body) => {
+      try {
+        frames.send(await forwarded(feed, body));
+      } catch (error) {
+        if (!(error instanceof LinkError)) return onBug(error);
+        // The feeder keeps what it had to say and connects again.
+        frames.destroy();
+      }
+    },
+    closed: () => feed.close(),
+  });
+}
+
+async function forwarded(feed: LinkFeed, body: Uint8Array): Promise<Uint8Array> {
+  const answer: LinkAnswer = await feed.ask(body);
+  if (answer.kind === 'reply') return answer.body;
+  const { code, tag, text, temporary, facts } = answer.refusal;
+  const list = Object.entries(facts).map(([name, value]) => `${name}=${value}`);
+  const message = `${tag}: ${text}${list.length === 0 ? '' : ` [${list.join(' ')}]`}${temporary ? ' (temporary: try again later)' : ''}`;
+  const wireCode = Object.hasOwn(REFUSAL_WIRE_CODE, code)
+    ? Reflect.get(REFUSAL_WIRE_CODE, code)
+    : REFUSAL_WIRE_CODE.malformed;
+  return encodeMessage({ name: 'vls_signer_error', code: Number(wireCode), message });
+}

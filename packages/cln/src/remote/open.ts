@@ -1,0 +1,116 @@
+/**
+ * INIT in remote mode: lightningd waits until the signer is there and has answered. No key, no store and no curve is loaded in
+ * this process; what its operator has to do meanwhile is told on the terminal too, as lightningd does not read its log's socket
+ * yet.
+ */
+import { join } from 'node:path';
+import { CountersignError } from '@countersign/bitcoin';
+import { type Config, errorText, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
+import { type GreetingAsk, type SignerLink, SocketError, type UnixListener } from '@countersign/transport';
+import type { Init, Opening, Surroundings } from '../door.ts';
+import { RemoteDoor } from './door.ts';
+import { openFeedSocket } from './feed-socket.ts';
+import { type InitFailure, Introduction } from './introduction.ts';
+import { type NodeChain, openNodeChain } from './node-chain.ts';
+import { Presence } from './presence.ts';
+
+/** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
+const GENERIC_ERROR_CODE = 20;
+
+export type Greet = (ask: GreetingAsk, signer: string) => Promise<void>;
+
+/** A link that listens, and what the operator has to do for a signer to come. */
+export interface Listening {
+  readonly link: SignerLink;
+  readonly advice: () => readonly string[];
+}
+
+export interface RemoteOptions {
+  readonly config: Config;
+  readonly remote: RemoteConfig;
+  /** Begins to listen; `greet` is called before anything is asked of a process of the signer. Rejects with `CountersignError`. */
+  readonly listen: (greet: Greet, log: Surroundings['log']) => Promise<Listening>;
+  readonly tellTerminal: (text: string) => void;
+  readonly monotonicMs: () => number;
+  /** From 0 up to and without 1. */
+  readonly random: () => number;
+}
+
+export async function openRemote(
+  options: RemoteOptions,
+  init: Init,
+  surroundings: Surroundings,
+): Promise<Opening> {
+  const { config, remote, monotonicMs } = options;
+  const { messageBytesMax } = config;
+  const { log } = surroundings;
+  const failure = Promise.withResolvers<InitFailure>();
+  const introduction = new Introduction({ init, messageBytesMax, log, onFailed: failure.resolve });
+  let listening: Listening;
+  try {
+    listening = await options.listen(introduction.greet, log);
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    return failed(`${errorText(error)} (${error.code})`);
+  }
+  const { link } = listening;
+  const presence = presenceOf(options, listening, log);
+  const feeds = await openFeeds(config, link, surroundings);
+  let chain: NodeChain | null = null;
+  const onClose = async (): Promise<void> => {
+    presence.close();
+    await chain?.stop();
+    await Promise.all([feeds?.close(), link.close()]);
+  };
+  const end = await Promise.race([failure.promise, presence.first()]);
+  if (end === true && introduction.reply !== null) {
+    if (feeds !== null)
+      chain = await openNodeChain({ ...options, socketPath: feeds.path }, init, surroundings);
+    const retryMs = remote.retrySeconds * 1000;
+    const door = new RemoteDoor({ link, presence, messageBytesMax, retryMs, monotonicMs, onClose });
+    return { ok: true, door, reply: { kind: 'body', body: introduction.reply } };
+  }
+  await onClose();
+  if (typeof end === 'object') return end;
+  return failed(
+    `no signer came within ${remote.startPatienceSeconds} s (start_patience_seconds in [remote])`,
+  );
+}
+
+function presenceOf(
+  { remote, tellTerminal, monotonicMs }: RemoteOptions,
+  { link, advice }: Listening,
+  log: Surroundings['log'],
+): Presence {
+  return new Presence({
+    link,
+    advice,
+    log,
+    tellTerminal,
+    startPatienceMs: milliseconds(remote.startPatienceSeconds),
+    linkPatienceMs: milliseconds(remote.linkPatienceSeconds),
+    monotonicMs,
+  });
+}
+
+function failed(why: string): InitFailure {
+  const errorMessage = `countersign: ${why}`;
+  return { ok: false, how: 'failed', errorCode: GENERIC_ERROR_CODE, errorMessage, exitStatus: 242 };
+}
+
+/** Without its socket the node side still signs: what feeds it says so by itself. */
+async function openFeeds(
+  config: Config,
+  link: SignerLink,
+  { log, onBug }: Surroundings,
+): Promise<UnixListener | null> {
+  try {
+    return await openFeedSocket({ path: join(config.stateDirectory, NODE_SOCKET), link, onBug });
+  } catch (error) {
+    if (!(error instanceof SocketError)) throw error;
+    log('broken', `countersign: ${errorText(error)} (${error.code})`);
+    return null;
+  }
+}
+
+const milliseconds = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1000);

@@ -1,0 +1,219 @@
+/** Which values of lightningd's writes the plugin lets it wait for: those that may be preimages of HTLCs there are. */
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FrameSocket } from '@countersign/transport';
+import { decodeMessage, encodeMessage } from '@countersign/wire';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { KnownHashes } from '../src/plugin/hashes.ts';
+import { hashesUnderWay } from '../src/plugin/lightning-rpc.ts';
+import { Plugin } from '../src/plugin/plugin.ts';
+import { networkDirectory, removeDirectories } from './hsmd-under-test.ts';
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+afterAll(removeDirectories);
+
+const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+const [preimage, another, pending] = ['one', 'two', 'three'].map((text) => sha256(Buffer.from(text)));
+
+describe('a value is waited for', () => {
+  it('always, before the HTLCs from before are known', () => {
+    const hashes = new KnownHashes();
+    expect(hashes.urgentOf([preimage!, another!])).toEqual([preimage, another]);
+  });
+
+  it('when its hash was written before, or with it, or was there from before', () => {
+    const hashes = new KnownHashes();
+    hashes.urgentOf([sha256(preimage!)]);
+    hashes.complete([sha256(pending!)]);
+    expect(hashes.urgentOf([preimage!, randomBytes(32)])).toEqual([preimage]);
+    expect(hashes.urgentOf([preimage!])).toEqual([preimage]);
+    expect(hashes.urgentOf([pending!])).toEqual([pending]);
+    expect(hashes.urgentOf([another!])).toEqual([]);
+    expect(hashes.urgentOf([another!, sha256(another!)])).toEqual([another]);
+  });
+
+  it('no more when its hash is one of the oldest of very many', () => {
+    const hashes = new KnownHashes(100);
+    hashes.complete([]);
+    const others = Array.from({ length: 99 }, (_, i) => sha256(Buffer.from(`${i}`)));
+    hashes.urgentOf([sha256(preimage!), ...others]);
+    hashes.urgentOf([sha256(preimage!)]);
+    expect(hashes.urgentOf([sha256(preimage!)])).toEqual([]);
+    const remembered = new KnownHashes(200);
+    remembered.complete([]);
+    remembered.urgentOf([sha256(preimage!), ...others]);
+    expect(remembered.urgentOf([preimage!])).toEqual([preimage]);
+    hashes.urgentOf([randomBytes(32)]);
+    expect(hashes.urgentOf([preimage!])).toEqual([]);
+  });
+
+  it('always, when there are more HTLCs than can be remembered', () => {
+    const hashes = new KnownHashes(100);
+    hashes.complete(Array.from({ length: 101 }, (_, i) => sha256(Buffer.from(`${i}`))));
+    expect(hashes.urgentOf([another!])).toEqual([another]);
+  });
+});
+
+/** lightningd's own socket, which answers everything with this text. */
+async function lightningd(text: string): Promise<string> {
+  const path = join(networkDirectory({}), 'lightning-rpc');
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      const [half, rest] = [text.slice(0, text.length / 2), text.slice(text.length / 2)];
+      socket.write(half);
+      setTimeout(() => socket.write(rest), 5);
+    });
+    socket.unref();
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return path;
+}
+
+const answer = (channels: unknown): string =>
+  `${JSON.stringify({ jsonrpc: '2.0', id: 'x', result: { channels } }, null, 3)}\n\n`;
+const htlc = (hash: Uint8Array) => ({ direction: 'in', payment_hash: Buffer.from(hash).toString('hex') });
+
+describe('lightningd is asked for the HTLCs under way', () => {
+  it('of all channels', async () => {
+    const path = await lightningd(
+      answer([{ htlcs: [htlc(preimage!), htlc(another!)] }, {}, { htlcs: [htlc(pending!)] }]),
+    );
+    expect((await hashesUnderWay(path)).map((hash) => Buffer.from(hash))).toEqual([
+      preimage,
+      another,
+      pending,
+    ]);
+  });
+
+  it.each([
+    ['an error', `${JSON.stringify({ error: { code: -32601, message: 'no' } })}\n\n`],
+    ['no JSON', 'lightning\n\n'],
+    ['an HTLC without a hash', answer([{ htlcs: [{ direction: 'in' }] }])],
+    ['a hash that is none', answer([{ htlcs: [{ payment_hash: 'zz' }] }])],
+  ])('and may answer %s', async (_, text) => {
+    await expect(hashesUnderWay(await lightningd(text))).rejects.toThrow(Error);
+  });
+
+  it('and may not be there', async () => {
+    await expect(hashesUnderWay(join(networkDirectory({}), 'lightning-rpc'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('the plugin', () => {
+  /** A signer that answers its first message, and no other before it is told. */
+  function slowSigner() {
+    const path = join(networkDirectory({}), 'node.sock');
+    const got: string[] = [];
+    let answersAll = false;
+    let reply: () => void = () => {};
+    const server = createServer((socket) => {
+      const frames = new FrameSocket(socket);
+      frames.start({
+        frame: async (body) => {
+          const decoded = decodeMessage(body, 'request');
+          if (!decoded.ok || decoded.message.name !== 'countersign_preimages')
+            throw new Error('no preimages');
+          got.push(...decoded.message.preimages.map((one) => Buffer.from(one).toString('hex')));
+          if (got.length > 0 && !answersAll) await new Promise<void>((resolve) => (reply = resolve));
+          frames.send(encodeMessage({ name: 'countersign_preimages_reply', learned: 0 }));
+        },
+        closed: () => {},
+      });
+      socket.unref();
+    }).listen(path);
+    servers.push(server);
+    return {
+      path,
+      got,
+      answer: () => {
+        answersAll = true;
+        reply();
+      },
+    };
+  }
+
+  async function until(isSo: () => boolean): Promise<void> {
+    for (const end = performance.now() + 10_000; !isSo(); await sleep(2))
+      if (performance.now() > end) throw new Error('not so within 10 s');
+  }
+
+  it('lets lightningd go on with what is no preimage, and wait for what may be one', async () => {
+    const { path, got, answer: answerAll } = slowSigner();
+    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(pending!))] }]));
+    const lines: string[] = [];
+    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
+    const ask = (id: string, method: string, params: unknown): void =>
+      plugin.receive(Buffer.from(`${JSON.stringify({ id, method, params })}\n\n`));
+    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
+    const write = (value: Uint8Array) => ({ writes: [`x'${Buffer.from(value).toString('hex')}'`] });
+
+    ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
+    await until(() => answered('init'));
+    // Until lightningd has answered, every value is waited for.
+    await sleep(200);
+    ask('w1', 'db_write', write(another!));
+    await until(() => answered('w1'));
+    await until(() => got.includes(another!.toString('hex')));
+    ask('w2', 'db_write', write(pending!));
+    await sleep(200);
+    expect(answered('w2')).toBe(false);
+    ask('w3', 'db_write', { writes: ['UPDATE t SET n=1'] });
+    await until(() => answered('w3'));
+    expect(answered('w2')).toBe(false);
+    answerAll();
+    await until(() => answered('w2'));
+    expect(got).toContain(pending!.toString('hex'));
+    plugin.close();
+    expect(lines.filter((line) => line.includes('"error"'))).toEqual([]);
+  });
+
+  it('waits longer than usual for a node side that waits itself, and no longer for one that is gone', async () => {
+    const { path, answer: answerAll } = slowSigner();
+    const lines: string[] = [];
+    const options = { write: (text: string) => void lines.push(text), waitMs: 50, patienceMs: 60_000 };
+    const plugin = new Plugin({ socketPath: path, ...options });
+    const nobody = new Plugin({ socketPath: join(networkDirectory({}), 'node.sock'), ...options });
+    const write = (id: string): Buffer =>
+      Buffer.from(
+        `${JSON.stringify({ id, method: 'db_write', params: { writes: [`x'${another!.toString('hex')}'`] } })}\n\n`,
+      );
+    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
+    plugin.receive(write('held'));
+    nobody.receive(write('gone'));
+    await until(() => answered('gone'));
+    await sleep(300);
+    expect(answered('held')).toBe(false);
+    answerAll();
+    await until(() => answered('held'));
+    for (const one of [plugin, nobody]) one.close();
+    expect(lines.filter((line) => line.includes('did not take preimages'))).toHaveLength(1);
+  });
+
+  it('waits for everything when lightningd does not say what is under way', async () => {
+    const { path, answer: answerAll } = slowSigner();
+    const lines: string[] = [];
+    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
+    const params = {
+      options: {},
+      configuration: { 'lightning-dir': '/', 'rpc-file': '/nowhere/lightning-rpc' },
+    };
+    plugin.receive(Buffer.from(`${JSON.stringify({ id: 'init', method: 'init', params })}\n\n`));
+    await until(() => lines.some((line) => line.includes('lightningd waits for every value')));
+    const writes = [`x'${another!.toString('hex')}'`];
+    plugin.receive(
+      Buffer.from(`${JSON.stringify({ id: 'w1', method: 'db_write', params: { writes } })}\n\n`),
+    );
+    await sleep(200);
+    expect(lines.some((line) => line.includes('"id":"w1"'))).toBe(false);
+    answerAll();
+    await until(() => lines.some((line) => line.includes('"id":"w1"')));
+    plugin.close();
+  });
+});
