@@ -44,6 +44,9 @@ const PURE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>
 const IMPURE_GLOBALS =
   /(?<![.\w$#])(?:process|Date|performance|setTimeout|setInterval|setImmediate|fetch|console|globalThis|global|crypto|WebSocket|eval|Function)\b(?!\s*\??:)|(?<![\w$])Math\s*\.\s*random\b/g;
 
+/** Doors of a package beside its front: what only some of its users should load. */
+const SIDE_DOORS: readonly string[] = [`${SCOPE}transport/grpc`];
+
 const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
 
 export function checkDependencies(workspace: Workspace): Violation[] {
@@ -137,6 +140,7 @@ function judgeBuiltin(
 
 function judgeSibling({ directory }: WorkspacePackage, name: string, specifier: string): string | undefined {
   const target = name.slice(SCOPE.length);
-  if (specifier !== name) return `${specifier} reaches into ${target}: import ${name}`;
+  if (specifier !== name && !SIDE_DOORS.includes(specifier))
+    return `${specifier} reaches into ${target}: import ${name}`;
   return ARROWS[directory]?.includes(target) === true ? undefined : `${directory} may not import ${target}`;
 }

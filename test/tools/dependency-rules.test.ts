@@ -44,6 +44,7 @@ describe('arrows', () => {
 describe('imports', () => {
   it.each([
     ["import { x } from '@countersign/bitcoin/src/x.ts';", /reaches into bitcoin/],
+    ["import { x } from '@countersign/transport/deep';", /reaches into transport/],
     ["import { x } from '../../../wire/src/x.ts';", /outside of the package/],
     ["import { x } from '../../test/x.ts';", /outside of the package/],
     ["import { x } from './x.js';", /must end in \.ts/],
@@ -64,6 +65,7 @@ describe('imports', () => {
       "import { readFileSync } from 'node:fs';",
       "import { x } from 'left-pad/deep';",
       "import { y } from '../y.ts';",
+      "import { z } from '@countersign/transport/grpc';",
       "// import { z } from 'nowhere';",
     ].join('\n');
     expect(judge('host', text, { 'left-pad': '1.0.0' })).toEqual([]);
