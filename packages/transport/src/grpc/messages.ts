@@ -54,7 +54,6 @@ function decode<T>(name: string, bytes: Uint8Array, message: T, fields: Fields<T
       if (field?.type === type) field.read(reader, message);
       else reader.skip(type, number);
     }
-    if (reader.pos > reader.len) throw new RangeError('the bytes end inside of a field');
     return message;
   } catch (cause) {
     throw new LinkError('link-protocol', `a ${name} that cannot be read`, { bytes: bytes.length }, { cause });

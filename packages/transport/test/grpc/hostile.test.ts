@@ -1,0 +1,138 @@
+/** Strangers at the node side's door: junk, silence, floods. None may cost much, or keep the signer out. */
+import { connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { newIdentity } from '../../src/link/identity.ts';
+import { foreignPing, foreignSigner, junk } from './foreign.ts';
+import { init, initReply, later, MASTER, nodeSide, pointRequest, replyBody, until } from './support.ts';
+
+const PREFACE = new TextEncoder().encode('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+async function served(limits: Parameters<typeof nodeSide>[0] = {}) {
+  const { side, log } = await nodeSide(limits);
+  const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+  later(() => signer.abort());
+  const answer = side.ask(MASTER, init());
+  const request = await signer.next();
+  signer.responses.push({ requestId: request?.requestId ?? 0n, message: initReply() });
+  await answer;
+  const roundTrip = async (number: bigint) => {
+    const asked = side.ask(MASTER, pointRequest(number));
+    const { requestId } = (await signer.next()) ?? { requestId: 0n };
+    signer.responses.push({ requestId, message: Uint8Array.of(0, 118) });
+    return replyBody(await asked);
+  };
+  return { side, log, signer, roundTrip };
+}
+
+describe('a stranger', () => {
+  it.each([
+    ['HTTP/1', new TextEncoder().encode('GET / HTTP/1.1\r\nhost: x\r\n\r\n')],
+    ['TLS without being asked', Uint8Array.of(0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3)],
+    ['zeros', new Uint8Array(100_000)],
+    ['the preface, then noise', Uint8Array.of(...PREFACE, ...new Uint8Array(5_000).fill(0xa5))],
+    ['a frame header of 16 MiB', Uint8Array.of(...PREFACE, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1)],
+  ])('that says %s is cut off, the signer is not', async (_, bytes) => {
+    const { side, roundTrip } = await served({ streamWaitMs: 100 });
+    await junk(side.port, bytes);
+    expect(await roundTrip(1n)).toEqual(Uint8Array.of(0, 118));
+    await until(() => side.connections === 1, 'only the signer is left');
+  });
+
+  it('that says nothing, or one byte at a time, is cut off after its time', async () => {
+    const { side, roundTrip } = await served({ streamWaitMs: 100 });
+    await junk(side.port, new Uint8Array(0));
+    const slow = connect({ host: '127.0.0.1', port: side.port });
+    slow.on('error', () => {});
+    let at = 0;
+    const drip = setInterval(() => slow.write(PREFACE.subarray(at, ++at)), 10);
+    later(() => clearInterval(drip));
+    await new Promise((resolve) => slow.once('close', resolve));
+    expect(at).toBeLessThan(PREFACE.length);
+    await roundTrip(1n);
+  });
+
+  it('with a method that does not exist, or a greeting only, is told so and cut off after its time', async () => {
+    const { side, roundTrip } = await served({ streamWaitMs: 100 });
+    const session = connectHttp2(`http://127.0.0.1:${side.port}`);
+    session.on('error', () => {});
+    const status = await new Promise((resolve) => {
+      const request = session.request({
+        ':method': 'POST',
+        ':path': '/hsmd.Hsmd/Other',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      request.on('response', (headers) => resolve(headers['grpc-status']));
+      request.end();
+    });
+    expect(Number(status)).toBe(12);
+    await new Promise((resolve) => session.once('close', resolve));
+    await roundTrip(1n);
+  });
+
+  it('a second stream on one connection is refused, the first goes on', async () => {
+    const { side } = await nodeSide();
+    const session = connectHttp2(`http://127.0.0.1:${side.port}`);
+    session.on('error', () => {});
+    later(() => session.destroy());
+    const open = () => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/hsmd.Hsmd/SignerStream',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      return new Promise((resolve) => stream.on('response', (headers) => resolve(headers['grpc-status'])));
+    };
+    expect(await open()).toBeUndefined();
+    expect(await open()).toBe('8');
+    expect(side.state).toBe('up');
+  });
+});
+
+describe('a flood', () => {
+  it('of 2,000 connections: few are kept, the signer goes on, another signer gets in', async () => {
+    const { side, log, roundTrip } = await served({ streamWaitMs: 500 });
+    const sockets: Socket[] = [];
+    later(() => sockets.map((socket) => socket.destroy()));
+    let peak = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const socket = connect({ host: '127.0.0.1', port: side.port });
+      socket.on('error', () => {}).resume();
+      socket.write(PREFACE);
+      sockets.push(socket);
+      if (i % 100 !== 0) continue;
+      await new Promise((resolve) => socket.once('connect', resolve));
+      await roundTrip(BigInt(i));
+      peak = Math.max(peak, side.connections);
+    }
+    expect(peak).toBeLessThanOrEqual(17);
+    expect(await foreignPing({ baseUrl: `http://127.0.0.1:${side.port}` }, 'hello')).toBe('hello');
+    expect(log.length).toBeLessThan(20);
+  });
+
+  it('at TLS: handshakes are bounded, and a stranger’s lines are few', async () => {
+    const node = newIdentity();
+    const signer = newIdentity();
+    const tls = { ...node, pins: [signer.pin], authoritiesPem: null };
+    const { side, log } = await nodeSide({ handshakesMax: 10, handshakeMs: 300 }, tls);
+    const sockets: Socket[] = [];
+    later(() => sockets.map((socket) => socket.destroy()));
+    for (let i = 0; i < 300; i++) {
+      const socket = connect({ host: '127.0.0.1', port: side.port });
+      socket.on('error', () => {}).resume();
+      if (i % 2 === 0) socket.write('not a hello');
+      sockets.push(socket);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(side.connections).toBeLessThanOrEqual(10);
+    const url = {
+      baseUrl: `https://127.0.0.1:${side.port}`,
+      nodeOptions: { rejectUnauthorized: false, key: signer.privateKeyPem, cert: signer.certificatePem },
+    };
+    expect(await foreignPing(url, 'hello')).toBe('hello');
+    expect(log.length).toBeLessThanOrEqual(11);
+    await until(() => side.connections <= 1, 'the silent ones are gone');
+  });
+});
