@@ -1,0 +1,135 @@
+/**
+ * One connection of the dialler: made, greeted by a `Ping`, then a `SignerStream` whose requests are answered one after the other. It
+ * ends by rejecting or resolving; whatever it opened is closed by then.
+ */
+import { isIPv6 } from 'node:net';
+import { Client, type ClientDuplexStream, Metadata } from '@grpc/grpc-js';
+import type { LinkClock } from '../link/clock.ts';
+import { LinkError } from '../link/error.ts';
+import { DialCredentials } from './credentials.ts';
+import type { Ping, SignerRequest, SignerResponse } from './messages.ts';
+import { commonOptions, PING, SIGNER_STREAM } from './service.ts';
+import type { GrpcTls } from './tls.ts';
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: GrpcTls | null;
+  readonly clock: LinkClock;
+  readonly messageBytesMax: number;
+  readonly keepaliveMs: number;
+  /** From the dial to the answer of the greeting. */
+  readonly connectMs: number;
+  /** How long the other side may take to read a response. */
+  readonly writeMs: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** The stream is open. */
+  readonly onOpen: () => void;
+  /** Null: no response may be sent. */
+  readonly answer: (request: SignerRequest) => Promise<SignerResponse | null>;
+}
+
+export const GREETING = 'countersign';
+
+type Call = ClientDuplexStream<SignerResponse, SignerRequest>;
+
+/**
+ * Resolves when the other side ended the stream, rejects with `LinkError` for anything else. Until the request under way is answered
+ * it does neither.
+ */
+export async function serveOnce(options: ConnectionOptions): Promise<void> {
+  const { host, port, tls, signal } = options;
+  const credentials = new DialCredentials(tls, host);
+  const client = new Client(`${isIPv6(host) ? `[${host}]` : host}:${port}`, credentials, {
+    ...commonOptions(options.messageBytesMax, options.keepaliveMs),
+    // Once: whoever calls tries again.
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_http_proxy': 0,
+    'grpc.service_config_disable_resolution': 1,
+  });
+  const cut = (): void => {
+    client.close();
+    credentials.close();
+  };
+  signal.addEventListener('abort', cut);
+  try {
+    await greet(client, credentials, options);
+    await serve(client, options);
+  } finally {
+    signal.removeEventListener('abort', cut);
+    cut();
+  }
+}
+
+async function greet(
+  client: Client,
+  credentials: DialCredentials,
+  options: ConnectionOptions,
+): Promise<void> {
+  const { host, port, clock, connectMs } = options;
+  const deadline = clock.nowMs() + connectMs;
+  try {
+    await new Promise<void>((resolve, reject) =>
+      client.makeUnaryRequest(
+        PING.path,
+        PING.requestSerialize,
+        PING.responseDeserialize,
+        { message: GREETING },
+        new Metadata(),
+        { deadline },
+        (error: Error | null, _reply?: Ping) => (error === null ? resolve() : reject(error)),
+      ),
+    );
+  } catch (cause) {
+    const { failure } = credentials;
+    if (failure instanceof LinkError) throw failure;
+    throw new LinkError('link-unreachable', 'the node side does not answer', { host, port }, { cause });
+  }
+}
+
+async function serve(client: Client, options: ConnectionOptions): Promise<void> {
+  const call: Call = client.makeBidiStreamRequest(
+    SIGNER_STREAM.path,
+    SIGNER_STREAM.requestSerialize,
+    SIGNER_STREAM.responseDeserialize,
+    new Metadata(),
+  );
+  call.on('error', () => {});
+  call.once('metadata', () => options.onOpen());
+  try {
+    // No further request is taken while one is being answered: how many wait in between is up to the flow control of HTTP/2.
+    for await (const request of call as AsyncIterable<SignerRequest>) {
+      const response = await options.answer(request);
+      if (response !== null) await write(call, response, options);
+    }
+  } catch (cause) {
+    if (cause instanceof LinkError) throw cause;
+    if (!isCallFailure(cause)) throw cause;
+    throw new LinkError('link-ended', 'the stream broke', { reason: cause.message }, { cause });
+  } finally {
+    call.cancel();
+  }
+}
+
+function write(call: Call, response: SignerResponse, { clock, writeMs }: ConnectionOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(writeMs, () =>
+      reject(new LinkError('link-not-read', 'the node side does not read', { wait_ms: writeMs })),
+    );
+    const done = (error?: Error | null): void => {
+      cancel();
+      call.off('close', done);
+      if (error === undefined || error === null) resolve();
+      else reject(new LinkError('link-ended', 'the stream ended', {}, { cause: error }));
+    };
+    call.once('close', done);
+    call.write(response, done);
+  });
+}
+
+/** grpc-js's ServiceError: it has a status. Anything else is a bug of whoever answers. */
+function isCallFailure(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error;
+}

@@ -1,0 +1,468 @@
+/** Our signer at a node side of another library: what VLS's remote_hsmd_socket does, and what no node side should. */
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { MASTER_PERMISSIONS, PERMISSION } from '@countersign/core';
+import { decodeMessage, encodeMessage, type MessageOf } from '@countersign/wire';
+import { describe, expect, it } from 'vitest';
+import { COUNTED_MAX } from '../../src/grpc/answerer.ts';
+import { MASTER_CLIENT, UNBOUND_CLIENT } from '../../src/grpc/client-of.ts';
+import { type DiallerLimits, SignerDialler } from '../../src/grpc/index.ts';
+import { U64_MAX } from '../../src/grpc/messages.ts';
+import type {
+  LinkAnswer,
+  LinkClient,
+  LinkRefusal,
+  LinkState,
+  RequestHandler,
+} from '../../src/link/protocol.ts';
+import { type ForeignNode, type ForeignRequest, type ForeignResponse, foreignNode } from './foreign.ts';
+import { init, initReply, later, NODE_ID, pointRequest, until } from './support.ts';
+
+const PEER = new Uint8Array(33).fill(2);
+
+interface Asked {
+  readonly client: LinkClient | 'feed';
+  readonly session: number | null;
+  readonly body: Uint8Array;
+}
+
+/** A handler that remembers what it was asked and answers as it is told. */
+class Handler implements RequestHandler {
+  readonly asked: Asked[] = [];
+  readonly ended: number[] = [];
+  answer: (body: Uint8Array) => LinkAnswer | Promise<LinkAnswer> = () => ({
+    kind: 'reply',
+    body: Uint8Array.of(0, 118),
+  });
+
+  async ask(client: LinkClient, body: Uint8Array): Promise<LinkAnswer> {
+    this.asked.push({ client, session: null, body });
+    return this.answer(body);
+  }
+
+  async feed(session: number, body: Uint8Array): Promise<LinkAnswer> {
+    this.asked.push({ client: 'feed', session, body });
+    return this.answer(body);
+  }
+
+  feedEnded(session: number): void {
+    this.ended.push(session);
+  }
+}
+
+function refusal(temporary: boolean): LinkAnswer {
+  const refused: LinkRefusal = {
+    code: 'policy',
+    tag: 'policy-x',
+    request: 'x',
+    channel: null,
+    text: 'no',
+    temporary,
+    auditId: 3,
+    facts: {},
+  };
+  return { kind: 'refused', refusal: refused };
+}
+
+function refusalReply(_: Uint8Array, { tag, text }: LinkRefusal): Uint8Array {
+  return encodeMessage({ name: 'vls_signer_error', code: 1, message: `${tag}: ${text}` });
+}
+
+interface Dialled {
+  readonly handler: Handler;
+  readonly dialler: SignerDialler;
+  readonly log: string[];
+  readonly bugs: unknown[];
+}
+
+function dial(port: number, limits: Partial<DiallerLimits> = {}): Dialled {
+  const handler = new Handler();
+  const log: string[] = [];
+  const bugs: unknown[] = [];
+  const dialler = new SignerDialler({
+    host: '127.0.0.1',
+    port,
+    tls: null,
+    handler,
+    refusalReply,
+    networkName: 'regtest',
+    log: (level, text) => log.push(`${level} ${text}`),
+    onBug: (error) => bugs.push(error),
+    limits: { redialFirstMs: 10, redialLongestMs: 50, ...limits },
+  });
+  dialler.start();
+  later(() => dialler.close());
+  return { handler, dialler, log, bugs };
+}
+
+/** Asks on each stream, and collects the answers. */
+interface Stream {
+  readonly send: (request: ForeignRequest) => void;
+  readonly next: () => Promise<ForeignResponse>;
+  readonly end: () => void;
+}
+
+/** Streams in the order they are opened. */
+async function node(port = 0): Promise<{ node: ForeignNode; stream: () => Promise<Stream> }> {
+  const opened: Stream[] = [];
+  const waiting: ((stream: Stream) => void)[] = [];
+  const one = await foreignNode(async (responses, send) => {
+    await new Promise<void>((end) => {
+      const next = async (): Promise<ForeignResponse> => {
+        const { done, value } = await responses.next();
+        if (done === true) throw new Error('the signer ended the stream');
+        return value;
+      };
+      const stream = { send, next, end };
+      const waiter = waiting.shift();
+      if (waiter === undefined) opened.push(stream);
+      else waiter(stream);
+    });
+  }, port);
+  later(() => one.close());
+  const stream = () => {
+    const there = opened.shift();
+    return there === undefined
+      ? new Promise<Stream>((resolve) => waiting.push(resolve))
+      : Promise.resolve(there);
+  };
+  return { node: one, stream };
+}
+
+/** A stream of a signer that is connected. */
+async function connected(limits: Partial<DiallerLimits> = {}) {
+  const { node: peer, stream } = await node();
+  const dialled = dial(peer.port, limits);
+  return { ...dialled, node: peer, stream, first: await stream() };
+}
+
+/** Takes connections and what is sent on them, and says nothing. */
+async function silentServer(): Promise<Server> {
+  const server = createTcpServer((socket) => socket.on('error', () => {}).resume());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  later(() => new Promise((resolve) => server.close(resolve)));
+  return server;
+}
+
+const typed = (type: number): Uint8Array => Uint8Array.of(type >> 8, type & 0xff);
+
+describe('dialling', () => {
+  it('greets, opens the stream, answers', async () => {
+    const { node: peer, stream } = await node();
+    const { dialler, handler } = dial(peer.port);
+    const states: LinkState[] = [];
+    dialler.onState((state) => states.push(state));
+    const { send, next } = await stream();
+    expect(peer.pings).toEqual(['countersign']);
+    send({ requestId: 0n, message: pointRequest(5n) });
+    expect(await next()).toMatchObject({
+      requestId: 0n,
+      message: Uint8Array.of(0, 118),
+      error: '',
+      isTemporaryFailure: false,
+    });
+    expect(handler.asked[0]?.body).toEqual(pointRequest(5n));
+    expect(states).toEqual(['up']);
+    await dialler.close();
+    expect(dialler.state).toBe('closed');
+  });
+
+  it('waits for a node side that is not there yet, without a line for each attempt', async () => {
+    const { node: gone } = await node();
+    const { port } = gone;
+    await gone.close();
+    const { dialler, log } = dial(port);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(dialler.state).toBe('waiting');
+    expect(log.filter((line) => line.startsWith('unusual'))).toHaveLength(1);
+    const { stream } = await node(port);
+    // This library sends the head of its answer only with the first request.
+    (await stream()).send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => dialler.state === 'up', 'the stream is open');
+  });
+
+  it('comes back when the node side ends the stream, and when the connection breaks', async () => {
+    const { node: peer, stream, first, dialler, handler } = await connected();
+    first.end();
+    const second = await stream();
+    second.send({ requestId: U64_MAX, message: init() });
+    handler.answer = () => ({ kind: 'reply', body: initReply() });
+    await second.next();
+    const states: LinkState[] = [];
+    dialler.onState((state) => states.push(state));
+    await peer.close();
+    await until(() => dialler.state === 'down', 'the loss is seen');
+    const next = await node(peer.port);
+    const third = await next.stream();
+    third.send({ requestId: 3n, message: pointRequest(1n) });
+    expect((await third.next()).requestId).toBe(3n);
+    expect(states).toEqual(['down', 'up']);
+    expect(handler.ended.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('gives up a node side that takes the connection and says nothing', async () => {
+    const silent = await silentServer();
+    const { log } = dial((silent.address() as AddressInfo).port, { connectMs: 100 });
+    await until(() => log.length > 0, 'the attempt is given up');
+    expect(log[0]).toMatch(/^unusual no node side at 127\.0\.0\.1:\d+: the node side does not answer/);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // Every attempt that was given up has let go of its connection.
+    const open = await new Promise<number>((resolve) => silent.getConnections((_, count) => resolve(count)));
+    expect(open).toBeLessThanOrEqual(1);
+  });
+
+  it('closing ends an attempt and a wait', async () => {
+    const silent = await silentServer();
+    const { dialler } = dial((silent.address() as AddressInfo).port);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await dialler.close();
+    expect(dialler.state).toBe('closed');
+    const { dialler: other } = dial(1, { redialFirstMs: 60_000, redialLongestMs: 60_000 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await other.close();
+  });
+});
+
+describe('one after the other', () => {
+  it('a request is handed over when the one before is answered', async () => {
+    const { handler, first } = await connected();
+    const releases: (() => void)[] = [];
+    handler.answer = (body) =>
+      new Promise((resolve) => releases.push(() => resolve({ kind: 'reply', body: body.slice(0, 2) })));
+    for (let i = 0; i < 5; i++) first.send({ requestId: BigInt(i), message: typed(i + 1) });
+    for (let i = 0; i < 5; i++) {
+      await until(() => releases.length === 1, 'one is under way');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(handler.asked).toHaveLength(i + 1);
+      releases.shift()?.();
+      expect(await first.next()).toMatchObject({ requestId: BigInt(i), message: typed(i + 1) });
+    }
+  });
+
+  it('nothing of the next connection is handed over while a request of the last is under way', async () => {
+    const { handler, first, stream, dialler } = await connected();
+    let release = (): void => {};
+    handler.answer = () =>
+      new Promise((resolve) => {
+        release = () => resolve({ kind: 'reply', body: typed(118) });
+      });
+    first.send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => handler.asked.length === 1, 'it is under way');
+    first.end();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    release();
+    const second = await stream();
+    handler.answer = () => ({ kind: 'reply', body: typed(118) });
+    second.send({ requestId: 0n, message: pointRequest(1n) });
+    expect((await second.next()).requestId).toBe(0n);
+    expect(handler.asked).toHaveLength(2);
+    expect(dialler.state).toBe('up');
+  });
+
+  it('a rejection of the handler is a bug: it is told, and the dialler is closed', async () => {
+    const { handler, first, bugs, dialler } = await connected();
+    const bug = new Error('bug');
+    handler.answer = () => Promise.reject(bug);
+    first.send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => bugs.length === 1, 'the bug is told');
+    expect(bugs).toEqual([bug]);
+    expect(dialler.state).toBe('closed');
+  });
+});
+
+describe('who asks', () => {
+  it('is lightningd without a context, a client without a channel at dbid 0, else a channel’s', async () => {
+    const { handler, first } = await connected();
+    const contexts = [
+      undefined,
+      { peerId: PEER, dbid: 0n },
+      { peerId: new Uint8Array(0), dbid: 0n },
+      { peerId: PEER, dbid: 7n, capabilities: 0n },
+    ];
+    for (const [i, context] of contexts.entries()) {
+      first.send({ requestId: BigInt(i), message: pointRequest(1n), ...(context && { context }) });
+      await first.next();
+    }
+    const all = Object.values(PERMISSION).reduce((sum, bit) => sum | bit, 0n);
+    expect(handler.asked.map(({ client }) => client)).toEqual([
+      { peerId: null, dbid: 0n, permissions: MASTER_PERMISSIONS },
+      { peerId: null, dbid: 0n, permissions: PERMISSION.ECDH | PERMISSION.SIGN_GOSSIP },
+      { peerId: null, dbid: 0n, permissions: PERMISSION.ECDH | PERMISSION.SIGN_GOSSIP },
+      { peerId: PEER, dbid: 7n, permissions: all & ~PERMISSION.MASTER },
+    ]);
+    expect(MASTER_CLIENT.permissions & UNBOUND_CLIENT.permissions & PERMISSION.MASTER).toBe(0n);
+  });
+
+  it('a channel without a whole peer is refused, and nobody is asked', async () => {
+    const { handler, first } = await connected();
+    for (const length of [0, 32, 34]) {
+      first.send({
+        requestId: 1n,
+        message: pointRequest(1n),
+        context: { peerId: new Uint8Array(length), dbid: 7n },
+      });
+      const { message, error } = await first.next();
+      expect(error).toBe('');
+      expect(decodeMessage(message ?? typed(0), 'reply')).toMatchObject({
+        message: { name: 'vls_signer_error', message: /^policy-generic-error: a channel without/ },
+      });
+    }
+    expect(handler.asked).toHaveLength(0);
+  });
+});
+
+describe('a no', () => {
+  it('for good travels as a reply: an error would end the node', async () => {
+    const { handler, first } = await connected();
+    handler.answer = () => refusal(false);
+    first.send({ requestId: 4n, message: pointRequest(1n) });
+    const { message, error, isTemporaryFailure } = await first.next();
+    expect({ error, isTemporaryFailure }).toEqual({ error: '', isTemporaryFailure: false });
+    expect(decodeMessage(message ?? typed(0), 'reply')).toMatchObject({
+      message: { name: 'vls_signer_error', message: 'policy-x: no' },
+    });
+  });
+
+  it('for the moment is said so, a few times for the same request; then it is final', async () => {
+    const { handler, first } = await connected({ temporaryFailuresMax: 2 });
+    handler.answer = () => refusal(true);
+    const context = { peerId: PEER, dbid: 7n };
+    const ask = async (requestId: bigint, message: Uint8Array) => {
+      first.send({ requestId, message, context });
+      return (await first.next()).isTemporaryFailure;
+    };
+    expect(await ask(0n, pointRequest(1n))).toBe(true);
+    expect(await ask(1n, pointRequest(1n))).toBe(true);
+    expect(await ask(2n, pointRequest(2n))).toBe(true);
+    expect(await ask(3n, pointRequest(1n))).toBe(false);
+    // And begins anew.
+    expect(await ask(4n, pointRequest(1n))).toBe(true);
+    handler.answer = () => ({ kind: 'reply', body: typed(118) });
+    expect(await ask(5n, pointRequest(2n))).toBe(false);
+    handler.answer = () => refusal(true);
+    expect(await ask(6n, pointRequest(2n))).toBe(true);
+  });
+
+  it('says why, and a count of no more requests than the limit is kept', async () => {
+    const { handler, first } = await connected({ temporaryFailuresMax: 1 });
+    handler.answer = () => refusal(true);
+    first.send({ requestId: 0n, message: pointRequest(0n) });
+    expect((await first.next()).error).toBe('policy-x: no');
+    for (let i = 1; i <= COUNTED_MAX; i++) {
+      first.send({ requestId: BigInt(i), message: pointRequest(BigInt(i)) });
+      await first.next();
+    }
+    first.send({ requestId: 1n, message: pointRequest(0n) });
+    expect((await first.next()).isTemporaryFailure).toBe(true);
+    first.send({ requestId: 2n, message: pointRequest(BigInt(COUNTED_MAX)) });
+    expect((await first.next()).isTemporaryFailure).toBe(false);
+  });
+});
+
+describe('what VLS’s node side can carry', () => {
+  it('the reply to INIT loses what VLS does not read', async () => {
+    const { handler, first } = await connected();
+    handler.answer = () => ({
+      kind: 'reply',
+      body: initReply({ tlvs: { bip86Base: new Uint8Array(78).fill(4) } }),
+    });
+    first.send({ requestId: 0n, message: init() });
+    const { message } = await first.next();
+    const expected = initReply({ hsmCapabilities: [28, 142, 147, 149, 29, 32, 34, 40, 41] });
+    expect(message).toEqual(expected);
+  });
+
+  it('a failure of INIT passes as it is', async () => {
+    const { handler, first } = await connected();
+    const failure = encodeMessage({
+      name: 'hsmd_init_reply_failure',
+      errorCode: 20,
+      errorMessage: 'no',
+    });
+    handler.answer = () => ({ kind: 'reply', body: failure });
+    first.send({ requestId: 0n, message: init() });
+    expect((await first.next()).message).toEqual(failure);
+  });
+
+  it('its frontend’s question who we are is answered from INIT', async () => {
+    const { handler, first } = await connected();
+    handler.answer = (body) => (body[1] === 11 ? { kind: 'reply', body: initReply() } : refusal(false));
+    const info = { requestId: 0n, message: typed(1012) };
+    first.send(info);
+    expect(decodeMessage((await first.next()).message ?? typed(0), 'reply')).toMatchObject({
+      message: { name: 'vls_signer_error' },
+    });
+    first.send({ requestId: 1n, message: init() });
+    await first.next();
+    first.send(info);
+    const answered = decodeMessage((await first.next()).message ?? typed(0), 'reply');
+    const expected: MessageOf<'vls_node_info_reply'> = {
+      name: 'vls_node_info_reply',
+      networkName: 'regtest',
+      nodeId: NODE_ID,
+      bip32: new Uint8Array(78).fill(3),
+    };
+    expect(answered).toMatchObject({ message: expected });
+  });
+
+  it('what it tells of the chain goes to the feed of its stream, and ends with it', async () => {
+    const { handler, first, stream } = await connected();
+    for (const type of [2002, 2003, 2004, 2005, 2006, 2009]) {
+      first.send({ requestId: BigInt(type), message: typed(type) });
+      await first.next();
+    }
+    expect(handler.asked.map(({ client }) => client)).toEqual(Array(6).fill('feed'));
+    const session = handler.asked[0]?.session ?? 0;
+    first.end();
+    const second = await stream();
+    expect(handler.ended).toContain(session);
+    second.send({ requestId: 0n, message: typed(2002) });
+    await second.next();
+    expect(handler.asked.at(-1)?.session).not.toBe(session);
+  });
+
+  it('a channel’s client feeds nothing', async () => {
+    const { handler, first } = await connected();
+    first.send({ requestId: 0n, message: typed(2005), context: { peerId: PEER, dbid: 1n } });
+    await first.next();
+    expect(handler.asked[0]?.client).toMatchObject({ dbid: 1n });
+  });
+
+  it('a developer’s settings get no answer: VLS ends of one', async () => {
+    const { handler, first } = await connected();
+    first.send({ requestId: 0n, message: typed(99) });
+    first.send({ requestId: 1n, message: pointRequest(1n) });
+    expect((await first.next()).requestId).toBe(1n);
+    expect(handler.asked).toHaveLength(1);
+  });
+
+  it('messages without a type, or of none we know, are the handler’s to refuse', async () => {
+    const { handler, first } = await connected();
+    handler.answer = () => refusal(false);
+    for (const message of [new Uint8Array(0), Uint8Array.of(7), typed(65535)]) {
+      first.send({ requestId: 1n, message });
+      expect((await first.next()).error).toBe('');
+    }
+    expect(handler.asked).toHaveLength(3);
+  });
+});
+
+describe('a hostile node side', () => {
+  it('a request beyond the limit ends the stream; the next is opened', async () => {
+    const { first, stream, handler } = await connected({ messageBytesMax: 10_000 });
+    first.send({ requestId: 0n, message: new Uint8Array(20_000) });
+    const second = await stream();
+    expect(handler.asked).toHaveLength(0);
+    second.send({ requestId: 0n, message: pointRequest(1n) });
+    await second.next();
+    first.end();
+  });
+
+  it('who does not read is cut off', async () => {
+    const { node: peer, stream } = await node();
+    const { log, handler } = dial(peer.port, { writeMs: 100 });
+    const first = await stream();
+    handler.answer = () => ({ kind: 'reply', body: new Uint8Array(1024 * 1024).fill(1) });
+    for (let i = 0; i < 8; i++) first.send({ requestId: BigInt(i), message: pointRequest(1n) });
+    await until(() => log.some((line) => line.includes('does not read')), 'it is cut off');
+  });
+});
