@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto';
 import { encodeMessage, type MessageOf } from '@countersign/wire';
 import type { LinkAnswer, LinkClient, LinkRefusal, RequestHandler } from '../link/protocol.ts';
 import { clientOf, MASTER_CLIENT } from './client-of.ts';
-import { nameOf } from './foreign-refusal.ts';
+import { nameOf } from './foreign-answer.ts';
+import { isChainMessage, isNodeInfo, isPreinit } from './message-type.ts';
 import { ERROR_TEXT_MAX, type SignerRequest, type SignerResponse } from './messages.ts';
-import { initReplyForVls, isChainMessage, isNodeInfo, isPreinit, nodeInfoReply } from './vls-form.ts';
+import { initReplyForVls, nodeInfoReply } from './vls-form.ts';
 
 export interface AnswererOptions {
   readonly handler: RequestHandler;
@@ -67,7 +68,7 @@ export class Answerer {
     if (answer.kind === 'refused' || !isMaster) return answer;
     const started = initReplyForVls(answer.body);
     if (started === null) return answer;
-    this.#started = started;
+    if (started.name === 'hsmd_init_reply_v4') this.#started = started;
     return { kind: 'reply', body: encodeMessage(started) };
   }
 

@@ -30,3 +30,8 @@ export function clientOf(context: RequestContext | null): LinkClient | null {
   if (peerId.length !== PEER_ID_BYTES) return null;
   return { peerId: Uint8Array.from(peerId), dbid, permissions: OF_CHANNEL };
 }
+
+/** The other way round. A client without a channel is lightningd's own to VLS, which looks at the number only. */
+export function contextOf({ peerId, dbid }: LinkClient): RequestContext | null {
+  return peerId === null ? null : { peerId, dbid, capabilities: 0n };
+}

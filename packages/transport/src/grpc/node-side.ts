@@ -3,15 +3,17 @@
  * asked again, in order, when it comes back; what it fails for good fails alone; nothing it sends ends anything but its stream.
  */
 import { status } from '@grpc/grpc-js';
-import type { LinkClock, RandomBytes } from '../link/clock.ts';
+import { type LinkClock, type RandomBytes, systemClock, systemRandom } from '../link/clock.ts';
 import { LinkError } from '../link/error.ts';
 import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from '../link/protocol.ts';
 import { delayAfter } from './backoff.ts';
-import { foreignRefusal, nameOf } from './foreign-refusal.ts';
-import { InitReplay, initForVls, isInit, typeOf } from './init-replay.ts';
+import { contextOf } from './client-of.ts';
+import { answerOf, foreignRefusal, nameOf } from './foreign-answer.ts';
+import { Greeting, type GreetingAsk } from './greeting.ts';
 import { GrpcListener } from './listener.ts';
-import { foreignText, type GrpcLog, reasonOf } from './log.ts';
-import { type RequestContext, type SignerResponse, U64_MAX } from './messages.ts';
+import { type GrpcLog, reasonOf } from './log.ts';
+import { isChainMessage } from './message-type.ts';
+import type { SignerResponse } from './messages.ts';
 import { type GrpcLimits, limitsOf } from './node-limits.ts';
 import { Outstanding, type Waiting } from './outstanding.ts';
 import type { SignerStream } from './signer-stream.ts';
@@ -22,21 +24,25 @@ export interface GrpcNodeSideOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: GrpcTls | null;
-  readonly clock: LinkClock;
-  readonly random: RandomBytes;
+  /**
+   * Called with each connection of a signer, before anything else is asked of it: VLS wants INIT on each. A rejection sends the
+   * signer away, and what is outstanding waits for the next.
+   */
+  readonly greet: (ask: GreetingAsk, signer: string) => Promise<void>;
   readonly log: GrpcLog;
+  readonly clock?: LinkClock;
+  readonly random?: RandomBytes;
   readonly limits?: Partial<GrpcLimits>;
 }
 
 /** A stream that is in use. */
 interface Current {
   readonly stream: SignerStream;
-  /** INIT was said again and not answered yet: nothing else goes out. */
-  isReady: boolean;
+  /** Null once it is over: until then nothing else goes out. */
+  greeting: Greeting | null;
   isFull: boolean;
   /** Still to be sent on this stream, lowest number first. */
   readonly unsent: Waiting[];
-  readonly cancelWait: () => void;
 }
 
 const MASTER: LinkClient = { peerId: null, dbid: 0n, permissions: 0n };
@@ -44,32 +50,34 @@ const MASTER: LinkClient = { peerId: null, dbid: 0n, permissions: 0n };
 export class GrpcNodeSide implements SignerLink {
   readonly #options: GrpcNodeSideOptions;
   readonly #limits: GrpcLimits;
+  readonly #clock: LinkClock;
+  readonly #random: RandomBytes;
   readonly #outstanding: Outstanding;
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #retries = new Set<() => void>();
   #listener: GrpcListener | null = null;
   #state: LinkState = 'waiting';
   #current: Current | null = null;
-  #init: InitReplay | null = null;
 
   private constructor(options: GrpcNodeSideOptions) {
     this.#options = options;
     this.#limits = limitsOf(options.limits ?? {});
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
     this.#outstanding = new Outstanding(this.#limits);
   }
 
   /** Rejects with `link-listen-failed`. */
   static async open(options: GrpcNodeSideOptions): Promise<GrpcNodeSide> {
     const side = new GrpcNodeSide(options);
-    const { host, port, tls, clock, log } = options;
+    const { host, port, tls, log } = options;
     const onStream = (stream: SignerStream): void => side.#onStream(stream);
+    const address = { host, port, tls };
     side.#listener = await GrpcListener.open({
-      host,
-      port,
-      tls,
-      clock,
-      log,
+      ...address,
+      clock: side.#clock,
       limits: side.#limits,
+      log,
       onStream,
     });
     return side;
@@ -102,8 +110,7 @@ export class GrpcNodeSide implements SignerLink {
   ask(client: LinkClient, body: Uint8Array): Promise<LinkAnswer> {
     return new Promise((answered, failed) => {
       const waiting = this.#admit(client, body, answered, failed);
-      this.#current?.unsent.push(waiting);
-      this.#pump();
+      this.#enqueue(waiting);
     });
   }
 
@@ -111,8 +118,7 @@ export class GrpcNodeSide implements SignerLink {
   openFeed(): LinkFeed {
     return {
       ask: async (body) => {
-        const type = typeOf(body);
-        if (type >= 2002 && type <= 2009) return this.ask(MASTER, body);
+        if (isChainMessage(body)) return this.ask(MASTER, body);
         const text = 'a signer of VLS takes no such message';
         return foreignRefusal(MASTER, body, { code: 'malformed', text, temporary: false });
       },
@@ -124,7 +130,7 @@ export class GrpcNodeSide implements SignerLink {
     if (this.#state === 'closed') return;
     this.#setState('closed');
     for (const cancel of this.#retries) cancel();
-    this.#current?.cancelWait();
+    this.#current?.greeting?.end();
     this.#current = null;
     for (const { failed } of this.#outstanding.clear()) failed(closedError());
     await this.#listener?.close();
@@ -144,9 +150,8 @@ export class GrpcNodeSide implements SignerLink {
       const facts = { message_bytes: body.length, max_bytes: messageBytesMax };
       throw new LinkError('link-request-too-large', 'a request that no message can hold', facts);
     }
-    const said = isInit(body) ? initForVls(body) : body;
     const fresh = { id: null, sentOn: null, losses: 0, failures: 0, waitedMs: 0 };
-    const waiting: Waiting = { client, body: said, answered, failed, ...fresh };
+    const waiting: Waiting = { client, body, answered, failed, ...fresh };
     this.#outstanding.add(waiting);
     return waiting;
   }
@@ -170,16 +175,8 @@ export class GrpcNodeSide implements SignerLink {
   }
 
   #begin(stream: SignerStream): void {
-    const init = this.#init;
-    const { clock, log } = this.#options;
-    const giveUp = (): void => this.#drop(current, status.DEADLINE_EXCEEDED, 'INIT was not answered in time');
-    const current: Current = {
-      stream,
-      isReady: init === null,
-      isFull: false,
-      unsent: this.#outstanding.inOrder(),
-      cancelWait: init === null ? () => {} : clock.after(this.#limits.initMs, giveUp),
-    };
+    const greeting = new Greeting(stream, this.#clock, this.#limits.initMs);
+    const current: Current = { stream, greeting, isFull: false, unsent: [] };
     this.#current = current;
     stream.start({
       response: (response) => this.#onResponse(current, response),
@@ -189,23 +186,42 @@ export class GrpcNodeSide implements SignerLink {
       },
       ended: (why) => this.#lose(current, why),
     });
-    log('info', `a signer connected from ${stream.peer.address}`);
-    if (init === null) this.#ready(current);
-    else current.isFull = !stream.send({ requestId: U64_MAX, context: null, message: init.body });
+    this.#options.log('info', `a signer connected from ${stream.peer.address}`);
+    void this.#greet(current, greeting);
+  }
+
+  async #greet(current: Current, greeting: Greeting): Promise<void> {
+    try {
+      await this.#options.greet(greeting.ask, current.stream.peer.pin ?? current.stream.peer.address);
+    } catch (error) {
+      if (this.#current === current) this.#drop(current, status.FAILED_PRECONDITION, reasonOf(error));
+      return;
+    } finally {
+      greeting.end();
+    }
+    if (this.#current === current) this.#ready(current);
   }
 
   #ready(current: Current): void {
-    current.isReady = true;
-    current.cancelWait();
+    current.greeting = null;
+    current.unsent.push(...this.#outstanding.inOrder());
     if (current.unsent.length > 0)
-      this.#options.log('info', `${current.unsent.length} requests are sent to the signer again`);
+      this.#options.log('info', `${current.unsent.length} requests waited for the signer`);
     this.#setState('up');
+    this.#pump();
+  }
+
+  /** A signer that is being greeted gets it with the others, afterwards. */
+  #enqueue(waiting: Waiting): void {
+    const current = this.#current;
+    if (current === null || current.greeting !== null) return;
+    current.unsent.push(waiting);
     this.#pump();
   }
 
   #pump(): void {
     const current = this.#current;
-    if (current === null || !current.isReady) return;
+    if (current === null || current.greeting !== null) return;
     while (!current.isFull) {
       const waiting = current.unsent.shift();
       if (waiting === undefined) return;
@@ -218,45 +234,20 @@ export class GrpcNodeSide implements SignerLink {
 
   #onResponse(current: Current, response: SignerResponse): void {
     if (this.#current !== current) return;
-    const { requestId, error, isTemporaryFailure } = response;
-    const isReplay = requestId === U64_MAX && !current.isReady;
-    const waiting = isReplay ? undefined : this.#outstanding.find(requestId);
-    if (isReplay) this.#onReplay(current, response);
-    else if (waiting?.sentOn !== current.stream)
+    const { requestId, error, isTemporaryFailure, message } = response;
+    if (current.greeting?.answered(response) === true) return;
+    const waiting = this.#outstanding.find(requestId);
+    if (waiting?.sentOn !== current.stream)
       this.#drop(current, status.INVALID_ARGUMENT, 'an answer to what was not asked');
     else if (isTemporaryFailure) this.#onTemporary(waiting, error);
-    else if (error !== '') this.#refused(waiting, { code: 'policy', text: error, temporary: false });
-    else this.#onReply(waiting, response);
-  }
-
-  #onReply(waiting: Waiting, { message }: SignerResponse): void {
-    if (message.length < 2) {
-      this.#refused(waiting, { code: 'malformed', text: 'a reply without a type', temporary: false });
-      return;
-    }
-    if (isInit(waiting.body)) this.#init ??= InitReplay.from(waiting.body, message);
-    // A view of it would keep everything alive that came in the same chunk.
-    this.#settle(waiting, { kind: 'reply', body: Uint8Array.from(message) });
-  }
-
-  #onReplay(current: Current, { error, message }: SignerResponse): void {
-    try {
-      if (error !== '') throw new LinkError('link-stranger', `INIT was refused: ${foreignText(error)}`);
-      this.#init?.check(message);
-    } catch (fault) {
-      if (!(fault instanceof LinkError)) throw fault;
-      this.#drop(current, status.FAILED_PRECONDITION, fault.message);
-      return;
-    }
-    this.#ready(current);
+    else this.#settle(waiting, answerOf(waiting.client, waiting.body, error, message));
   }
 
   /** Ask the same again, a little later, as long as it may take in all. */
   #onTemporary(waiting: Waiting, text: string): void {
-    const { clock, random } = this.#options;
     const { retryTotalMs, retryFirstMs, retryLongestMs } = this.#limits;
     const bounds = { firstMs: retryFirstMs, longestMs: retryLongestMs };
-    const delayMs = delayAfter(waiting.failures, bounds, random);
+    const delayMs = delayAfter(waiting.failures, bounds, this.#random);
     if (waiting.waitedMs + delayMs > retryTotalMs) {
       this.#refused(waiting, { code: 'policy', text, temporary: true });
       return;
@@ -264,11 +255,10 @@ export class GrpcNodeSide implements SignerLink {
     waiting.failures += 1;
     waiting.waitedMs += delayMs;
     this.#outstanding.hold(waiting);
-    const cancel = clock.after(delayMs, () => {
+    const cancel = this.#clock.after(delayMs, () => {
       this.#retries.delete(cancel);
       this.#outstanding.renumber(waiting);
-      this.#current?.unsent.push(waiting);
-      this.#pump();
+      this.#enqueue(waiting);
     });
     this.#retries.add(cancel);
   }
@@ -292,10 +282,11 @@ export class GrpcNodeSide implements SignerLink {
 
   #lose(current: Current, why: string): void {
     if (this.#current !== current) return;
-    current.cancelWait();
     this.#current = null;
+    current.greeting?.end();
     this.#options.log('unusual', `the signer is gone: ${reasonOf(new Error(why))}`);
-    this.#setState('down');
+    // One that was not greeted yet was never up.
+    if (this.#state === 'up') this.#setState('down');
     const sent = this.#outstanding.inOrder().filter(({ sentOn }) => sentOn === current.stream);
     for (const waiting of sent) waiting.sentOn = null;
     const [oldest] = sent;
@@ -319,11 +310,6 @@ export class GrpcNodeSide implements SignerLink {
     this.#state = state;
     for (const listener of [...this.#listeners]) listener(state);
   }
-}
-
-/** VLS knows lightningd by the absence of a context, and enforces no permissions. */
-function contextOf({ peerId, dbid }: LinkClient): RequestContext | null {
-  return peerId === null ? null : { peerId, dbid, capabilities: 0n };
 }
 
 function closedError(): LinkError {

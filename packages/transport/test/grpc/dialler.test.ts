@@ -303,7 +303,10 @@ describe('who asks', () => {
       const { message, error } = await first.next();
       expect(error).toBe('');
       expect(decodeMessage(message ?? typed(0), 'reply')).toMatchObject({
-        message: { name: 'vls_signer_error', message: /^policy-generic-error: a channel without/ },
+        message: {
+          name: 'vls_signer_error',
+          message: expect.stringMatching(/^policy-generic-error: a channel without/),
+        },
       });
     }
     expect(handler.asked).toHaveLength(0);
@@ -363,12 +366,28 @@ describe('what VLS’s node side can carry', () => {
     const { handler, first } = await connected();
     handler.answer = () => ({
       kind: 'reply',
-      body: initReply({ tlvs: { bip86Base: new Uint8Array(78).fill(4) } }),
+      body: initReply({ tlvs: { hsmSecretType: 0 } }),
     });
     first.send({ requestId: 0n, message: init() });
     const { message } = await first.next();
     const expected = initReply({ hsmCapabilities: [28, 142, 147, 149, 29, 32, 34, 40, 41] });
     expect(message).toEqual(expected);
+  });
+
+  it('a wallet that VLS cannot tell of is refused: coins would go to nobody’s addresses', async () => {
+    const { handler, first } = await connected();
+    handler.answer = () => ({
+      kind: 'reply',
+      body: initReply({ tlvs: { bip86Base: new Uint8Array(78).fill(4) } }),
+    });
+    first.send({ requestId: 0n, message: init() });
+    expect(decodeMessage((await first.next()).message ?? typed(0), 'reply')).toMatchObject({
+      message: {
+        name: 'hsmd_init_reply_failure',
+        errorCode: 20,
+        errorMessage: expect.stringContaining('BIP 86'),
+      },
+    });
   });
 
   it('a failure of INIT passes as it is', async () => {

@@ -1,15 +1,16 @@
 /** Our node side with a signer of another library: what VLS's vlsd does, and what no signer should. */
 import { Code, type ConnectError } from '@connectrpc/connect';
-import { decodeMessage } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
+import type { GreetingAsk } from '../../src/grpc/index.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
-import type { LinkState } from '../../src/link/protocol.ts';
-import { type ForeignRequest, type ForeignSigner, foreignPing, foreignSigner } from './foreign.ts';
+import type { LinkAnswer, LinkState } from '../../src/link/protocol.ts';
+import { type ForeignRequest, foreignPing, foreignSigner } from './foreign.ts';
 import {
+  asked,
   channelClient,
+  dialIn,
   init,
   initReply,
-  later,
   MASTER,
   NODE_ID,
   nodeSide,
@@ -17,18 +18,6 @@ import {
   replyBody,
   until,
 } from './support.ts';
-
-async function dial(port: number): Promise<ForeignSigner> {
-  const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${port}` });
-  later(() => signer.abort());
-  return signer;
-}
-
-async function asked(signer: ForeignSigner): Promise<ForeignRequest> {
-  const request = await signer.next();
-  if (request === null) throw new Error('the stream ended');
-  return request;
-}
 
 const reply = (request: ForeignRequest, ...message: number[]) => ({
   requestId: request.requestId,
@@ -38,21 +27,9 @@ const reply = (request: ForeignRequest, ...message: number[]) => ({
 /** A node side whose signer has answered INIT. */
 async function started(limits: Parameters<typeof nodeSide>[0] = {}) {
   const { side, log } = await nodeSide(limits);
-  const signer = await dial(side.port);
-  const answer = side.ask(MASTER, init());
-  const request = await asked(signer);
-  signer.responses.push({ requestId: request.requestId, message: initReply() });
-  await answer;
+  const signer = await dialIn(side.port);
+  await until(() => side.state === 'up', 'the signer is greeted');
   return { side, log, signer };
-}
-
-/** A signer that dials in once more, and has answered INIT. */
-async function again(port: number): Promise<ForeignSigner> {
-  const signer = await dial(port);
-  const replayed = await asked(signer);
-  expect(replayed.requestId).toBe(U64_MAX);
-  signer.responses.push({ requestId: U64_MAX, message: initReply() });
-  return signer;
 }
 
 describe('a signer dials in', () => {
@@ -63,17 +40,17 @@ describe('a signer dials in', () => {
     await expect(foreignPing(url, 'x'.repeat(1025))).rejects.toMatchObject({ code: Code.InvalidArgument });
   });
 
-  it('what waits for it is sent in order, from number 0, with who asks', async () => {
+  it('hears INIT first, then what waits, in order, from number 0, with who asks', async () => {
     const { side } = await nodeSide();
     const states: LinkState[] = [];
     side.onState((state) => states.push(state));
     expect(side.state).toBe('waiting');
     const answers = [
-      side.ask(MASTER, init()),
+      side.ask(MASTER, pointRequest(0n)),
       side.ask(channelClient(7n), pointRequest(1n)),
       side.ask(channelClient(8n), pointRequest(2n)),
     ];
-    const signer = await dial(side.port);
+    const signer = await dialIn(side.port);
     const requests = [await asked(signer), await asked(signer), await asked(signer)];
     expect(requests.map(({ requestId }) => requestId)).toEqual([0n, 1n, 2n]);
     expect(requests[0]?.context).toBeUndefined();
@@ -81,30 +58,56 @@ describe('a signer dials in', () => {
     expect(requests[2]?.context?.peerId).toEqual(new Uint8Array(33).fill(2));
     expect(requests[1]?.message).toEqual(pointRequest(1n));
     // Answers may come in any order.
-    signer.responses.push(reply(requests[2]!, 0, 118, 2));
-    signer.responses.push(reply(requests[1]!, 0, 118, 1));
-    signer.responses.push({ requestId: 0n, message: initReply() });
-    expect(replyBody(await answers[1]!)).toEqual(Uint8Array.of(0, 118, 1));
-    expect(replyBody(await answers[2]!)).toEqual(Uint8Array.of(0, 118, 2));
-    expect(replyBody(await answers[0]!)).toEqual(initReply());
+    for (const request of requests.toReversed())
+      signer.responses.push(reply(request, 0, 118, Number(request.requestId)));
+    for (const [i, answer] of answers.entries())
+      expect(replyBody(await answer)).toEqual(Uint8Array.of(0, 118, i));
     expect(side.outstanding).toBe(0);
     expect(states).toEqual(['up']);
   });
 
-  it('INIT travels without passphrase and key', async () => {
-    const { side } = await nodeSide();
+  it('INIT travels without passphrase and key; a developer’s settings do not travel', async () => {
     const secret = new Uint8Array(32).fill(9);
-    const asks = side.ask(MASTER, init({ hsmEncryptionKey: secret, tlvs: { hsmPassphrase: 'hunter2' } }));
-    const signer = await dial(side.port);
-    const { message, requestId } = await asked(signer);
-    expect(message).toEqual(init());
-    signer.responses.push({ requestId, message: initReply() });
-    await asks;
+    const answers: LinkAnswer[] = [];
+    const { side } = await nodeSide({}, null, async (ask, name) => {
+      expect(name).toMatch(/^127\.0\.0\.1:\d+$/);
+      answers.push(await ask(MASTER, Uint8Array.of(0, 99)));
+      answers.push(await ask(MASTER, init({ hsmEncryptionKey: secret, tlvs: { hsmPassphrase: 'hunter2' } })));
+      // Nothing else of it is known to VLS, so bytes that are no INIT stay as they are.
+      answers.push(await ask(MASTER, Uint8Array.of(0, 11, 1)));
+    });
+    const signer = await dialIn(side.port);
+    expect((await asked(signer)).message).toEqual(Uint8Array.of(0, 11, 1));
+    signer.responses.push({ requestId: U64_MAX, message: Uint8Array.of(0) });
+    await until(() => side.state === 'up', 'the greeting is over');
+    expect(answers).toMatchObject([
+      { kind: 'reply', body: new Uint8Array(0) },
+      { kind: 'reply', body: initReply() },
+      { kind: 'refused', refusal: { code: 'malformed' } },
+    ]);
+  });
+
+  it('a greeting is one question at a time, and over with its connection', async () => {
+    const asks: GreetingAsk[] = [];
+    const { side } = await nodeSide({}, null, async (ask) => {
+      asks.push(ask);
+      const first = ask(MASTER, init());
+      await expect(ask(MASTER, init())).rejects.toMatchObject({ code: 'link-queue-full' });
+      await first;
+    });
+    const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+    await asked(signer);
+    signer.abort();
+    await until(() => side.connections === 0, 'the loss is seen');
+    expect(side.state).toBe('waiting');
+    await dialIn(side.port);
+    await until(() => side.state === 'up', 'the next is greeted');
+    for (const ask of asks) await expect(ask(MASTER, init())).rejects.toMatchObject({ code: 'link-ended' });
   });
 });
 
 describe('the signer comes back', () => {
-  it('INIT is said again with the one version, then what is outstanding, in order', async () => {
+  it('INIT is said again, then what is outstanding, in order, then what is new', async () => {
     const { side, signer } = await started();
     const states: LinkState[] = [];
     side.onState((state) => states.push(state));
@@ -115,20 +118,13 @@ describe('the signer comes back', () => {
     signer.abort();
     await until(() => side.state === 'down', 'the loss is seen');
     const whileDown = side.ask(channelClient(4n), pointRequest(4n));
-    const second = await dial(side.port);
-    const replayed = await asked(second);
-    expect(replayed.requestId).toBe(U64_MAX);
-    expect(replayed.context).toBeUndefined();
-    const decoded = decodeMessage(replayed.message, 'request');
-    expect(decoded).toMatchObject({ ok: true, message: { hsmWireMinVersion: 6, hsmWireMaxVersion: 6 } });
-    expect(side.state).toBe('down');
-    second.responses.push({ requestId: U64_MAX, message: initReply() });
+    const second = await dialIn(side.port);
     const rest = [await asked(second), await asked(second), await asked(second)];
-    expect(rest.map(({ requestId }) => requestId)).toEqual([1n, 3n, 4n]);
+    expect(rest.map(({ requestId }) => requestId)).toEqual([0n, 2n, 3n]);
     for (const request of rest) second.responses.push(reply(request, 0, 118, Number(request.requestId)));
-    expect(replyBody(await answers[0]!)).toEqual(Uint8Array.of(0, 118, 1));
-    expect(replyBody(await answers[2]!)).toEqual(Uint8Array.of(0, 118, 3));
-    expect(replyBody(await whileDown)).toEqual(Uint8Array.of(0, 118, 4));
+    expect(replyBody(await answers[0]!)).toEqual(Uint8Array.of(0, 118, 0));
+    expect(replyBody(await answers[2]!)).toEqual(Uint8Array.of(0, 118, 2));
+    expect(replyBody(await whileDown)).toEqual(Uint8Array.of(0, 118, 3));
     expect(states).toEqual(['down', 'up']);
   });
 
@@ -139,24 +135,11 @@ describe('the signer comes back', () => {
     expect(await signer.next()).toBeNull();
   });
 
-  it('INIT that was not answered is sent as it was', async () => {
-    const { side } = await nodeSide();
-    const answer = side.ask(MASTER, init());
-    const first = await dial(side.port);
-    expect((await asked(first)).requestId).toBe(0n);
-    first.abort();
-    await until(() => side.state === 'down', 'the loss is seen');
-    const second = await dial(side.port);
-    expect(await asked(second)).toMatchObject({ requestId: 0n, message: init() });
-    second.responses.push({ requestId: 0n, message: initReply() });
-    expect(replyBody(await answer)).toEqual(initReply());
-  });
-
   it('a second connection of the signer takes the place of the first', async () => {
     const { side, signer } = await started();
     const answer = side.ask(channelClient(1n), pointRequest(1n));
     await asked(signer);
-    const second = await again(side.port);
+    const second = await dialIn(side.port);
     await expect(signer.next()).rejects.toMatchObject({ code: Code.Aborted });
     second.responses.push(reply(await asked(second), 0, 118));
     expect(replyBody(await answer)).toEqual(Uint8Array.of(0, 118));
@@ -165,30 +148,32 @@ describe('the signer comes back', () => {
   it.each([
     ['the keys of another node', { message: initReply({ nodeId: Uint8Array.from(NODE_ID).fill(9, 5) }) }],
     ['a no', { error: 'other network' }],
-    ['a reply that is none', { message: Uint8Array.of(0, 115) }],
+    ['a no for the moment', { error: 'later', isTemporaryFailure: true }],
+    ['a reply without a type', { message: Uint8Array.of(0) }],
   ])('with %s it is sent away, and what waits goes on waiting', async (_, response) => {
     const { side, log, signer } = await started();
     signer.abort();
     await until(() => side.state === 'down', 'the loss is seen');
     const answer = side.ask(channelClient(1n), pointRequest(1n));
-    const stranger = await dial(side.port);
+    const stranger = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
     await asked(stranger);
     stranger.responses.push({ requestId: U64_MAX, ...response });
     await expect(stranger.next()).rejects.toMatchObject({ code: Code.FailedPrecondition });
     expect(side.state).toBe('down');
     expect(log.some((line) => line.startsWith('broken'))).toBe(true);
-    const right = await again(side.port);
+    const right = await dialIn(side.port);
     right.responses.push(reply(await asked(right), 0, 118));
     await answer;
   });
 
   it('without an answer to INIT in time it is sent away', async () => {
-    const { side, signer } = await started({ initMs: 50 });
-    signer.abort();
-    await until(() => side.state === 'down', 'the loss is seen');
-    const silent = await dial(side.port);
+    const { side } = await nodeSide({ initMs: 50 });
+    const silent = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
     await asked(silent);
-    await expect(silent.next()).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+    await expect(silent.next()).rejects.toMatchObject({
+      code: Code.FailedPrecondition,
+      rawMessage: 'INIT was not answered in time',
+    });
   });
 });
 
@@ -258,7 +243,7 @@ describe('the signer says no', () => {
     signer.responses.push({ requestId: first.requestId, error: 'later', isTemporaryFailure: true });
     await new Promise((resolve) => setTimeout(resolve, 5));
     signer.abort();
-    const second = await again(side.port);
+    const second = await dialIn(side.port);
     second.responses.push(reply(await asked(second), 0, 118));
     expect((await answer).kind).toBe('reply');
   });
@@ -290,12 +275,12 @@ describe('a request that ends the signer', () => {
     await asked(signer);
     signer.abort();
     await until(() => side.state === 'down', 'the loss is seen');
-    const second = await again(side.port);
+    const second = await dialIn(side.port);
     await asked(second);
     second.abort();
     expect(await poison).toMatchObject({ kind: 'refused', refusal: { temporary: false } });
     expect(log.some((line) => line.includes('hsmd_get_per_commitment_point is given up'))).toBe(true);
-    const third = await again(side.port);
+    const third = await dialIn(side.port);
     third.responses.push(reply(await asked(third), 0, 118));
     expect((await other).kind).toBe('reply');
   });
@@ -342,7 +327,7 @@ describe('bounds', () => {
     signer.responses.push({ requestId, message: new Uint8Array(20_000) });
     await expect(signer.next()).rejects.toMatchObject({ code: Code.ResourceExhausted });
     await until(() => side.state === 'down', 'the loss is seen');
-    const second = await again(side.port);
+    const second = await dialIn(side.port);
     second.responses.push(reply(await asked(second), 0, 118));
     expect((await answer).kind).toBe('reply');
   });

@@ -1,9 +1,17 @@
 /** What the tests of both ends share: INIT and its reply, clients, waiting, and what must be closed at the end. */
+import { equalBytes } from '@countersign/bitcoin';
 import { encodeMessage, type MessageOf } from '@countersign/wire';
-import { afterEach } from 'vitest';
-import { type GrpcLimits, GrpcNodeSide, type GrpcTls } from '../../src/grpc/index.ts';
-import { systemClock, systemRandom } from '../../src/link/clock.ts';
+import { afterEach, expect } from 'vitest';
+import {
+  type GreetingAsk,
+  type GrpcLimits,
+  GrpcNodeSide,
+  type GrpcNodeSideOptions,
+  type GrpcTls,
+} from '../../src/grpc/index.ts';
+import { U64_MAX } from '../../src/grpc/messages.ts';
 import type { LinkAnswer, LinkClient } from '../../src/link/protocol.ts';
+import { type ForeignRequest, type ForeignSigner, foreignSigner } from './foreign.ts';
 
 const closers: (() => unknown)[] = [];
 
@@ -54,6 +62,24 @@ export function initReply(extra: Partial<MessageOf<'hsmd_init_reply_v4'>> = {}):
   });
 }
 
+/** What the next thing is that a signer is asked. */
+export async function asked(signer: ForeignSigner): Promise<ForeignRequest> {
+  const request = await signer.next();
+  if (request === null) throw new Error('the stream ended');
+  return request;
+}
+
+/** A signer that has answered INIT. */
+export async function dialIn(port: number, reply = initReply()): Promise<ForeignSigner> {
+  const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${port}` });
+  later(() => signer.abort());
+  const said = await asked(signer);
+  expect(said).toMatchObject({ requestId: U64_MAX, message: init() });
+  expect(said.context).toBeUndefined();
+  signer.responses.push({ requestId: U64_MAX, message: reply });
+  return signer;
+}
+
 /** get_per_commitment_point: two bytes of type, eight of a number. */
 export function pointRequest(number: bigint): Uint8Array {
   return encodeMessage({ name: 'hsmd_get_per_commitment_point', n: number });
@@ -72,17 +98,32 @@ export async function until(isTrue: () => boolean, what: string): Promise<void> 
   throw new Error(`not in time: ${what}`);
 }
 
+/** As the node side of lightningd greets: INIT, and the reply must be the one it had before. */
+export function introduction() {
+  const replies: LinkAnswer[] = [];
+  return {
+    replies,
+    greet: async (ask: GreetingAsk): Promise<void> => {
+      const answer = await ask(MASTER, init());
+      if (answer.kind === 'refused') throw new Error(`INIT was refused: ${answer.refusal.text}`);
+      const [first] = replies;
+      if (first?.kind === 'reply' && !equalBytes(first.body, answer.body)) throw new Error('another node');
+      replies.push(answer);
+    },
+  };
+}
+
 export async function nodeSide(
   limits: Partial<GrpcLimits> = {},
   tls: GrpcTls | null = null,
+  greet: GrpcNodeSideOptions['greet'] = introduction().greet,
 ): Promise<{ side: GrpcNodeSide; log: string[] }> {
   const log: string[] = [];
   const side = await GrpcNodeSide.open({
     host: '127.0.0.1',
     port: 0,
     tls,
-    clock: systemClock,
-    random: systemRandom,
+    greet,
     log: (level, text) => log.push(`${level} ${text}`),
     limits,
   });

@@ -2,12 +2,13 @@
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { type GrpcTls, SignerDialler } from '../../src/grpc/index.ts';
+import { U64_MAX } from '../../src/grpc/messages.ts';
 import { checkTls } from '../../src/grpc/tls.ts';
 import { type LinkIdentity, newIdentity } from '../../src/link/identity.ts';
 import type { LinkAnswer } from '../../src/link/protocol.ts';
 import { AUTHORITY_PEM, CLIENT, SERVER } from './certificates.ts';
 import { foreignPing, foreignSigner } from './foreign.ts';
-import { init, initReply, later, MASTER, nodeSide, replyBody, until } from './support.ts';
+import { asked, initReply, later, MASTER, nodeSide, pointRequest, replyBody, until } from './support.ts';
 
 const node = newIdentity();
 const signer = newIdentity();
@@ -48,13 +49,20 @@ const foreign = (port: number, own: LinkIdentity | null) => ({
   },
 });
 
+async function served(port: number, own: LinkIdentity) {
+  const stream = await foreignSigner(foreign(port, own));
+  later(() => stream.abort());
+  await asked(stream);
+  stream.responses.push({ requestId: U64_MAX, message: initReply() });
+  return stream;
+}
+
 describe('pinned keys', () => {
   it('both ends of ours know each other', async () => {
     const { side } = await nodeSide({}, tlsOf(node, signer.pin));
     const { dialler } = dial(side.port, tlsOf(signer, node.pin));
     await until(() => dialler.state === 'up' && side.state === 'up', 'both are up');
-    const reply = replyBody(await side.ask(MASTER, init()));
-    expect(reply.length).toBeGreaterThan(2);
+    expect(replyBody(await side.ask(MASTER, pointRequest(1n))).length).toBeGreaterThan(2);
   });
 
   it('a client of another library with the pinned key gets in', async () => {
@@ -110,8 +118,7 @@ describe('pinned keys', () => {
   it('of several pinned signers one is served, another is sent away while it is there', async () => {
     const second = newIdentity();
     const { side, log } = await nodeSide({}, tlsOf(node, signer.pin, second.pin));
-    const first = await foreignSigner(foreign(side.port, signer));
-    later(() => first.abort());
+    const first = await served(side.port, signer);
     await until(() => side.state === 'up', 'the first is there');
     const other = await foreignSigner(foreign(side.port, second))
       .then(
@@ -124,8 +131,7 @@ describe('pinned keys', () => {
     expect(side.state).toBe('up');
     first.abort();
     await until(() => side.state === 'down', 'the first is gone');
-    const again = await foreignSigner(foreign(side.port, second));
-    later(() => again.abort());
+    await served(side.port, second);
     await until(() => side.state === 'up', 'the other is taken');
   });
 

@@ -1,4 +1,4 @@
-/** The no of a signer that speaks VLS's protocol, which is a text and nothing else, as a refusal of ours. */
+/** What a signer that speaks VLS's protocol answers, as an answer of ours. Its no is a text and nothing else. */
 import { toHex } from '@countersign/bitcoin';
 import { decodeMessage } from '@countersign/wire';
 import type { LinkAnswer, LinkClient, LinkRefusal } from '../link/protocol.ts';
@@ -12,6 +12,22 @@ export interface Foreign {
   readonly code: 'policy' | 'malformed';
   readonly text: string;
   readonly temporary: boolean;
+}
+
+/** A final answer: not that of a failure for the moment. */
+export function answerOf(
+  client: LinkClient,
+  body: Uint8Array,
+  error: string,
+  message: Uint8Array,
+): LinkAnswer {
+  if (error !== '') return foreignRefusal(client, body, { code: 'policy', text: error, temporary: false });
+  if (message.length < 2) {
+    const text = 'a reply without a type';
+    return foreignRefusal(client, body, { code: 'malformed', text, temporary: false });
+  }
+  // A view of it would keep everything alive that came in the same chunk.
+  return { kind: 'reply', body: Uint8Array.from(message) };
 }
 
 export function foreignRefusal(client: LinkClient, body: Uint8Array, refused: Foreign): LinkAnswer {
