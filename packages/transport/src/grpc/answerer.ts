@@ -7,9 +7,9 @@ import { encodeMessage, type MessageOf } from '@countersign/wire';
 import type { LinkAnswer, LinkClient, LinkRefusal, RequestHandler } from '../link/protocol.ts';
 import { clientOf, MASTER_CLIENT } from './client-of.ts';
 import { nameOf } from './foreign-answer.ts';
-import { isChainMessage, isNodeInfo, isPreinit } from './message-type.ts';
+import { isChainMessage, isNodeInfo, isPreinit, isTipInfo } from './message-type.ts';
 import { ERROR_TEXT_MAX, type SignerRequest, type SignerResponse } from './messages.ts';
-import { initReplyForVls, nodeInfoReply } from './vls-form.ts';
+import { initReplyForVls, nodeInfoReply, tipInfoReply } from './vls-form.ts';
 
 export interface AnswererOptions {
   readonly handler: RequestHandler;
@@ -18,10 +18,21 @@ export interface AnswererOptions {
   /** As VLS names it: `bitcoin`, `testnet`, `signet`, `regtest`. Its frontend compares. */
   readonly networkName: string;
   /**
+   * What the signer knows of the chain, however it knows it; null: nothing. VLS's node side asks once at its start, on mainnet and
+   * testnet, even when it will not tell of the chain, and ends without an answer.
+   */
+  readonly chainTip?: () => ChainTip | null;
+  /**
    * How often the same request fails for the moment before its refusal is final. VLS waits 1 s, 2 s, 4 s and so on between them,
    * three minutes in all, while a daemon of lightningd, or lightningd, waits for it.
    */
   readonly temporaryFailuresMax: number;
+}
+
+export interface ChainTip {
+  readonly heightBlocks: number;
+  /** In internal byte order. */
+  readonly hash: Uint8Array;
 }
 
 /** Requests whose temporary failures are counted. */
@@ -63,13 +74,22 @@ export class Answerer {
     const isMaster = client === MASTER_CLIENT;
     if (isMaster && isNodeInfo(body) && this.#started !== null)
       return { kind: 'reply', body: nodeInfoReply(networkName, this.#started) };
-    if (isMaster && isChainMessage(body)) return handler.feed(feedSession, body);
+    if (isMaster && isChainMessage(body)) return this.#feed(body, feedSession);
     const answer = await handler.ask(client, body);
     if (answer.kind === 'refused' || !isMaster) return answer;
     const started = initReplyForVls(answer.body);
     if (started === null) return answer;
     if (started.name === 'hsmd_init_reply_v4') this.#started = started;
     return { kind: 'reply', body: encodeMessage(started) };
+  }
+
+  /** Who feeds the signer by other means is asked nothing here but where the chain ends. */
+  async #feed(body: Uint8Array, session: number): Promise<LinkAnswer> {
+    const { handler, chainTip } = this.#options;
+    const answer = await handler.feed(session, body);
+    if (answer.kind === 'reply' || !isTipInfo(body)) return answer;
+    const tip = chainTip?.() ?? null;
+    return tip === null ? answer : { kind: 'reply', body: tipInfoReply(tip.heightBlocks, tip.hash) };
   }
 
   #replied({ requestId }: SignerRequest, answer: LinkAnswer, body: Uint8Array): SignerResponse {

@@ -34,7 +34,7 @@ const DEFAULTS: DiallerLimits = {
 };
 
 export interface SignerDiallerOptions
-  extends Pick<AnswererOptions, 'handler' | 'refusalReply' | 'networkName'> {
+  extends Pick<AnswererOptions, 'handler' | 'refusalReply' | 'networkName' | 'chainTip'> {
   /** VLS's node side: 127.0.0.1, port 7701 unless it is told otherwise. */
   readonly host: string;
   readonly port: number;

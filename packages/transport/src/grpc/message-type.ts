@@ -32,3 +32,8 @@ export function isChainMessage(body: Uint8Array): boolean {
 export function isNodeInfo(body: Uint8Array): boolean {
   return typeOf(body) === 1012;
 }
+
+/** Its chain follower asks where the signer's chain ends. */
+export function isTipInfo(body: Uint8Array): boolean {
+  return typeOf(body) === 2002;
+}

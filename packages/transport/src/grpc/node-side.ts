@@ -192,7 +192,7 @@ export class GrpcNodeSide implements SignerLink {
 
   async #greet(current: Current, greeting: Greeting): Promise<void> {
     try {
-      await this.#options.greet(greeting.ask, current.stream.peer.pin ?? current.stream.peer.address);
+      await this.#options.greet(greeting.ask, nameOfSigner(current.stream));
     } catch (error) {
       if (this.#current === current) this.#drop(current, status.FAILED_PRECONDITION, reasonOf(error));
       return;
@@ -310,6 +310,11 @@ export class GrpcNodeSide implements SignerLink {
     this.#state = state;
     for (const listener of [...this.#listeners]) listener(state);
   }
+}
+
+/** A port says nothing: it is another with each connection. */
+function nameOfSigner({ peer }: SignerStream): string {
+  return peer.pin ?? peer.address.replace(/:\d+$/, '');
 }
 
 function closedError(): LinkError {

@@ -35,3 +35,7 @@ export function nodeInfoReply(networkName: string, started: Started): Uint8Array
   const { nodeId, bip32 } = started;
   return encodeMessage({ name: 'vls_node_info_reply', networkName, nodeId, bip32 });
 }
+
+export function tipInfoReply(height: number, blockHash: Uint8Array): Uint8Array {
+  return encodeMessage({ name: 'vls_tip_info_reply', height, blockHash });
+}

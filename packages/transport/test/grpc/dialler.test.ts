@@ -5,7 +5,7 @@ import { decodeMessage, encodeMessage, type MessageOf } from '@countersign/wire'
 import { describe, expect, it } from 'vitest';
 import { COUNTED_MAX } from '../../src/grpc/answerer.ts';
 import { MASTER_CLIENT, UNBOUND_CLIENT } from '../../src/grpc/client-of.ts';
-import { type DiallerLimits, SignerDialler } from '../../src/grpc/index.ts';
+import { type DiallerLimits, SignerDialler, type SignerDiallerOptions } from '../../src/grpc/index.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
 import type {
   LinkAnswer,
@@ -74,7 +74,11 @@ interface Dialled {
   readonly bugs: unknown[];
 }
 
-function dial(port: number, limits: Partial<DiallerLimits> = {}): Dialled {
+function dial(
+  port: number,
+  limits: Partial<DiallerLimits> = {},
+  more: Partial<SignerDiallerOptions> = {},
+): Dialled {
   const handler = new Handler();
   const log: string[] = [];
   const bugs: unknown[] = [];
@@ -88,6 +92,7 @@ function dial(port: number, limits: Partial<DiallerLimits> = {}): Dialled {
     log: (level, text) => log.push(`${level} ${text}`),
     onBug: (error) => bugs.push(error),
     limits: { redialFirstMs: 10, redialLongestMs: 50, ...limits },
+    ...more,
   });
   dialler.start();
   later(() => dialler.close());
@@ -437,6 +442,26 @@ describe('what VLS’s node side can carry', () => {
     second.send({ requestId: 0n, message: typed(2002) });
     await second.next();
     expect(handler.asked.at(-1)?.session).not.toBe(session);
+  });
+
+  it('where the chain ends is told by the feed, else by the signer', async () => {
+    const { node: peer, stream } = await node();
+    const tips = [null, { heightBlocks: 800_000, hash: new Uint8Array(32).fill(8) }];
+    const { handler } = dial(peer.port, {}, { chainTip: () => tips.shift() ?? null });
+    const { send, next } = await stream();
+    const ask = async (type: number) => {
+      send({ requestId: 0n, message: typed(type) });
+      return decodeMessage((await next()).message ?? typed(0), 'reply');
+    };
+    handler.answer = () => refusal(false);
+    expect(await ask(2003)).toMatchObject({ message: { name: 'vls_signer_error' } });
+    expect(await ask(2002)).toMatchObject({ message: { name: 'vls_signer_error' } });
+    expect(await ask(2002)).toMatchObject({
+      message: { name: 'vls_tip_info_reply', height: 800_000, blockHash: new Uint8Array(32).fill(8) },
+    });
+    const told = encodeMessage({ name: 'vls_tip_info_reply', height: 7, blockHash: new Uint8Array(32) });
+    handler.answer = () => ({ kind: 'reply', body: told });
+    expect(await ask(2002)).toMatchObject({ message: { height: 7 } });
   });
 
   it('a channel’s client feeds nothing', async () => {
