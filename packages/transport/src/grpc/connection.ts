@@ -108,8 +108,6 @@ async function serve(client: Client, options: ConnectionOptions): Promise<void> 
     if (cause instanceof LinkError) throw cause;
     if (!isCallFailure(cause)) throw cause;
     throw new LinkError('link-ended', 'the stream broke', { reason: cause.message }, { cause });
-  } finally {
-    call.cancel();
   }
 }
 

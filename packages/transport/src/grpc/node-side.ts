@@ -221,7 +221,7 @@ export class GrpcNodeSide implements SignerLink {
 
   #pump(): void {
     const current = this.#current;
-    if (current === null || current.greeting !== null) return;
+    if (current === null) return;
     while (!current.isFull) {
       const waiting = current.unsent.shift();
       if (waiting === undefined) return;
@@ -233,7 +233,6 @@ export class GrpcNodeSide implements SignerLink {
   }
 
   #onResponse(current: Current, response: SignerResponse): void {
-    if (this.#current !== current) return;
     const { requestId, error, isTemporaryFailure, message } = response;
     if (current.greeting?.answered(response) === true) return;
     const waiting = this.#outstanding.find(requestId);
@@ -288,7 +287,6 @@ export class GrpcNodeSide implements SignerLink {
     // One that was not greeted yet was never up.
     if (this.#state === 'up') this.#setState('down');
     const sent = this.#outstanding.inOrder().filter(({ sentOn }) => sentOn === current.stream);
-    for (const waiting of sent) waiting.sentOn = null;
     const [oldest] = sent;
     if (oldest !== undefined) this.#countLoss(oldest);
   }

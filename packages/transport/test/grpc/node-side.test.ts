@@ -11,6 +11,7 @@ import {
   dialIn,
   init,
   initReply,
+  later,
   MASTER,
   NODE_ID,
   nodeSide,
@@ -85,6 +86,34 @@ describe('a signer dials in', () => {
       { kind: 'reply', body: initReply() },
       { kind: 'refused', refusal: { code: 'malformed' } },
     ]);
+  });
+
+  it('hears the head of the answer at once, and is asked when there is something', async () => {
+    const asks: GreetingAsk[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { side } = await nodeSide({}, null, async (ask) => {
+      asks.push(ask);
+      await promise;
+    });
+    // Resolves with the head; VLS believes in the stream only then.
+    const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+    later(() => signer.abort());
+    await until(() => asks.length === 1, 'the greeting begins');
+    resolve();
+    await until(() => side.state === 'up', 'the greeting is over');
+  });
+
+  it('an answer to what waits for the end of the greeting is no answer', async () => {
+    const { side } = await nodeSide();
+    const answer = side.ask(MASTER, pointRequest(1n));
+    const hasty = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+    await asked(hasty);
+    hasty.responses.push({ requestId: 0n, message: initReply() });
+    await expect(hasty.next()).rejects.toMatchObject({ code: Code.InvalidArgument });
+    expect(side.state).toBe('waiting');
+    const right = await dialIn(side.port);
+    right.responses.push(reply(await asked(right), 0, 118));
+    expect((await answer).kind).toBe('reply');
   });
 
   it('a greeting is one question at a time, and over with its connection', async () => {
@@ -307,6 +336,15 @@ describe('bounds', () => {
     const ask = side.ask(MASTER, new Uint8Array(900));
     ask.catch(() => {});
     await expect(side.ask(MASTER, new Uint8Array(101))).rejects.toMatchObject({ code: 'link-queue-full' });
+  });
+
+  it('what is answered frees its place', async () => {
+    const { side, signer } = await started({ bytesMax: 1_000, requestsMax: 2 });
+    for (let i = 0; i < 5; i++) {
+      const answer = side.ask(MASTER, new Uint8Array(600));
+      signer.responses.push(reply(await asked(signer), 0, 118));
+      await answer;
+    }
   });
 
   it('a signer that does not read is not sent more than flow control lets through', async () => {

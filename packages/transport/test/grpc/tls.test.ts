@@ -65,6 +65,14 @@ describe('pinned keys', () => {
     expect(replyBody(await side.ask(MASTER, pointRequest(1n))).length).toBeGreaterThan(2);
   });
 
+  it('the time for the handshake is over with the handshake', async () => {
+    const { side } = await nodeSide({ handshakeMs: 100 }, tlsOf(node, signer.pin));
+    await served(side.port, signer);
+    await until(() => side.state === 'up', 'it is up');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(side.state).toBe('up');
+  });
+
   it('a client of another library with the pinned key gets in', async () => {
     const { side } = await nodeSide({}, tlsOf(node, signer.pin));
     expect(await foreignPing(foreign(side.port, signer), 'hello')).toBe('hello');
