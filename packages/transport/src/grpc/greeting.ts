@@ -4,15 +4,13 @@
  */
 import type { LinkClock } from '../link/clock.ts';
 import { LinkError } from '../link/error.ts';
+import type { GreetingAsk } from '../link/node-side.ts';
 import type { LinkAnswer, LinkClient } from '../link/protocol.ts';
 import { contextOf } from './client-of.ts';
 import { answerOf, foreignRefusal } from './foreign-answer.ts';
 import { initForVls, isPreinit } from './message-type.ts';
 import { type SignerResponse, U64_MAX } from './messages.ts';
 import type { SignerStream } from './signer-stream.ts';
-
-/** Asks the signer that is being greeted. Rejects with `LinkError` when that ends. */
-export type GreetingAsk = (client: LinkClient, body: Uint8Array) => Promise<LinkAnswer>;
 
 interface Question {
   readonly client: LinkClient;
@@ -34,7 +32,7 @@ export class Greeting {
     this.#cancel = clock.after(patienceMs, () => this.end('INIT was not answered in time'));
   }
 
-  readonly ask = async (client: LinkClient, body: Uint8Array): Promise<LinkAnswer> => {
+  readonly ask: GreetingAsk = async (client, body) => {
     // VLS ends a connection over settings it does not know, and answers none.
     if (isPreinit(body)) return NO_REPLY;
     if (this.#why !== null) throw new LinkError('link-ended', this.#why);

@@ -2,7 +2,6 @@
 
 export type { ChainTip } from './answerer.ts';
 export { type DiallerLimits, SignerDialler, type SignerDiallerOptions } from './dialler.ts';
-export type { GreetingAsk } from './greeting.ts';
 export type { GrpcLog, GrpcLogLevel } from './log.ts';
 export type { GrpcLimits } from './node-limits.ts';
 export { GrpcNodeSide, type GrpcNodeSideOptions } from './node-side.ts';

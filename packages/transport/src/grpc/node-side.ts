@@ -5,11 +5,12 @@
 import { status } from '@grpc/grpc-js';
 import { type LinkClock, type RandomBytes, systemClock, systemRandom } from '../link/clock.ts';
 import { LinkError } from '../link/error.ts';
+import type { GreetingAsk } from '../link/node-side.ts';
 import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from '../link/protocol.ts';
 import { delayAfter } from './backoff.ts';
 import { contextOf } from './client-of.ts';
 import { answerOf, foreignRefusal, nameOf } from './foreign-answer.ts';
-import { Greeting, type GreetingAsk } from './greeting.ts';
+import { Greeting } from './greeting.ts';
 import { GrpcListener } from './listener.ts';
 import { type GrpcLog, reasonOf } from './log.ts';
 import { isChainMessage } from './message-type.ts';

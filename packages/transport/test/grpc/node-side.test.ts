@@ -1,8 +1,8 @@
 /** Our node side with a signer of another library: what VLS's vlsd does, and what no signer should. */
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import type { GreetingAsk } from '../../src/grpc/index.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
+import type { GreetingAsk } from '../../src/link/node-side.ts';
 import type { LinkAnswer, LinkState } from '../../src/link/protocol.ts';
 import { type ForeignRequest, foreignPing, foreignSigner } from './foreign.ts';
 import {

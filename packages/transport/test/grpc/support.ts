@@ -3,13 +3,13 @@ import { equalBytes } from '@countersign/bitcoin';
 import { encodeMessage, type MessageOf } from '@countersign/wire';
 import { afterEach, expect } from 'vitest';
 import {
-  type GreetingAsk,
   type GrpcLimits,
   GrpcNodeSide,
   type GrpcNodeSideOptions,
   type GrpcTls,
 } from '../../src/grpc/index.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
+import type { GreetingAsk } from '../../src/link/node-side.ts';
 import type { LinkAnswer, LinkClient } from '../../src/link/protocol.ts';
 import { type ForeignRequest, type ForeignSigner, foreignSigner } from './foreign.ts';
 
