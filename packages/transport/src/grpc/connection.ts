@@ -36,7 +36,7 @@ type Call = ClientDuplexStream<SignerResponse, SignerRequest>;
 
 /**
  * Resolves when the other side ended the stream, rejects with `LinkError` for anything else. Until the request under way is answered
- * it does neither.
+ * it does neither, unless it is told to end.
  */
 export async function serveOnce(options: ConnectionOptions): Promise<void> {
   const { host, port, tls, signal } = options;
@@ -101,7 +101,7 @@ async function serve(client: Client, options: ConnectionOptions): Promise<void> 
   try {
     // No further request is taken while one is being answered: how many wait in between is up to the flow control of HTTP/2.
     for await (const request of call as AsyncIterable<SignerRequest>) {
-      const response = await options.answer(request);
+      const response = await unlessAborted(options.answer(request), options.signal);
       if (response !== null) await write(call, response, options);
     }
   } catch (cause) {
@@ -124,6 +124,16 @@ function write(call: Call, response: SignerResponse, { clock, writeMs }: Connect
     };
     call.once('close', done);
     call.write(response, done);
+  });
+}
+
+/** A handler that is stopping answers no more, and must not hold up who closes. */
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(new LinkError('link-closed', 'the dialler was closed'));
+    if (signal.aborted) aborted();
+    signal.addEventListener('abort', aborted);
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
   });
 }
 

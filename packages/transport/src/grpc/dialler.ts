@@ -95,7 +95,7 @@ export class SignerDialler {
     this.#run ??= this.#loop();
   }
 
-  /** Resolves when the request under way is answered and the connection is gone. */
+  /** Resolves when the connection is gone. What is being answered is not waited for: whoever wants it to arrive waits before. */
   async close(): Promise<void> {
     this.#setState('closed');
     this.#abort.abort();

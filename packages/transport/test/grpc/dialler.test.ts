@@ -263,6 +263,15 @@ describe('one after the other', () => {
     expect(dialler.state).toBe('up');
   });
 
+  it('closing does not wait for a handler that answers no more', async () => {
+    const { handler, first, dialler } = await connected();
+    handler.answer = () => new Promise(() => {});
+    first.send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => handler.asked.length === 1, 'it is under way');
+    await dialler.close();
+    await expect(first.next()).rejects.toThrow();
+  });
+
   it('a rejection of the handler is a bug: it is told, and the dialler is closed', async () => {
     const { handler, first, bugs, dialler } = await connected();
     const bug = new Error('bug');
