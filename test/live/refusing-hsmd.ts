@@ -2,7 +2,8 @@
  *  rule message 3000, u16 code, text. Promises that all else passes unchanged, and that a refused request never reaches the hsmd. */
 import { spawn } from 'node:child_process';
 import { appendFileSync, closeSync, existsSync, readFileSync } from 'node:fs';
-import { openClient, refusalReply } from '@countersign/cln';
+import { openClient } from '@countersign/cln';
+import { refusalReply } from '@countersign/host';
 import {
   FrameSocket,
   readFrameBlocking,

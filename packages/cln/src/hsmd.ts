@@ -10,7 +10,7 @@ import {
   type Refusal,
   refusalText,
 } from '@countersign/core';
-import { errorText } from '@countersign/host';
+import { errorText, LOG_TEXT_BYTES_MAX, refusalReply, statusText } from '@countersign/host';
 import {
   DescriptorError,
   FrameError,
@@ -28,8 +28,7 @@ import {
 } from '@countersign/wire';
 import { type OpenedClient, openClient } from './descriptors.ts';
 import type { Door, DoorReply, Init, OpenDoor, Surroundings } from './door.ts';
-import { refusalReply } from './refusal-form.ts';
-import { LOG_TEXT_BYTES_MAX, type StatusChannel, statusText } from './status.ts';
+import type { StatusChannel } from './status.ts';
 
 /** Open clients; lightningd has one for each channel daemon and three without a channel. */
 export const CLIENTS_MAX = 20_000;

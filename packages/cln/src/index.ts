@@ -1,7 +1,6 @@
 /** What stands in the place of lightningd's hsmd: descriptors, status messages, the version to give as ours. */
 export { CONFIG_VARIABLE, readConfig } from './config-file.ts';
 export * from './descriptors.ts';
-export * from './refusal-form.ts';
 export { type LinkFiles, linkFiles } from './remote/link-files.ts';
 export * from './status.ts';
 export * from './version.ts';

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { LOG_TEXT_BYTES_MAX, statusText } from '@countersign/host';
 import { encodeFrame } from '@countersign/transport';
 import { encodeMessage, type Status } from '@countersign/wire';
 
@@ -16,7 +17,6 @@ export type FailReason = 'masterIo' | 'internalError';
 /** What CLN's daemons exit with after STATUS_FAIL (0xfff2): common/status.c, flush_and_exit. */
 export const FAIL_EXIT_STATUS = 0x80 | (0xfff2 & 0xff);
 
-export const LOG_TEXT_BYTES_MAX = 4 * 1024;
 export const FAIL_TEXT_BYTES_MAX = 16 * 1024;
 /** lightningd logs the request as hex; its beginning is enough to know it by. */
 export const BAD_REQUEST_BYTES_MAX = 4 * 1024;
@@ -190,19 +190,6 @@ export function descriptorSink(descriptor: number): StatusSink & { close(): void
       holder.destroy();
     },
   };
-}
-
-/**
- * A text fit for any message to lightningd: CLN refuses strings with control characters, and closes the socket over
- * them; a long text keeps its beginning.
- */
-export function statusText(text: string, bytesMax: number): string {
-  const clean = Array.from(text.slice(0, bytesMax).toWellFormed(), (char) => (char < ' ' ? ' ' : char)).join(
-    '',
-  );
-  const room = new Uint8Array(bytesMax);
-  const { read } = new TextEncoder().encodeInto(clean, room);
-  return clean.slice(0, read);
 }
 
 function sleepBlocking(ms: number): void {

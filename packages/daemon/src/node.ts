@@ -80,7 +80,18 @@ export class SignerNode {
     const handler = handlerOf(options, settings, opened, beside);
     try {
       const { messageBytesMax } = settings;
-      const door = await options.openDoor({ config, handler, messageBytesMax, log, onBug: options.onBug });
+      const chainTip = () => {
+        const tip = opened.signer.chain.tip();
+        return tip && { heightBlocks: tip.tipHeightBlocks, hash: tip.tipHash };
+      };
+      const door = await options.openDoor({
+        chainTip,
+        config,
+        handler,
+        messageBytesMax,
+        log,
+        onBug: options.onBug,
+      });
       log('info', `serving node ${toHex(keys.ring.nodeId)} on ${config.network}`);
       return new SignerNode({ name: config.name, opened, beside, handler, door });
     } catch (error) {

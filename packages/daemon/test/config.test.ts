@@ -134,6 +134,22 @@ link = { transport = "vls-grpc", url = "http://10.0.0.2:2701" }
       /^5: transport = "vls-grpc" needs url/,
     ],
     [
+      `${NODE}[node.alice.link]\npin = "${'ab'.repeat(32)}"`,
+      '4: "pin" is for transport = "vls-grpc"; pairing brings it',
+    ],
+    [
+      `${NODE}[node.alice.link]\ntransport = "vls-grpc"\nurl = "https://x:1"`,
+      '5: https needs pin, the SHA-256 of the key of the proxy',
+    ],
+    [
+      `${NODE}[node.alice.link]\ntransport = "vls-grpc"\nurl = "http://x:1"\npin = "${'ab'.repeat(32)}"`,
+      '6: "pin" is for an https url',
+    ],
+    [
+      `${NODE}[node.alice.link]\npin = "AB"`,
+      '4: "node.alice.link.pin" is "AB", expected the pin of a key: 64 digits of hex, in lower case',
+    ],
+    [
       `${NODE}[node.alice.link]\ntransport = "vls-grpc"\ndial = "x:1"`,
       '5: "dial" is for transport = "link"; write url',
     ],

@@ -22,6 +22,7 @@ export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from '.
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
 export { HeartbeatWriter, type HeartbeatWriterOptions } from './heartbeat/writer.ts';
+export { fromLinkRefusal, toLinkRefusal } from './link-refusal.ts';
 export { Memory, RECORDS_CACHED_MAX } from './memory.ts';
 export {
   type EffectiveOverride,
@@ -36,6 +37,7 @@ export { policyNotices } from './policy/notices.ts';
 export type { EffectivePromise } from './policy/promise.ts';
 export { originText, policyJson, policyText, renderPolicy } from './policy/render.ts';
 export { policySummary } from './policy/summary.ts';
+export { isAskedAgain, refusalReply } from './refusal-form.ts';
 export type { WorkerKeys } from './release/messages.ts';
 export { POOL_JOBS_MIN, type SignaturePool, WorkerPool } from './release/pool.ts';
 export {
@@ -75,3 +77,4 @@ export {
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
 } from './start/protocol.ts';
+export { LOG_TEXT_BYTES_MAX, statusText } from './status-text.ts';

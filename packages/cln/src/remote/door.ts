@@ -3,9 +3,9 @@
  * first, is the link's to arrange; here the wait of lightningd gets its bounds.
  */
 import type { ClientIdentity } from '@countersign/core';
+import { isAskedAgain } from '@countersign/host';
 import { type LinkAnswer, type LinkClient, LinkError, type SignerLink } from '@countersign/transport';
 import type { Door, DoorAnswer } from '../door.ts';
-import { isAskedAgain } from '../refusal-form.ts';
 import type { Presence } from './presence.ts';
 import { doorAnswer, type RemoteAnswer, unreachable } from './reply.ts';
 

@@ -2,8 +2,9 @@
  * What a signer elsewhere answers, looked at before lightningd gets it: a reply has to be one to the request, whole and without
  * anything behind it; a refusal becomes one of ours. A signer that is broken fails requests, never the node's decoder.
  */
-import { malformedRefusal, REFUSAL_WIRE_CODE, type Refusal, type RefusalCode } from '@countersign/core';
-import type { LinkAnswer, LinkRefusal } from '@countersign/transport';
+import { malformedRefusal, type Refusal } from '@countersign/core';
+import { fromLinkRefusal } from '@countersign/host';
+import type { LinkAnswer } from '@countersign/transport';
 import { decodeMessage, MESSAGES, messageNames } from '@countersign/wire';
 import type { DoorAnswer } from '../door.ts';
 
@@ -27,7 +28,7 @@ export function typeOf(body: Uint8Array): number {
 export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytesMax: number): RemoteAnswer {
   if (answer.kind === 'refused') {
     const { refusal } = answer;
-    return { kind: 'refused', refusal: refusalOf(refusal), id: refusal.auditId };
+    return { kind: 'refused', refusal: fromLinkRefusal(refusal), id: refusal.auditId };
   }
   if (typeOf(answer.body) === MESSAGES.vls_signer_error.number) return refusedInReply(request, answer.body);
   const fault = replyFault(request, answer.body, messageBytesMax);
@@ -76,24 +77,6 @@ function nameOf(request: Uint8Array): string {
     messageNames.find((name) => MESSAGES[name].kind === 'request' && MESSAGES[name].number === type) ??
     'unknown'
   );
-}
-
-function refusalOf({ code, tag, request, channel, text, temporary, facts }: LinkRefusal): Refusal {
-  return {
-    code: isCode(code) ? code : 'malformed',
-    tag,
-    law: 'setup',
-    severity: 'error',
-    temporary,
-    message: text,
-    facts,
-    request,
-    channel,
-  };
-}
-
-function isCode(code: string): code is RefusalCode {
-  return Object.hasOwn(REFUSAL_WIRE_CODE, code);
 }
 
 /** What the node side itself says no to, for want of a signer that could be asked. */

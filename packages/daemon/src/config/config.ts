@@ -32,7 +32,8 @@ export type Address =
 export type LinkConfig =
   /** Countersign's own link; the address may come from pairing. */
   | { readonly transport: 'link'; readonly dial: Address | null }
-  | { readonly transport: 'vls-grpc'; readonly url: URL };
+  /** `pin` of the proxy's key, for TLS; null: without TLS, as VLS has it. */
+  | { readonly transport: 'vls-grpc'; readonly url: URL; readonly pin: string | null };
 
 export interface NodeConfig {
   readonly name: string;
@@ -142,10 +143,12 @@ function passphraseOf(source: Source, place: readonly string[], form: NodeForm):
 }
 
 function linkOf(source: Source, place: readonly string[], form: NonNullable<NodeForm['link']>): LinkConfig {
-  const { transport = 'link', dial, url } = form;
+  const { transport = 'link', dial, url, pin } = form;
   const at = (key: string): readonly string[] => [...place, 'link', key];
   if (transport === 'link') {
     if (url !== undefined) throw faultAt(source, at('url'), '"url" is for transport = "vls-grpc"');
+    if (pin !== undefined)
+      throw faultAt(source, at('pin'), '"pin" is for transport = "vls-grpc"; pairing brings it');
     return { transport, dial: dial === undefined ? null : addressAt(source, at('dial'), dial) };
   }
   if (dial !== undefined) throw faultAt(source, at('dial'), '"dial" is for transport = "link"; write url');
@@ -154,7 +157,11 @@ function linkOf(source: Source, place: readonly string[], form: NonNullable<Node
     const message = 'transport = "vls-grpc" needs url, the address of the node\'s proxy: "http://host:port"';
     throw faultAt(source, at(url === undefined ? 'transport' : 'url'), message);
   }
-  return { transport, url: parsed };
+  const isTls = parsed.protocol === 'https:';
+  if (isTls && pin === undefined)
+    throw faultAt(source, at('url'), 'https needs pin, the SHA-256 of the key of the proxy');
+  if (!isTls && pin !== undefined) throw faultAt(source, at('pin'), '"pin" is for an https url');
+  return { transport, url: parsed, pin: pin ?? null };
 }
 
 const UNIX_PREFIX = 'unix:';

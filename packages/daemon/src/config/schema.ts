@@ -17,6 +17,12 @@ const link = v.strictObject(
     transport: v.optional(oneOf(TRANSPORTS)),
     dial: v.optional(address),
     url: v.optional(line('an address in quotes: "http://host:port"')),
+    pin: v.optional(
+      v.pipe(
+        v.string('the pin of a key: 64 digits of hex'),
+        v.regex(/^[0-9a-f]{64}$/, 'the pin of a key: 64 digits of hex, in lower case'),
+      ),
+    ),
   },
   'a table: [node.NAME.link] on a line of its own, its keys below',
 );

@@ -8,6 +8,8 @@ export interface DoorOptions {
   readonly config: NodeConfig;
   readonly handler: RequestHandler;
   readonly messageBytesMax: number;
+  /** What the signer knows of the chain; null: nothing. */
+  readonly chainTip: () => { readonly heightBlocks: number; readonly hash: Uint8Array } | null;
   readonly log: Log;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;

@@ -12,7 +12,6 @@ import {
   SignerSideLink,
 } from '@countersign/transport';
 import type { LinkConfig } from '../config/config.ts';
-import { DaemonError } from '../error.ts';
 import type { Log } from '../observe/log.ts';
 import type { LinkStanding } from '../observe/standing.ts';
 import type { Door, DoorOptions } from './door.ts';
@@ -27,10 +26,8 @@ const LAST_ANSWERS_LOOK_MS = 5;
 export async function openDoor(options: DoorOptions): Promise<Door> {
   const { link } = options.config;
   if (link.transport === 'vls-grpc') {
-    throw new DaemonError(
-      'node-start-failed',
-      `node ${options.config.name}: transport = "vls-grpc" is not built in`,
-    );
+    const { openVlsDoor } = await import('./vls-door.ts');
+    return openVlsDoor(options, link);
   }
   return new LinkDoor(options, link);
 }

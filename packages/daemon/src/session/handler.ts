@@ -11,7 +11,13 @@ import {
   type Refusal,
   type RefusalCode,
 } from '@countersign/core';
-import type { FeedDesk, FeedSession, Negotiated, Signer } from '@countersign/host';
+import {
+  type FeedDesk,
+  type FeedSession,
+  type Negotiated,
+  type Signer,
+  toLinkRefusal,
+} from '@countersign/host';
 import type { LinkAnswer, LinkClient, LinkRefusal, RequestHandler } from '@countersign/transport';
 import {
   decodeMessage,
@@ -211,9 +217,7 @@ const REQUEST_NAMES: ReadonlyMap<number, string> = new Map(
 );
 
 function refused(refusal: Refusal, auditId: number | null): LinkAnswer {
-  const { code, tag, request, channel, message, temporary, facts } = refusal;
-  const told: LinkRefusal = { code, tag, request, channel, text: message, temporary, auditId, facts };
-  return { kind: 'refused', refusal: told };
+  return { kind: 'refused', refusal: toLinkRefusal(refusal, auditId) };
 }
 
 function refusalOf(code: RefusalCode, request: string, message: string, temporary: boolean): Refusal {

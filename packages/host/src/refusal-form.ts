@@ -5,7 +5,7 @@
 import { concat } from '@countersign/bitcoin';
 import { REFUSAL_WIRE_CODE, type Refusal, refusalText } from '@countersign/core';
 import { decodeMessage, type Reply, type Request, SIGHASH_ALL } from '@countersign/wire';
-import { LOG_TEXT_BYTES_MAX, statusText } from './status.ts';
+import { LOG_TEXT_BYTES_MAX, statusText } from './status-text.ts';
 
 /**
  * Preapprovals are declined. An anchor spend comes back unsigned: lightningd logs that it is not final and goes on,

@@ -1,0 +1,121 @@
+/** A node whose side speaks VLS's protocol: the daemon dials it, with and without TLS, and serves it as any other. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openIdentity } from '@countersign/transport';
+import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
+import { encodeMessage, type Request } from '@countersign/wire';
+import { afterEach, describe, expect, it } from 'vitest';
+import { channelClient, setupRequest } from '../../host/test/support.ts';
+import { parseSignerConfig } from '../src/config/config.ts';
+import { Daemon } from '../src/daemon.ts';
+import { linkFiles } from '../src/link/files.ts';
+import { openDoor } from '../src/link/open-door.ts';
+import { writeSeed } from '../src/seed/new-seed.ts';
+import { LIGHTNINGD, replyOf } from './node-side.ts';
+import {
+  bytes,
+  initOf,
+  keyOf,
+  logged,
+  noPassphrases,
+  plainSecret,
+  QUICK,
+  random,
+  regtest,
+  ringOf,
+  secp,
+  temporaryDirectory,
+} from './support.ts';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const ECDH: Request = { name: 'hsmd_ecdh_req', point: keyOf('somebody') };
+
+async function nodeSide(tls: GrpcTls | null): Promise<{ side: GrpcNodeSide; greeted: () => number }> {
+  let greeted = 0;
+  const side = await GrpcNodeSide.open({
+    host: '127.0.0.1',
+    port: 0,
+    tls,
+    greet: async (ask) => {
+      await ask(LIGHTNINGD, encodeMessage(initOf()));
+      greeted += 1;
+    },
+    log: () => {},
+  });
+  closers.push(() => side.close());
+  return { side, greeted: () => greeted };
+}
+
+async function daemonAt(directory: string, link: string): Promise<Daemon> {
+  const passphrase = bytes('a long passphrase');
+  writeFileSync(join(directory, 'pass'), passphrase);
+  const path = join(directory, 'alice', 'seed');
+  const input = { path, network: regtest, secret: plainSecret(1), passphrase };
+  await writeSeed({ secp, randomBytes: random, cost: QUICK }, input);
+  const text = `[node.alice]\nnetwork = "regtest"\npassphrase_file = "pass"\n[node.alice.link]\ntransport = "vls-grpc"\n${link}`;
+  const bugs: unknown[] = [];
+  const daemon = await Daemon.start({
+    config: parseSignerConfig(text, join(directory, 'signer.toml')),
+    passphrases: noPassphrases,
+    secp,
+    log: logged().log,
+    openDoor,
+    randomBytes: random,
+    monotonicMs: () => performance.now(),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+    onBug: (error) => void bugs.push(error),
+  });
+  closers.push(() => daemon.stop());
+  closers.push(async () => expect(bugs).toEqual([]));
+  return daemon;
+}
+
+describe("VLS's protocol", () => {
+  it('brings requests of a node, and refusals in the form of an hsmd in place', async () => {
+    const { side, greeted } = await nodeSide(null);
+    const daemon = await daemonAt(temporaryDirectory(), `url = "http://127.0.0.1:${side.port}"\n`);
+    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    expect(daemon.standing).toMatchObject([{ link: 'up', isInitialized: true }]);
+    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(initOf())))).toMatchObject({
+      nodeId: ringOf(1).nodeId,
+    });
+    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(ECDH)))).toMatchObject({
+      name: 'hsmd_ecdh_resp',
+    });
+    const { channel, permissions } = channelClient(1);
+    const client = { peerId: channel?.peerId ?? null, dbid: 1n, permissions };
+    expect(replyOf(await side.ask(client, encodeMessage(setupRequest(1))))).toMatchObject({
+      name: 'hsmd_setup_channel_reply',
+    });
+    const revocation = encodeMessage({ name: 'hsmd_revoke_commitment_tx', commitNum: 5n });
+    expect(replyOf(await side.ask(client, revocation))).toMatchObject({
+      name: 'vls_signer_error',
+      message: expect.stringMatching(/^policy-/),
+    });
+    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(ECDH)))).toMatchObject({
+      name: 'hsmd_ecdh_resp',
+    });
+    await daemon.stop();
+  });
+
+  it('goes over TLS with the key that was configured, and no other', async () => {
+    const [directory, other] = [temporaryDirectory(), temporaryDirectory()];
+    mkdirSync(join(directory, 'alice'), { mode: 0o700 });
+    const own = openIdentity(linkFiles(join(directory, 'alice')).identity);
+    const proxy = openIdentity(join(other, 'identity.pem'));
+    const tls = { ...proxy, pins: [own.pin], authoritiesPem: null };
+    const { side, greeted } = await nodeSide(tls);
+    const url = `url = "https://127.0.0.1:${side.port}"\n`;
+    const daemon = await daemonAt(directory, `${url}pin = "${proxy.pin}"\n`);
+    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    await daemon.stop();
+    const stranger = await daemonAt(temporaryDirectory(), `${url}pin = "${'ab'.repeat(32)}"\n`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(stranger.standing).toMatchObject([{ link: 'down', isInitialized: false }]);
+    expect(greeted()).toBe(1);
+  });
+});
