@@ -5,6 +5,8 @@ import { faultOf, parse } from './config-support.ts';
 const remoteOf = (text: string) => parse(`mode = "remote"\n[remote]\n${text}`).remote;
 const listenOf = (text: string) => remoteOf(`listen = "${text}"`)?.listen;
 
+const PIN = 'ab'.repeat(32);
+
 describe('the node side of a remote signer', () => {
   it('listens for its signer, on this machine unless told otherwise', () => {
     const { mode, remote } = parse('mode = "remote"');
@@ -12,6 +14,7 @@ describe('the node side of a remote signer', () => {
     expect(remote).toEqual({
       transport: 'link',
       listen: { kind: 'tcp', host: '127.0.0.1', port: 9737 },
+      pins: [],
       startPatienceSeconds: null,
       linkPatienceSeconds: null,
       retrySeconds: 10,
@@ -21,6 +24,7 @@ describe('the node side of a remote signer', () => {
   it('may set every key', () => {
     const text = `transport = "vls-grpc"
 listen = "10.0.0.2:2701"
+pins = ["${PIN}"]
 start_patience_seconds = 60
 link_patience_seconds = 604_800
 retry_seconds = 0
@@ -28,6 +32,7 @@ retry_seconds = 0
     expect(remoteOf(text)).toEqual({
       transport: 'vls-grpc',
       listen: { kind: 'tcp', host: '10.0.0.2', port: 2701 },
+      pins: [PIN],
       startPatienceSeconds: 60,
       linkPatienceSeconds: 604_800,
       retrySeconds: 0,
@@ -58,6 +63,30 @@ retry_seconds = 0
     expect(faultOf(`mode = "remote"\n[remote]\nlisten = "${text}"`)).toBe(
       '3: "remote.listen" is no address, expected "192.168.1.5:9737", "[::]:9737" or "unix:/path/of/a/socket"',
     );
+  });
+
+  it('listens for signers of VLS’s kind where VLS does', () => {
+    expect(remoteOf('transport = "vls-grpc"')).toMatchObject({
+      listen: { kind: 'tcp', host: '127.0.0.1', port: 7701 },
+      pins: [],
+    });
+  });
+
+  it.each([
+    [`pins = ["${PIN}"]`, '3: "pins" is for transport = "vls-grpc"; pairing pins keys here'],
+    [
+      'transport = "vls-grpc"\nlisten = "unix:x"',
+      '4: transport = "vls-grpc" listens at an address and a port',
+    ],
+    ['transport = "vls-grpc"\npins = []', /^4: .*a list of pins in quotes, each 64 digits of hex/],
+    [
+      `transport = "vls-grpc"\npins = ["${PIN.toUpperCase()}"]`,
+      /^4: .*a list of pins in quotes, each 64 digits of hex/,
+    ],
+  ])('%s: a key is told where it belongs', (text, fault) => {
+    const told = faultOf(`mode = "remote"\n[remote]\n${text}`);
+    if (typeof fault === 'string') expect(told).toBe(fault);
+    else expect(told).toMatch(fault);
   });
 
   it('may follow the chain for its signer', () => {

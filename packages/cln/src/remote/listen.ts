@@ -23,10 +23,16 @@ const FRAME_EXTRA_BYTES = 256;
 /** Rejects with `CountersignError`. */
 export async function listenForSigner(
   config: Config,
-  { listen }: RemoteConfig,
+  remote: RemoteConfig,
   greet: Greet,
   log: Surroundings['log'],
 ): Promise<Listening> {
+  if (remote.transport === 'vls-grpc') {
+    // Loaded only by who needs it.
+    const { listenForVls } = await import('./listen-vls.ts');
+    return listenForVls(config, remote, greet, log);
+  }
+  const { listen } = remote;
   const frameBytesMax = Math.max(LINK_LIMITS.frameBytesMax, config.messageBytesMax + FRAME_EXTRA_BYTES);
   const options = { greet, limits: { frameBytesMax }, log: (event: LinkEvent) => tell(event, log) };
   if (listen.kind === 'unix') {

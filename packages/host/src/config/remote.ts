@@ -16,6 +16,8 @@ export interface RemoteConfig {
   /** `link`: Countersign's own; `vls-grpc`: a signer that speaks VLS's protocol. */
   readonly transport: 'link' | 'vls-grpc';
   readonly listen: ListenAddress;
+  /** With `vls-grpc`: TLS, and these signers. Empty: no TLS, and whoever comes. The link pins keys by pairing. */
+  readonly pins: readonly string[];
   /** How long a start waits for the signer; null: until it comes. */
   readonly startPatienceSeconds: number | null;
   /** How long a request waits for a lost signer before it is refused; null: until it comes back. */
@@ -33,6 +35,8 @@ export interface Place {
 export const RETRY_SECONDS_DEFAULT = 10;
 /** Beside bitcoind's and lightningd's own. */
 export const REMOTE_PORT_DEFAULT = 9737;
+/** VLS's own. */
+export const VLS_PORT_DEFAULT = 7701;
 
 type Document = InferOutput<typeof document>;
 type Form = NonNullable<Document['remote']>;
@@ -66,9 +70,17 @@ export function readPlace(source: Source, top: Document, chain: ChainConfig): Pl
 }
 
 function readRemote(source: Source, form: Form): RemoteConfig {
+  const { transport = 'link', pins = [] } = form;
+  if (transport === 'link' && pins.length > 0)
+    throw faultAt(source, ['remote', 'pins'], '"pins" is for transport = "vls-grpc"; pairing pins keys here');
+  const standard = transport === 'link' ? REMOTE_PORT_DEFAULT : VLS_PORT_DEFAULT;
+  const listen = listenAddress(source, form.listen ?? `127.0.0.1:${standard}`);
+  if (transport === 'vls-grpc' && listen.kind === 'unix')
+    throw faultAt(source, ['remote', 'listen'], 'transport = "vls-grpc" listens at an address and a port');
   return {
-    transport: form.transport ?? 'link',
-    listen: listenAddress(source, form.listen ?? `127.0.0.1:${REMOTE_PORT_DEFAULT}`),
+    transport,
+    listen,
+    pins,
     startPatienceSeconds: form.start_patience_seconds ?? null,
     linkPatienceSeconds: form.link_patience_seconds ?? null,
     retrySeconds: form.retry_seconds ?? RETRY_SECONDS_DEFAULT,

@@ -97,6 +97,9 @@ export const override = v.strictObject(
   'a table of limits and rules',
 );
 
+const PINS = 'a list of pins in quotes, each 64 digits of hex';
+const pin = v.pipe(v.string(PINS), v.regex(/^[0-9a-f]{64}$/, PINS));
+
 export const document = v.strictObject({
   mode: v.optional(oneOf(MODES)),
   // A control character would reach lightningd's log, and a second line could never be lightningd's version.
@@ -168,6 +171,7 @@ export const document = v.strictObject({
       {
         transport: v.optional(oneOf(TRANSPORTS)),
         listen: v.optional(line('an address in quotes: "address:port" or "unix:/path"')),
+        pins: v.optional(v.pipe(v.array(pin, PINS), v.minLength(1, PINS))),
         start_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
         link_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
         retry_seconds: v.optional(whole(0, RETRY_SECONDS_MAX, 'seconds')),
