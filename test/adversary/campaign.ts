@@ -31,6 +31,8 @@ export interface CampaignOptions {
   readonly endgameEvery: number;
   /** Time for cutting down what was found. */
   readonly shrinkMs: number;
+  /** Kinds of attacks that come more often. */
+  readonly favoured?: readonly string[];
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -93,6 +95,7 @@ class Campaign {
         isHonest: setup.isHonest,
         stepsMax: steps - greedySteps - this.gathering.steps,
         shrinkMs: this.#options.shrinkMs,
+        favoured: this.#options.favoured ?? [],
       });
       if (lost !== null) return this.#replay(lost.seed, lost.moves, lost.steps);
       if (this.#short !== null) return this.#shortened();

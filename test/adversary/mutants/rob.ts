@@ -2,7 +2,7 @@
  * Robs broken signers, several at a time. What robs one is played against the sound signer too, which must lose nothing by it:
  * a loss that both share says nothing of the mutant, and the hunt goes on with another seed.
  */
-import { type Finding, type MutantRow, storyLine } from '@countersign/adversary';
+import { attacksOf, type Finding, type MutantRow, storyLine } from '@countersign/adversary';
 import { campaignApart } from '../apart.ts';
 import { type CampaignOptions, replayed } from '../campaign.ts';
 import type { Mutant } from './mutant.ts';
@@ -75,6 +75,7 @@ function optionsOf(mutant: Mutant, options: RobOptions, attempt: number, asked: 
     },
     steps: steps - asked,
     ...{ movesPerMatch, greedyPercent, endgameEvery, shrinkMs },
+    favoured: attacksOf(mutant.attackIds),
   };
 }
 

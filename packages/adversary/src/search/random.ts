@@ -50,6 +50,10 @@ const ATTACKS: readonly string[] = Object.entries(PLAYS)
   .filter(([, { attacks }]) => attacks.length > 0)
   .map(([kind]) => kind);
 
+/** The attacks that the corpus has under one of these ids. */
+export const attacksOf = (ids: readonly string[]): readonly string[] =>
+  ATTACKS.filter((kind) => PLAYS[kind]!.attacks.some((id) => ids.includes(id)));
+
 /** Moves by their weights, the favoured ones more often. */
 function moveArbitrary(plays: Readonly<Record<string, Play>>, focus: readonly string[]): fc.Arbitrary<Move> {
   const all = Object.entries(plays);
@@ -70,11 +74,11 @@ interface Deal {
 }
 
 /** Of the corpus each match favours a few attacks, so that what takes two or three steps comes about. */
-function deals({ isHonest, movesPerMatch }: RandomOptions): fc.Arbitrary<Deal> {
+function deals({ isHonest, movesPerMatch, favoured = [] }: RandomOptions): fc.Arbitrary<Deal> {
   const plays = isHonest ? HONEST : PLAYS;
-  const focus = isHonest
-    ? fc.constant<string[]>([])
-    : fc.uniqueArray(fc.constantFrom(...ATTACKS), { maxLength: FOCUS_MAX });
+  const some = fc.uniqueArray(fc.constantFrom(...ATTACKS), { maxLength: FOCUS_MAX });
+  const these = fc.constant([...favoured]);
+  const focus = isHonest ? fc.constant<string[]>([]) : favoured.length === 0 ? some : fc.oneof(these, some);
   return fc.tuple(fc.nat(), focus).chain(([seed, kinds]) => {
     const command = moveArbitrary(plays, kinds).map((move) => new MoveCommand(move));
     return fc
@@ -93,6 +97,8 @@ export interface RandomOptions {
   readonly stepsMax?: number;
   /** For cutting down what was found; 0 leaves it as it is. */
   readonly shrinkMs: number;
+  /** Attacks that every second match favours instead of some of the corpus. */
+  readonly favoured?: readonly string[];
   /** Awaited: it may play the endgame. */
   readonly onMatch?: (match: Match) => void | Promise<void>;
   /** Somebody has seen enough. */
