@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PERMISSION } from '@countersign/core';
+import { StoreError } from '@countersign/store';
 import { PinStore } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ChainSide } from '../../host/src/chain/side.ts';
 import { peerId, setupRequest } from '../../host/test/support.ts';
 import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon, type DaemonOptions, startFailureText } from '../src/daemon.ts';
@@ -243,6 +245,23 @@ describe('readiness and metrics', () => {
     }
     expect(metrics).not.toMatch(/countersign_chain_lag_blocks\{/);
     expect(await get(daemon, '/')).toMatchObject({ status: 404 });
+  });
+
+  it('show a store that cannot be read, and live on', async () => {
+    const at = await place('alice');
+    const content = `[health]\nlisten = "127.0.0.1:${await freePort()}"\n${toml('alice')}`;
+    const { daemon, bugs } = await started(at, content);
+    const broken = vi.spyOn(ChainSide.prototype, 'observe').mockImplementation(() => {
+      throw new StoreError('store-io', 'reading a record: the disk is gone');
+    });
+    closers.push(async () => broken.mockRestore());
+    const { status, body } = await get(daemon, '/ready');
+    expect(status).toBe(503);
+    expect(JSON.parse(body).nodes[0].why).toContainEqual(
+      expect.stringMatching(/^its store failed: .*the disk is gone \(store-io\)$/),
+    );
+    expect((await get(daemon, '/metrics')).body).toContain('countersign_signing{node="alice"} 0');
+    expect(bugs).toEqual([]);
   });
 
   it('end with the store: it signs nothing any more, and readiness is off', async () => {

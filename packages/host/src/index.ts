@@ -75,3 +75,4 @@ export {
   PROTOCOL_VERSION_MAX,
   PROTOCOL_VERSION_MIN,
 } from './start/protocol.ts';
+export { isStoreFailure } from './store-failure.ts';
