@@ -2,6 +2,7 @@
  * The signer's side of a link: it dials out, so that its machine needs no open port, and hands what the node asks to the
  * handler. A lost connection is dialled again, for ever, with growing pauses; what was being decided goes on meanwhile.
  */
+import { type Stats, statSync } from 'node:fs';
 import { connect as connectUnix } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fraction, type LinkClock, type RandomBytes, systemClock, systemRandom } from './clock.ts';
@@ -291,9 +292,10 @@ export class SignerSideLink {
   }
 }
 
-/** Rejects with `link-unreachable`. */
+/** Rejects with `link-unreachable`; with `link-file` for a socket that a stranger could listen at: nobody proves anything there. */
 function dialUnix(path: string, { handshakeMs }: LinkLimits, clock: LinkClock): Promise<Duplex> {
   return new Promise((resolve, reject) => {
+    requireOwnSocket(path);
     const socket = connectUnix({ path });
     const fail = (cause?: Error): void => {
       cancel();
@@ -310,4 +312,19 @@ function dialUnix(path: string, { handshakeMs }: LinkLimits, clock: LinkClock): 
       resolve(socket);
     });
   });
+}
+
+/** As the node side makes it: of this user, for this user. One that is absent is told by the dialling. Throws `link-file`. */
+function requireOwnSocket(path: string): void {
+  let found: Stats | undefined;
+  try {
+    found = statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new LinkError('link-file', `cannot look at ${path}`, {}, { cause });
+  }
+  if (found === undefined) return;
+  if (found.uid !== process.getuid?.())
+    throw new LinkError('link-file', `${path} belongs to another user: who listens there is not known`);
+  if ((found.mode & 0o077) !== 0)
+    throw new LinkError('link-file', `others may use ${path}: it is not as the node side makes it`);
 }

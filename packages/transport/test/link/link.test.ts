@@ -1,3 +1,4 @@
+import { chmodSync, chownSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stageIdentity } from '../../src/link/identity.ts';
@@ -371,6 +372,30 @@ describe('a link over a Unix socket', () => {
     await expect(
       NodeSideLink.listen({ listen: { kind: 'unix', path: '/tmp/signer.sock' }, log: node.log }),
     ).rejects.toMatchObject({ code: 'link-file' });
+  });
+
+  it.each<[string, (path: string) => void]>([
+    ['of another user', (path) => chownSync(path, 12_345, 12_345)],
+    ['that others may use', (path) => chmodSync(path, 0o666)],
+  ])('serves nobody at a socket %s', async (name, spoil) => {
+    if (process.getuid?.() !== 0 && name === 'of another user') return;
+    const path = join(directory(cleanup), 'signer.sock');
+    const link = await NodeSideLink.listen({ listen: { kind: 'unix', path }, log: node.log, limits: QUICK });
+    cleanup.add(() => link.close());
+    spoil(path);
+    const handler = new Echo();
+    const remote = SignerSideLink.dial({
+      dial: { kind: 'unix', path },
+      handler,
+      onBug: () => {},
+      log: signer.log,
+      limits: QUICK,
+    });
+    cleanup.add(() => remote.close());
+    void link.ask(MASTER, bytes('sign')).catch(() => {});
+    await expect.poll(() => signer.names().length).toBeGreaterThan(1);
+    expect(handler.asked).toEqual([]);
+    expect(signer.events[0]).toMatchObject({ event: 'link-dial-failed', facts: { code: 'link-file' } });
   });
 
   it('dials until somebody is there', async () => {
