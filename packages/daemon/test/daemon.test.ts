@@ -164,6 +164,20 @@ describe('a daemon', () => {
     expect(daemon.standing).toMatchObject([{ link: 'up' }]);
   });
 
+  it('paired anew dials the node where it is now', async () => {
+    const at = await place('alice');
+    const [before, after] = [await nodeMachine(), await nodeMachine()];
+    await before.pairWith(join(at.directory, 'alice'));
+    const { daemon, bugs } = await started(at, toml('alice'));
+    await until(() => before.greeted === 1);
+    PinStore.open(linkFiles(join(at.directory, 'alice')).pins).revoke(NODE_PIN_NAME);
+    await until(() => daemon.standing[0]?.link === 'down');
+    await after.pairWith(join(at.directory, 'alice'));
+    await until(() => after.greeted === 1);
+    expect(await after.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    expect(bugs).toEqual([]);
+  }, 30_000);
+
   it('dials nobody whose key was revoked', async () => {
     const at = await place('alice');
     const machine = await nodeMachine();

@@ -23,6 +23,8 @@ export type SignerDial =
       readonly kind: 'tcp';
       readonly host: string;
       readonly port: number;
+      /** Asked before each dialling: where the node is by now. Null: where it was. Must not throw. */
+      readonly addressNow?: () => { readonly host: string; readonly port: number } | null;
       /** Must exist: pairing made it. */
       readonly identityPath: string;
       readonly pins: PinStore;
@@ -62,6 +64,8 @@ export class SignerSideLink {
   readonly #listeners = new Set<(state: SignerLinkState) => void>();
   /** Between two connections nothing else may keep the process, whose one purpose this is. */
   readonly #alive = setInterval(() => {}, ALIVE_MS);
+  /** Of a node that is dialled by TCP. */
+  #address = { host: '', port: 0 };
   #state: SignerLinkState = 'dialling';
   #connection: SignerConnection | null = null;
   #connectedAtMs = 0;
@@ -74,6 +78,7 @@ export class SignerSideLink {
   private constructor(options: SignerSideOptions) {
     const { limits, clock = systemClock, random = systemRandom, handler, onBug, log } = options;
     this.#options = options;
+    if (options.dial.kind === 'tcp') this.#address = options.dial;
     this.#limits = { ...LINK_LIMITS, ...limits };
     this.#clock = clock;
     this.#random = random;
@@ -113,7 +118,7 @@ export class SignerSideLink {
   /** Whom it dials, for people. */
   get target(): string {
     const { dial } = this.#options;
-    return dial.kind === 'unix' ? dial.path : `${dial.host}:${dial.port}`;
+    return dial.kind === 'unix' ? dial.path : `${this.#address.host}:${this.#address.port}`;
   }
 
   /** Requests undecided, and answers the node has not acknowledged. */
@@ -180,7 +185,9 @@ export class SignerSideLink {
 
   /** Nothing was sent yet when the other end proves not to be the node. */
   async #dialNode(dial: Extract<SignerDial, { kind: 'tcp' }>): Promise<{ socket: Duplex; pin: string }> {
-    const { host, port, pins, node } = dial;
+    const { pins, node } = dial;
+    this.#address = dial.addressNow?.() ?? this.#address;
+    const { host, port } = this.#address;
     const identity = readIdentity(dial.identityPath);
     if (identity === undefined) throw new LinkError('link-file', 'this side is not paired with the node yet');
     const [clock, timeoutMs] = [this.#clock, this.#limits.handshakeMs];
