@@ -9,7 +9,9 @@ import { decodeRefusal, encodeRefusal } from './refusal-text.ts';
 export const LINK_VERSION = 1;
 export const ID_BYTES = 16;
 export const OUTSTANDING_MAX = 4096;
+/** Being answered at a time, and the bytes of one: INIT is short. */
 export const GREETINGS_MAX = 16;
+export const GREETING_BYTES_MAX = 64 * 1024;
 
 /** Why a side ends a connection. */
 export const BYE = { closing: 0, replaced: 1, refused: 2, revoked: 3, version: 4, rekeyed: 5 } as const;

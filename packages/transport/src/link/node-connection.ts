@@ -6,7 +6,14 @@ import type { Duplex } from 'node:stream';
 import { toHex } from '@countersign/bitcoin';
 import type { LinkClock } from './clock.ts';
 import { LinkError } from './error.ts';
-import { type ByeReason, encodeLinkFrame, GREETINGS_MAX, LINK_VERSION, type LinkFrame } from './frames.ts';
+import {
+  type ByeReason,
+  encodeLinkFrame,
+  GREETING_BYTES_MAX,
+  GREETINGS_MAX,
+  LINK_VERSION,
+  type LinkFrame,
+} from './frames.ts';
 import type { LinkLimits } from './limits.ts';
 import type { Window, Wire } from './outbox.ts';
 import type { LinkAnswer, LinkClient } from './protocol.ts';
@@ -91,6 +98,10 @@ export class NodeConnection implements Wire {
     return new Promise((resolve, reject) => {
       if (!this.isOpen || this.#greetings.size >= GREETINGS_MAX) {
         reject(new LinkError('link-ended', 'the connection ended before its greeting'));
+        return;
+      }
+      if (body.length > GREETING_BYTES_MAX) {
+        reject(new LinkError('link-request-too-large', 'too long a greeting', { body_bytes: body.length }));
         return;
       }
       const id = ++this.#lastGreeting;

@@ -7,7 +7,7 @@ import { connect as connectUnix } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fraction, type LinkClock, type RandomBytes, systemClock, systemRandom } from './clock.ts';
 import { LinkError } from './error.ts';
-import { ID_BYTES } from './frames.ts';
+import { GREETINGS_MAX, ID_BYTES } from './frames.ts';
 import { readIdentity } from './identity.ts';
 import { KeyChange } from './key-change.ts';
 import { Ledger } from './ledger.ts';
@@ -70,6 +70,8 @@ export class SignerSideLink {
   #connection: SignerConnection | null = null;
   #connectedAtMs = 0;
   #failures = 0;
+  /** Being answered, also those of connections that are over. */
+  #greetings = 0;
   #lastFailure = '';
   #cancelDial: () => void = () => {};
   #keys: KeyChange | null = null;
@@ -97,7 +99,11 @@ export class SignerSideLink {
       },
       request: (frame) => this.#ledger.request(frame),
       ack: (ids) => this.#ledger.ack(ids),
-      greeting: (connection, frame) => this.#greeted(connection, frame),
+      greeting: (connection, frame) => {
+        if (this.#greetings >= GREETINGS_MAX)
+          throw new LinkError('link-protocol', 'too many greetings at once');
+        void this.#greeted(connection, frame);
+      },
       nextKey: (connection, pin) => this.#keys?.theirs(connection, pin),
       nextKeyKnown: (connection, pin) => this.#keys?.known(connection, pin),
       closed: (connection, reason) => this.#onClosed(connection, reason),
@@ -272,11 +278,13 @@ export class SignerSideLink {
     { id, client, body }: Parameters<SignerConnectionHandler['greeting']>[1],
   ): Promise<void> {
     const { handler, onBug } = this.#options;
+    this.#greetings++;
     try {
       connection.answerGreeting(id, await handler.ask(client, body));
     } catch (error) {
       onBug(error);
     }
+    this.#greetings--;
   }
 
   #onPinsChanged(): void {
