@@ -34,6 +34,8 @@ export type LinkFrame =
       readonly requestsMax: number;
       readonly requestBytesMax: number;
       readonly feedsMax: number;
+      /** The longest frame that it takes. */
+      readonly frameBytesMax: number;
     }
   /** Node side, in answer. `outstanding`: requests of this run still without an answer; all others may be forgotten. */
   | {
@@ -98,7 +100,7 @@ function writeFields(writer: Writer, frame: LinkFrame): void {
   switch (frame.kind) {
     case 'hello':
       writer.u16(frame.versionMin).u16(frame.versionMax).bytes(frame.instance);
-      writer.u32(frame.requestsMax).u32(frame.requestBytesMax).u32(frame.feedsMax);
+      writer.u32(frame.requestsMax).u32(frame.requestBytesMax).u32(frame.feedsMax).u32(frame.frameBytesMax);
       return;
     case 'welcome':
       writer
@@ -180,6 +182,7 @@ function readFields(reader: Reader, kind: LinkFrame['kind']): LinkFrame {
         requestsMax: reader.u32(),
         requestBytesMax: reader.u32(),
         feedsMax: reader.u32(),
+        frameBytesMax: reader.u32(),
       };
     case 'welcome':
       return {

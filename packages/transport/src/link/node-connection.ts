@@ -50,7 +50,7 @@ export class NodeConnection implements Wire {
   readonly address: string;
   /** Of the signer's process, in hex; empty before its hello. */
   instance = '';
-  window: Window = { requestsMax: 0, requestBytesMax: 0, feedsMax: 0 };
+  window: Window = { requestsMax: 0, requestBytesMax: 0, feedsMax: 0, frameBytesMax: 0 };
   readonly #stream: LinkStream;
   readonly #handler: NodeConnectionHandler;
   readonly #greetings = new Map<number, Greeting>();
@@ -154,7 +154,7 @@ export class NodeConnection implements Wire {
 
   #onHello(hello: Extract<LinkFrame, { kind: 'hello' }>): void {
     if (this.#state !== 'new') throw new LinkError('link-protocol', 'hello comes once');
-    const { versionMin, versionMax, instance, requestsMax, requestBytesMax, feedsMax } = hello;
+    const { versionMin, versionMax, instance, requestsMax, requestBytesMax, feedsMax, frameBytesMax } = hello;
     if (versionMin > LINK_VERSION || versionMax < LINK_VERSION) {
       this.bye('version');
       return;
@@ -164,7 +164,7 @@ export class NodeConnection implements Wire {
     this.#state = 'hello';
     this.#cancelDeadline();
     this.instance = toHex(instance);
-    this.window = { requestsMax, requestBytesMax, feedsMax };
+    this.window = { requestsMax, requestBytesMax, feedsMax, frameBytesMax };
     this.#handler.hello(this);
   }
 

@@ -66,8 +66,8 @@ export class SignerConnection implements Wire {
       frame: (frame) => this.#onFrame(frame),
       closed: (reason) => this.#onClosed(reason),
     });
-    const { requestsMax, requestBytesMax, feedsMax } = limits;
-    const hello = { instance, requestsMax, requestBytesMax, feedsMax };
+    const { requestsMax, requestBytesMax, feedsMax, frameBytesMax } = limits;
+    const hello = { instance, requestsMax, requestBytesMax, feedsMax, frameBytesMax };
     this.send(
       encodeLinkFrame({ kind: 'hello', versionMin: LINK_VERSION, versionMax: LINK_VERSION, ...hello }),
     );

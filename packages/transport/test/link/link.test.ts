@@ -53,6 +53,20 @@ describe('a link over mutual TLS', () => {
     expect(signer.names()).toEqual(['link-up']);
   });
 
+  it('asks nothing longer than the signer takes, and goes on', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node, { limits: { ...QUICK, frameBytesMax: 4_000 } });
+    const early = link.ask(MASTER, new Uint8Array(3_000));
+    const handler = new Echo();
+    dial(cleanup, signer, link.port, handler, { limits: { ...QUICK, frameBytesMax: 2_000 } });
+    await expect(early).rejects.toMatchObject({ code: 'link-request-too-large' });
+    expect(bodyOf(await link.ask(MASTER, bytes('x')))).toBe('x');
+    await expect(link.ask(MASTER, new Uint8Array(3_000))).rejects.toMatchObject({
+      code: 'link-request-too-large',
+    });
+    expect(signer.names()).toEqual(['link-up']);
+  });
+
   it('brings a refusal over whole', async () => {
     introduce(node, signer);
     const link = await listen(cleanup, node);

@@ -520,6 +520,23 @@ describe('the node side’s queue', () => {
     for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'link-closed' });
   });
 
+  it('what a signer took and the next one does not take is refused, and the rest goes on', async () => {
+    const outbox = new Outbox(LIMITS, new Timers());
+    const sent: LinkFrame[] = [];
+    const wire = { send: (frame: Buffer) => void sent.push(...framesIn(frame)) };
+    outbox.attach(wire, LIMITS);
+    const asker = { kind: 'client', client: channel(1) } as const;
+    const long = outbox.ask(asker, new Uint8Array(300));
+    const short = outbox.ask(asker, bytes('x'));
+    const refused = expect(long).rejects.toMatchObject({ code: 'link-request-too-large' });
+    outbox.attach(wire, { ...LIMITS, frameBytesMax: 200 });
+    await refused;
+    expect(sent.map((frame) => (frame.kind === 'request' ? frame.id : 0))).toEqual([1, 2, 2]);
+    outbox.answered(2, reply(bytes('y')));
+    expect(await short).toEqual(reply(bytes('y')));
+    expect(outbox.size).toBe(0);
+  });
+
   it('does not take an answer that nobody waits for', () => {
     const outbox = new Outbox(LIMITS, new Timers());
     outbox.attach({ send: () => {} }, LIMITS);

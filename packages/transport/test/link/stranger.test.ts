@@ -189,6 +189,7 @@ describe('a known signer that does not keep to the protocol', () => {
     requestsMax: 10,
     requestBytesMax: 1_000_000,
     feedsMax: 1,
+    frameBytesMax: 1_000_000,
   };
   const answer: LinkFrame = { kind: 'answer', id: 1, answer: { kind: 'reply', body: bytes('forged') } };
 
