@@ -50,6 +50,8 @@ export async function runSigner(file: string): Promise<number> {
   const status = await end;
   await Promise.race([daemon.stop(), ...(status === EXIT_BUG ? [later(LAST_MS)] : [])]);
   log('info', 'stopped', { status });
+  // What hangs, or still dials, must not keep a process that signs nothing any more: the service manager starts another.
+  if (status === EXIT_BUG) process.exit(status);
   return status;
 }
 
@@ -91,6 +93,6 @@ function tellSurroundings(log: Log): void {
 
 function later(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
+    setTimeout(resolve, ms);
   });
 }
