@@ -1,7 +1,7 @@
 /** The daemon in this process: several nodes with nothing in common, real links, and an end in order. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -362,6 +362,19 @@ describe('a start that fails', () => {
 });
 
 describe('health on a socket', () => {
+  it('lives on when the system has no descriptors left for whoever asks', async () => {
+    const at = await place('alice');
+    const listens = vi.spyOn(Server.prototype, 'listen');
+    await started(at, `[health]\nlisten = "unix:health.sock"\n${toml('alice')}`);
+    const path = join(at.directory, 'health.sock');
+    const index = listens.mock.calls.findIndex(([where]) => where === path);
+    const server = listens.mock.contexts[index];
+    listens.mockRestore();
+    if (!(server instanceof Server)) throw new TypeError('nothing listens');
+    // As Node.js tells an accept that failed, each time.
+    for (let i = 0; i < 2; i++) expect(() => server.emit('error', new Error('accept EMFILE'))).not.toThrow();
+  });
+
   it('replaces what a killed process left, for this user only', async () => {
     const at = await place('alice');
     const path = join(at.directory, 'health.sock');
