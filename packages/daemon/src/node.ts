@@ -2,17 +2,20 @@
  * One node of the daemon: its keys, its state, what runs beside it, and the door its requests come through. Nothing is shared
  * with the other nodes of the process but the process.
  */
-import { type Secp256k1, toHex } from '@countersign/bitcoin';
+import { CountersignError, type Secp256k1, toHex } from '@countersign/bitcoin';
 import { networkByName } from '@countersign/core';
 import {
   type Beside,
+  type ChainObservations,
   type Config,
+  isStoreFailure,
   type OpenedSigner,
   openBeside,
   openOrBeginStore,
   openSigner,
   PROTOCOL_VERSION_MAX,
   policyFor,
+  type Signer,
   type SignerPlace,
   type StartLogLevel,
 } from '@countersign/host';
@@ -102,7 +105,8 @@ export class SignerNode {
 
   get standing(): NodeStanding {
     const { signer, journal } = this.#opened;
-    const { failure } = signer;
+    const observed = observedBy(signer);
+    const failure = observed instanceof CountersignError ? observed : null;
     const { commits, batches, pendingCommits } = journal.stats;
     const rest = {
       name: this.#name,
@@ -113,12 +117,11 @@ export class SignerNode {
       inFlight: this.#handler.inFlight,
       journal: { commits, batches, pendingCommits },
     };
-    // A failed store is not read again.
-    if (failure !== null) return { ...rest, chain: null, deadlines: [], alarms: [] };
-    const { chain, deadlines, alarms } = signer.chain.observe();
+    if (observed instanceof CountersignError) return { ...rest, chain: null, deadlines: [], alarms: [] };
+    const { chain, deadlines, alarms, lagSeconds } = observed;
     return {
       ...rest,
-      chain: chain && { ...chain, lagSeconds: signer.chain.lagSeconds() },
+      chain: chain && { ...chain, lagSeconds },
       deadlines,
       alarms,
     };
@@ -130,6 +133,20 @@ export class SignerNode {
     await this.#handler.stop();
     await this.#door.close();
     await closeState(this.#opened, this.#beside);
+  }
+}
+
+/** Or why not: a failed store is not read again, and one that fails here first is no reason to end the other nodes. */
+function observedBy({
+  chain,
+  failure,
+}: Signer): (ChainObservations & { readonly lagSeconds: number | null }) | CountersignError {
+  if (failure !== null) return failure;
+  try {
+    return { ...chain.observe(), lagSeconds: chain.lagSeconds() };
+  } catch (error) {
+    if (!isStoreFailure(error)) throw error;
+    return error;
   }
 }
 

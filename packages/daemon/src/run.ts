@@ -3,7 +3,7 @@
  * 70 for a bug, each time with its stores closed in order.
  */
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
+import { resolve as resolvePath } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { readSignerConfig, type SignerConfig } from './config/config.ts';
 import { Daemon, startFailureText } from './daemon.ts';
@@ -20,13 +20,19 @@ const LAST_MS = 5_000;
 
 /** Resolves with the exit status when the daemon has ended. Throws `ConfigError` for a file that cannot be read. */
 export async function runSigner(file: string): Promise<number> {
-  const path = resolve(file);
+  const path = resolvePath(file);
   const config = readSignerConfig(path);
   // Whoever read the log may be gone: no reason to stop signing.
   process.stdout.on('error', () => {});
   const log = openLog(config.logLevel, { write: (line) => void process.stdout.write(line) });
   tellSurroundings(log);
-  const { promise: end, resolve: finish } = Promise.withResolvers<number>();
+  const { promise: end, resolve } = Promise.withResolvers<number>();
+  const ending = new AbortController();
+  const finish = (status: number): void => {
+    resolve(status);
+    // Somebody may still be asked for a passphrase.
+    ending.abort();
+  };
   const onBug = (error: unknown): void => {
     log('error', `a bug: ${startFailureText(error)}`);
     finish(EXIT_BUG);
@@ -39,17 +45,20 @@ export async function runSigner(file: string): Promise<number> {
       finish(EXIT_OK);
     });
   }
-  const daemon = await started(config, log, onBug);
-  if (daemon === null) return EXIT_FAILED;
+  const daemon = await started(config, log, ending.signal, onBug);
+  if (daemon === null) return ending.signal.aborted ? end : EXIT_FAILED;
   const status = await end;
   await Promise.race([daemon.stop(), ...(status === EXIT_BUG ? [later(LAST_MS)] : [])]);
   log('info', 'stopped', { status });
+  // What hangs, or still dials, must not keep a process that signs nothing any more: the service manager starts another.
+  if (status === EXIT_BUG) process.exit(status);
   return status;
 }
 
 async function started(
   config: SignerConfig,
   log: Log,
+  ending: AbortSignal,
   onBug: (error: unknown) => void,
 ): Promise<Daemon | null> {
   try {
@@ -58,7 +67,10 @@ async function started(
       log,
       onBug,
       openDoor,
-      passphrases: { credentialsDirectory: process.env.CREDENTIALS_DIRECTORY, ask: terminalAsk() },
+      passphrases: {
+        credentialsDirectory: process.env.CREDENTIALS_DIRECTORY,
+        ask: terminalAsk(undefined, ending),
+      },
       secp: loadSecp256k1(),
       randomBytes: (count) => Uint8Array.from(randomBytes(count)),
       monotonicMs: () => performance.now(),
@@ -81,6 +93,6 @@ function tellSurroundings(log: Log): void {
 
 function later(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
+    setTimeout(resolve, ms);
   });
 }

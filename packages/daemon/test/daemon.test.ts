@@ -1,14 +1,16 @@
 /** The daemon in this process: several nodes with nothing in common, real links, and an end in order. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PERMISSION } from '@countersign/core';
+import { StoreError } from '@countersign/store';
 import { PinStore } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ChainSide } from '../../host/src/chain/side.ts';
 import { peerId, setupRequest } from '../../host/test/support.ts';
 import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon, type DaemonOptions, startFailureText } from '../src/daemon.ts';
@@ -162,6 +164,20 @@ describe('a daemon', () => {
     expect(daemon.standing).toMatchObject([{ link: 'up' }]);
   });
 
+  it('paired anew dials the node where it is now', async () => {
+    const at = await place('alice');
+    const [before, after] = [await nodeMachine(), await nodeMachine()];
+    await before.pairWith(join(at.directory, 'alice'));
+    const { daemon, bugs } = await started(at, toml('alice'));
+    await until(() => before.greeted === 1);
+    PinStore.open(linkFiles(join(at.directory, 'alice')).pins).revoke(NODE_PIN_NAME);
+    await until(() => daemon.standing[0]?.link === 'down');
+    await after.pairWith(join(at.directory, 'alice'));
+    await until(() => after.greeted === 1);
+    expect(await after.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    expect(bugs).toEqual([]);
+  }, 30_000);
+
   it('dials nobody whose key was revoked', async () => {
     const at = await place('alice');
     const machine = await nodeMachine();
@@ -243,6 +259,23 @@ describe('readiness and metrics', () => {
     }
     expect(metrics).not.toMatch(/countersign_chain_lag_blocks\{/);
     expect(await get(daemon, '/')).toMatchObject({ status: 404 });
+  });
+
+  it('show a store that cannot be read, and live on', async () => {
+    const at = await place('alice');
+    const content = `[health]\nlisten = "127.0.0.1:${await freePort()}"\n${toml('alice')}`;
+    const { daemon, bugs } = await started(at, content);
+    const broken = vi.spyOn(ChainSide.prototype, 'observe').mockImplementation(() => {
+      throw new StoreError('store-io', 'reading a record: the disk is gone');
+    });
+    closers.push(async () => broken.mockRestore());
+    const { status, body } = await get(daemon, '/ready');
+    expect(status).toBe(503);
+    expect(JSON.parse(body).nodes[0].why).toContainEqual(
+      expect.stringMatching(/^its store failed: .*the disk is gone \(store-io\)$/),
+    );
+    expect((await get(daemon, '/metrics')).body).toContain('countersign_signing{node="alice"} 0');
+    expect(bugs).toEqual([]);
   });
 
   it('end with the store: it signs nothing any more, and readiness is off', async () => {
@@ -329,6 +362,19 @@ describe('a start that fails', () => {
 });
 
 describe('health on a socket', () => {
+  it('lives on when the system has no descriptors left for whoever asks', async () => {
+    const at = await place('alice');
+    const listens = vi.spyOn(Server.prototype, 'listen');
+    await started(at, `[health]\nlisten = "unix:health.sock"\n${toml('alice')}`);
+    const path = join(at.directory, 'health.sock');
+    const index = listens.mock.calls.findIndex(([where]) => where === path);
+    const server = listens.mock.contexts[index];
+    listens.mockRestore();
+    if (!(server instanceof Server)) throw new TypeError('nothing listens');
+    // As Node.js tells an accept that failed, each time.
+    for (let i = 0; i < 2; i++) expect(() => server.emit('error', new Error('accept EMFILE'))).not.toThrow();
+  });
+
   it('replaces what a killed process left, for this user only', async () => {
     const at = await place('alice');
     const path = join(at.directory, 'health.sock');

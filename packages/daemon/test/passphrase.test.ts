@@ -141,6 +141,18 @@ describe('typing', () => {
     await expect(asked).rejects.toThrow(/terminal was closed/);
   });
 
+  it('ends with the process that asks', async () => {
+    const ending = new AbortController();
+    const terminal = new FakeTerminal();
+    const input = terminal as unknown as Parameters<typeof askHidden>[0];
+    const asked = askHidden(input, 'Q: ', () => {}, ending.signal);
+    ending.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'passphrase-missing' });
+    expect(terminal).toMatchObject({ isRaw: false, isPaused: true });
+    await expect(askHidden(input, 'Next: ', () => {}, ending.signal)).rejects.toThrow(/is to end/);
+    expect(terminal).toMatchObject({ isRaw: false, isPaused: true });
+  });
+
   it('is not waited for where there is no terminal', () => {
     expect(terminalAsk()).toBe(null);
   });

@@ -113,6 +113,8 @@ describe('a sealed seed', () => {
     [0, 8, 1],
     [17, 0, 1],
     [17, 8, 0],
+    // RFC 7914, section 2: N is below 2^(128 * r / 8).
+    [16, 1, 1],
   ])('that asks for N = 2^%i, r = %i, p = %i is refused before any of it is taken', async (...cost) => {
     const file = await sealed(plainSecret(1));
     file.set(cost, 17);

@@ -78,3 +78,4 @@ export {
   PROTOCOL_VERSION_MIN,
 } from './start/protocol.ts';
 export { LOG_TEXT_BYTES_MAX, statusText } from './status-text.ts';
+export { isStoreFailure } from './store-failure.ts';

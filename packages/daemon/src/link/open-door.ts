@@ -6,6 +6,7 @@ import {
   LINK_LIMITS,
   type LinkEvent,
   type LinkLog,
+  type PairingAddress,
   PinStore,
   type SignerDial,
   type SignerLinkState,
@@ -81,15 +82,25 @@ class LinkDoor implements Door {
     this.#stopWatching = () => {};
   }
 
+  /** A node that was paired anew may be elsewhere. Null: nothing new; a file that cannot be read changes nothing. */
+  #addressNow(): PairingAddress | null {
+    try {
+      return this.#dial === null ? readAddress(this.#files) : null;
+    } catch (error) {
+      if (!(error instanceof DaemonError)) throw error;
+      return null;
+    }
+  }
+
   /** Null while there is nobody to dial. */
   #whereTo(): SignerDial | null {
     if (this.#dial?.kind === 'unix') return this.#dial;
     if (!this.#pins.list().some(({ name }) => name === NODE_PIN_NAME)) return null;
     const address = this.#dial ?? readAddress(this.#files);
     if (address === null) return null;
-    const { host, port } = address;
     const [identityPath, pins] = [this.#files.identity, this.#pins];
-    return { kind: 'tcp', host, port, identityPath, pins, node: NODE_PIN_NAME };
+    const addressNow = (): PairingAddress | null => this.#addressNow();
+    return { kind: 'tcp', ...address, addressNow, identityPath, pins, node: NODE_PIN_NAME };
   }
 }
 

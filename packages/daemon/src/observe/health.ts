@@ -37,6 +37,8 @@ export async function openHealth(options: HealthOptions): Promise<Health> {
   server.maxConnections = CONNECTIONS_MAX;
   server.headersTimeout = TIMEOUT_MS;
   await listen(server, options.listen);
+  // An accept that fails, for want of descriptors, is not the end of a signer.
+  server.on('error', () => {});
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : null,

@@ -154,6 +154,8 @@ function costOf(file: Uint8Array): SeedCost {
   const [log2N = 0, r = 0, p = 0] = file.subarray(COST_AT, NODE_ID_AT);
   const isBounded = log2N >= 1 && log2N < 32 && r >= 1 && p >= 1 && p <= P_MAX;
   if (!isBounded || 128 * 2 ** log2N * r > MEMORY_BYTES_MAX) throw invalid('it asks for too much memory');
+  // RFC 7914, section 2: N is below 2^(128 * r / 8).
+  if (log2N >= 16 * r) throw invalid('it asks for costs that scrypt does not have');
   return { log2N, r, p };
 }
 

@@ -120,16 +120,20 @@ const ENDS = [ENTER, NEWLINE, INTERRUPT, END];
 /** Reads from the terminal itself, so that input and output may be redirected. Null where there is none. */
 export function terminalAsk(
   write: (text: string) => void = (text) => void process.stderr.write(text),
+  ending?: AbortSignal,
 ): PassphrasePlace['ask'] {
-  return process.stdin.isTTY === true ? (question) => askHidden(process.stdin, question, write) : null;
+  if (process.stdin.isTTY !== true) return null;
+  return (question) => askHidden(process.stdin, question, write, ending);
 }
 
-/** Nothing typed is shown. Rejects when it is interrupted or ends. */
+/** Nothing typed is shown. Rejects when it is interrupted, or the terminal or the process ends. */
 export function askHidden(
   input: Pick<ReadStream, 'setRawMode' | 'on' | 'off' | 'resume' | 'pause'>,
   question: string,
   write: (text: string) => void,
+  ending?: AbortSignal,
 ): Promise<Uint8Array> {
+  if (ending?.aborted === true) return Promise.reject(missing('the process is to end'));
   const typed: number[] = [];
   // First: what is typed as soon as the question is there must not be echoed.
   input.setRawMode(true);
@@ -139,6 +143,7 @@ export function askHidden(
     const finish = (settle: () => void): void => {
       input.off('data', onData);
       input.off('end', onEnd);
+      ending?.removeEventListener('abort', onEnd);
       input.setRawMode(false);
       input.pause();
       write('\n');
@@ -162,6 +167,7 @@ export function askHidden(
     };
     input.on('data', onData);
     input.on('end', onEnd);
+    ending?.addEventListener('abort', onEnd);
   });
 }
 

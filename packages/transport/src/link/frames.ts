@@ -9,7 +9,9 @@ import { decodeRefusal, encodeRefusal } from './refusal-text.ts';
 export const LINK_VERSION = 1;
 export const ID_BYTES = 16;
 export const OUTSTANDING_MAX = 4096;
+/** Being answered at a time, and the bytes of one: INIT is short. */
 export const GREETINGS_MAX = 16;
+export const GREETING_BYTES_MAX = 64 * 1024;
 
 /** Why a side ends a connection. */
 export const BYE = { closing: 0, replaced: 1, refused: 2, revoked: 3, version: 4, rekeyed: 5 } as const;
@@ -32,6 +34,8 @@ export type LinkFrame =
       readonly requestsMax: number;
       readonly requestBytesMax: number;
       readonly feedsMax: number;
+      /** The longest frame that it takes. */
+      readonly frameBytesMax: number;
     }
   /** Node side, in answer. `outstanding`: requests of this run still without an answer; all others may be forgotten. */
   | {
@@ -96,7 +100,7 @@ function writeFields(writer: Writer, frame: LinkFrame): void {
   switch (frame.kind) {
     case 'hello':
       writer.u16(frame.versionMin).u16(frame.versionMax).bytes(frame.instance);
-      writer.u32(frame.requestsMax).u32(frame.requestBytesMax).u32(frame.feedsMax);
+      writer.u32(frame.requestsMax).u32(frame.requestBytesMax).u32(frame.feedsMax).u32(frame.frameBytesMax);
       return;
     case 'welcome':
       writer
@@ -178,6 +182,7 @@ function readFields(reader: Reader, kind: LinkFrame['kind']): LinkFrame {
         requestsMax: reader.u32(),
         requestBytesMax: reader.u32(),
         feedsMax: reader.u32(),
+        frameBytesMax: reader.u32(),
       };
     case 'welcome':
       return {

@@ -51,6 +51,8 @@ export class Ledger {
   #highestId = 0;
   #lastIdHere = 0;
   #deciding = 0;
+  /** Of all that is being decided, also for runs and node sides that nobody will answer any more. */
+  #decidingBytes = 0;
   #undecidedBytes = 0;
   #keptBytes = 0;
 
@@ -148,24 +150,34 @@ export class Ledger {
   }
 
   #handOver(): void {
-    const { keptBytesMax, requestsMax } = this.#options.limits;
-    while (this.#keptBytes <= keptBytesMax && this.#deciding < requestsMax) {
-      const entry = this.#held.shift();
-      if (entry === undefined) return;
+    const { keptBytesMax } = this.#options.limits;
+    while (this.#keptBytes <= keptBytesMax) {
+      const [entry] = this.#held;
+      if (entry === undefined || !this.#hasRoomFor(entry)) return;
+      this.#held.shift();
       const work = entry.work;
       entry.work = null;
       if (work !== null) void this.#decide(entry, work);
     }
   }
 
+  /** A node side that begins again and again must not have more decided at once than one that does not. */
+  #hasRoomFor({ bytes }: Entry): boolean {
+    const { requestsMax, requestBytesMax } = this.#options.limits;
+    if (this.#deciding === 0) return true;
+    return this.#deciding < requestsMax && this.#decidingBytes + bytes <= requestBytesMax;
+  }
+
   async #decide(entry: Entry, work: () => Promise<LinkAnswer>): Promise<void> {
     this.#deciding++;
+    this.#decidingBytes += entry.bytes;
     try {
       this.#settle(entry, await work());
     } catch (error) {
       this.#options.onBug(error);
     }
     this.#deciding--;
+    this.#decidingBytes -= entry.bytes;
     this.#handOver();
   }
 

@@ -6,7 +6,14 @@ import type { Duplex } from 'node:stream';
 import { toHex } from '@countersign/bitcoin';
 import type { LinkClock } from './clock.ts';
 import { LinkError } from './error.ts';
-import { type ByeReason, encodeLinkFrame, GREETINGS_MAX, LINK_VERSION, type LinkFrame } from './frames.ts';
+import {
+  type ByeReason,
+  encodeLinkFrame,
+  GREETING_BYTES_MAX,
+  GREETINGS_MAX,
+  LINK_VERSION,
+  type LinkFrame,
+} from './frames.ts';
 import type { LinkLimits } from './limits.ts';
 import type { Window, Wire } from './outbox.ts';
 import type { LinkAnswer, LinkClient } from './protocol.ts';
@@ -43,7 +50,7 @@ export class NodeConnection implements Wire {
   readonly address: string;
   /** Of the signer's process, in hex; empty before its hello. */
   instance = '';
-  window: Window = { requestsMax: 0, requestBytesMax: 0, feedsMax: 0 };
+  window: Window = { requestsMax: 0, requestBytesMax: 0, feedsMax: 0, frameBytesMax: 0 };
   readonly #stream: LinkStream;
   readonly #handler: NodeConnectionHandler;
   readonly #greetings = new Map<number, Greeting>();
@@ -91,6 +98,10 @@ export class NodeConnection implements Wire {
     return new Promise((resolve, reject) => {
       if (!this.isOpen || this.#greetings.size >= GREETINGS_MAX) {
         reject(new LinkError('link-ended', 'the connection ended before its greeting'));
+        return;
+      }
+      if (body.length > GREETING_BYTES_MAX) {
+        reject(new LinkError('link-request-too-large', 'too long a greeting', { body_bytes: body.length }));
         return;
       }
       const id = ++this.#lastGreeting;
@@ -143,7 +154,7 @@ export class NodeConnection implements Wire {
 
   #onHello(hello: Extract<LinkFrame, { kind: 'hello' }>): void {
     if (this.#state !== 'new') throw new LinkError('link-protocol', 'hello comes once');
-    const { versionMin, versionMax, instance, requestsMax, requestBytesMax, feedsMax } = hello;
+    const { versionMin, versionMax, instance, requestsMax, requestBytesMax, feedsMax, frameBytesMax } = hello;
     if (versionMin > LINK_VERSION || versionMax < LINK_VERSION) {
       this.bye('version');
       return;
@@ -153,7 +164,7 @@ export class NodeConnection implements Wire {
     this.#state = 'hello';
     this.#cancelDeadline();
     this.instance = toHex(instance);
-    this.window = { requestsMax, requestBytesMax, feedsMax };
+    this.window = { requestsMax, requestBytesMax, feedsMax, frameBytesMax };
     this.#handler.hello(this);
   }
 

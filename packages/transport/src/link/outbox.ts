@@ -21,7 +21,7 @@ export interface Wire {
 }
 
 /** What the signer's hello gave. */
-export type Window = Pick<LinkLimits, 'requestsMax' | 'requestBytesMax' | 'feedsMax'>;
+export type Window = Pick<LinkLimits, 'requestsMax' | 'requestBytesMax' | 'feedsMax' | 'frameBytesMax'>;
 
 interface Entry {
   /** 0 until it is sent for the first time. */
@@ -82,12 +82,7 @@ export class Outbox {
   #add(message: Entry['message'], bodyBytes: number, isFeed: boolean): Promise<LinkAnswer> {
     const bytes = bodyBytes + REQUEST_OVERHEAD_BYTES;
     if (this.#isClosed) return Promise.reject(closed());
-    if (bytes > this.#limits.frameBytesMax)
-      return Promise.reject(
-        new LinkError('link-request-too-large', 'no frame holds so long a request', {
-          body_bytes: bodyBytes,
-        }),
-      );
+    if (bytes > this.#window.frameBytesMax) return Promise.reject(tooLarge(bytes));
     const { queueMax, queueBytesMax } = this.#limits;
     const waiting = this.#clients.length + this.#feeds.length;
     if (waiting >= queueMax || (waiting > 0 && this.#queueBytes + bytes > queueBytesMax))
@@ -109,15 +104,33 @@ export class Outbox {
   /** A connection that has been greeted: what is without an answer goes out again, then what waits. */
   attach(wire: Wire, window: Window): void {
     this.detach();
-    const { requestsMax, requestBytesMax, feedsMax } = this.#limits;
+    const { requestsMax, requestBytesMax, feedsMax, frameBytesMax } = this.#limits;
     this.#window = {
       requestsMax: Math.min(requestsMax, window.requestsMax, OUTSTANDING_MAX),
       requestBytesMax: Math.min(requestBytesMax, window.requestBytesMax),
       feedsMax: Math.min(feedsMax, window.feedsMax),
+      frameBytesMax: Math.min(frameBytesMax, window.frameBytesMax),
     };
+    this.#refuseTooLarge();
     this.#wire = wire;
     this.#toResend = [...this.#sent.values()];
     this.#pump();
+  }
+
+  /** A signer that takes less than the one before would hang up at such a request, each time it came again. */
+  #refuseTooLarge(): void {
+    const isTooLarge = ({ bytes }: Entry): boolean => bytes > this.#window.frameBytesMax;
+    for (const queue of [this.#clients, this.#feeds]) {
+      for (const entry of queue.filter(isTooLarge)) {
+        queue.splice(queue.indexOf(entry), 1);
+        this.#queueBytes -= entry.bytes;
+        entry.reject(tooLarge(entry.bytes));
+      }
+    }
+    for (const entry of [...this.#sent.values()].filter(isTooLarge)) {
+      this.#sent.delete(entry.id);
+      entry.reject(tooLarge(entry.bytes));
+    }
   }
 
   /** The connection is gone. What was to be acknowledged is, by the next welcome. */
@@ -212,6 +225,12 @@ export class Outbox {
     this.#cancelAck = null;
     return encodeLinkFrame({ kind: 'ack', ids });
   }
+}
+
+function tooLarge(bytes: number): LinkError {
+  return new LinkError('link-request-too-large', 'no frame that the signer takes holds so long a request', {
+    frame_bytes: bytes,
+  });
 }
 
 function closed(): LinkError {

@@ -59,7 +59,8 @@ export function writePrivateFile(path: string, content: string): void {
     const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC } = constants;
     const descriptor = openSync(fresh, O_CREAT | O_EXCL | O_WRONLY | O_SYNC, 0o600);
     try {
-      writeSync(descriptor, content);
+      const bytes = Buffer.from(content);
+      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
     } finally {
       closeSync(descriptor);
     }

@@ -5,7 +5,13 @@
 import type { Duplex } from 'node:stream';
 import type { LinkClock } from './clock.ts';
 import { LinkError } from './error.ts';
-import { type ByeReason, encodeLinkFrame, GREETINGS_MAX, LINK_VERSION, type LinkFrame } from './frames.ts';
+import {
+  type ByeReason,
+  encodeLinkFrame,
+  GREETING_BYTES_MAX,
+  LINK_VERSION,
+  type LinkFrame,
+} from './frames.ts';
 import { owned } from './ledger.ts';
 import type { LinkLimits } from './limits.ts';
 import type { Wire } from './outbox.ts';
@@ -47,7 +53,6 @@ export class SignerConnection implements Wire {
   readonly #cancelDeadline: () => void;
   #state: 'new' | 'standby' | 'active' = 'new';
   #run = new Uint8Array(0);
-  #greetings = 0;
 
   constructor(options: SignerConnectionOptions, handler: SignerConnectionHandler) {
     const { socket, name, pin, instance, limits, clock } = options;
@@ -61,8 +66,8 @@ export class SignerConnection implements Wire {
       frame: (frame) => this.#onFrame(frame),
       closed: (reason) => this.#onClosed(reason),
     });
-    const { requestsMax, requestBytesMax, feedsMax } = limits;
-    const hello = { instance, requestsMax, requestBytesMax, feedsMax };
+    const { requestsMax, requestBytesMax, feedsMax, frameBytesMax } = limits;
+    const hello = { instance, requestsMax, requestBytesMax, feedsMax, frameBytesMax };
     this.send(
       encodeLinkFrame({ kind: 'hello', versionMin: LINK_VERSION, versionMax: LINK_VERSION, ...hello }),
     );
@@ -77,7 +82,6 @@ export class SignerConnection implements Wire {
   }
 
   answerGreeting(id: number, answer: LinkAnswer): void {
-    this.#greetings--;
     this.send(encodeLinkFrame({ kind: 'greeting-answer', id, answer }));
   }
 
@@ -137,8 +141,8 @@ export class SignerConnection implements Wire {
         return;
       case 'greeting': {
         const { id, client, body } = frame;
-        if (++this.#greetings > GREETINGS_MAX)
-          throw new LinkError('link-protocol', 'too many greetings at once');
+        if (body.length > GREETING_BYTES_MAX)
+          throw new LinkError('link-protocol', 'too long a greeting', { body_bytes: body.length });
         this.#handler.greeting(this, { id, client, body: owned(body) });
         return;
       }

@@ -2,11 +2,12 @@
  * The signer's side of a link: it dials out, so that its machine needs no open port, and hands what the node asks to the
  * handler. A lost connection is dialled again, for ever, with growing pauses; what was being decided goes on meanwhile.
  */
+import { type Stats, statSync } from 'node:fs';
 import { connect as connectUnix } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fraction, type LinkClock, type RandomBytes, systemClock, systemRandom } from './clock.ts';
 import { LinkError } from './error.ts';
-import { ID_BYTES } from './frames.ts';
+import { GREETINGS_MAX, ID_BYTES } from './frames.ts';
 import { readIdentity } from './identity.ts';
 import { KeyChange } from './key-change.ts';
 import { Ledger } from './ledger.ts';
@@ -22,6 +23,8 @@ export type SignerDial =
       readonly kind: 'tcp';
       readonly host: string;
       readonly port: number;
+      /** Asked before each dialling: where the node is by now. Null: where it was. Must not throw. */
+      readonly addressNow?: () => { readonly host: string; readonly port: number } | null;
       /** Must exist: pairing made it. */
       readonly identityPath: string;
       readonly pins: PinStore;
@@ -61,10 +64,14 @@ export class SignerSideLink {
   readonly #listeners = new Set<(state: SignerLinkState) => void>();
   /** Between two connections nothing else may keep the process, whose one purpose this is. */
   readonly #alive = setInterval(() => {}, ALIVE_MS);
+  /** Of a node that is dialled by TCP. */
+  #address = { host: '', port: 0 };
   #state: SignerLinkState = 'dialling';
   #connection: SignerConnection | null = null;
   #connectedAtMs = 0;
   #failures = 0;
+  /** Being answered, also those of connections that are over. */
+  #greetings = 0;
   #lastFailure = '';
   #cancelDial: () => void = () => {};
   #keys: KeyChange | null = null;
@@ -73,6 +80,7 @@ export class SignerSideLink {
   private constructor(options: SignerSideOptions) {
     const { limits, clock = systemClock, random = systemRandom, handler, onBug, log } = options;
     this.#options = options;
+    if (options.dial.kind === 'tcp') this.#address = options.dial;
     this.#limits = { ...LINK_LIMITS, ...limits };
     this.#clock = clock;
     this.#random = random;
@@ -91,7 +99,11 @@ export class SignerSideLink {
       },
       request: (frame) => this.#ledger.request(frame),
       ack: (ids) => this.#ledger.ack(ids),
-      greeting: (connection, frame) => this.#greeted(connection, frame),
+      greeting: (connection, frame) => {
+        if (this.#greetings >= GREETINGS_MAX)
+          throw new LinkError('link-protocol', 'too many greetings at once');
+        void this.#greeted(connection, frame);
+      },
       nextKey: (connection, pin) => this.#keys?.theirs(connection, pin),
       nextKeyKnown: (connection, pin) => this.#keys?.known(connection, pin),
       closed: (connection, reason) => this.#onClosed(connection, reason),
@@ -112,7 +124,7 @@ export class SignerSideLink {
   /** Whom it dials, for people. */
   get target(): string {
     const { dial } = this.#options;
-    return dial.kind === 'unix' ? dial.path : `${dial.host}:${dial.port}`;
+    return dial.kind === 'unix' ? dial.path : `${this.#address.host}:${this.#address.port}`;
   }
 
   /** Requests undecided, and answers the node has not acknowledged. */
@@ -179,7 +191,9 @@ export class SignerSideLink {
 
   /** Nothing was sent yet when the other end proves not to be the node. */
   async #dialNode(dial: Extract<SignerDial, { kind: 'tcp' }>): Promise<{ socket: Duplex; pin: string }> {
-    const { host, port, pins, node } = dial;
+    const { pins, node } = dial;
+    this.#address = dial.addressNow?.() ?? this.#address;
+    const { host, port } = this.#address;
     const identity = readIdentity(dial.identityPath);
     if (identity === undefined) throw new LinkError('link-file', 'this side is not paired with the node yet');
     const [clock, timeoutMs] = [this.#clock, this.#limits.handshakeMs];
@@ -264,11 +278,13 @@ export class SignerSideLink {
     { id, client, body }: Parameters<SignerConnectionHandler['greeting']>[1],
   ): Promise<void> {
     const { handler, onBug } = this.#options;
+    this.#greetings++;
     try {
       connection.answerGreeting(id, await handler.ask(client, body));
     } catch (error) {
       onBug(error);
     }
+    this.#greetings--;
   }
 
   #onPinsChanged(): void {
@@ -291,9 +307,10 @@ export class SignerSideLink {
   }
 }
 
-/** Rejects with `link-unreachable`. */
+/** Rejects with `link-unreachable`; with `link-file` for a socket that a stranger could listen at: nobody proves anything there. */
 function dialUnix(path: string, { handshakeMs }: LinkLimits, clock: LinkClock): Promise<Duplex> {
   return new Promise((resolve, reject) => {
+    requireOwnSocket(path);
     const socket = connectUnix({ path });
     const fail = (cause?: Error): void => {
       cancel();
@@ -310,4 +327,19 @@ function dialUnix(path: string, { handshakeMs }: LinkLimits, clock: LinkClock): 
       resolve(socket);
     });
   });
+}
+
+/** As the node side makes it: of this user, for this user. One that is absent is told by the dialling. Throws `link-file`. */
+function requireOwnSocket(path: string): void {
+  let found: Stats | undefined;
+  try {
+    found = statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new LinkError('link-file', `cannot look at ${path}`, {}, { cause });
+  }
+  if (found === undefined) return;
+  if (found.uid !== process.getuid?.())
+    throw new LinkError('link-file', `${path} belongs to another user: who listens there is not known`);
+  if ((found.mode & 0o077) !== 0)
+    throw new LinkError('link-file', `others may use ${path}: it is not as the node side makes it`);
 }

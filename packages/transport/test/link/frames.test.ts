@@ -54,6 +54,7 @@ const frame: fc.Arbitrary<LinkFrame> = fc.oneof(
     requestsMax: u32,
     requestBytesMax: u32,
     feedsMax: u32,
+    frameBytesMax: u32,
   }),
   fc.record({
     kind: fc.constant('welcome' as const),

@@ -1,3 +1,4 @@
+import { chmodSync, chownSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stageIdentity } from '../../src/link/identity.ts';
@@ -49,6 +50,20 @@ describe('a link over mutual TLS', () => {
     expect(remote.state).toBe('up');
     await expect.poll(() => remote.pending).toBe(0);
     expect(node.names()).toEqual(['link-listening', 'link-up']);
+    expect(signer.names()).toEqual(['link-up']);
+  });
+
+  it('asks nothing longer than the signer takes, and goes on', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node, { limits: { ...QUICK, frameBytesMax: 4_000 } });
+    const early = link.ask(MASTER, new Uint8Array(3_000));
+    const handler = new Echo();
+    dial(cleanup, signer, link.port, handler, { limits: { ...QUICK, frameBytesMax: 2_000 } });
+    await expect(early).rejects.toMatchObject({ code: 'link-request-too-large' });
+    expect(bodyOf(await link.ask(MASTER, bytes('x')))).toBe('x');
+    await expect(link.ask(MASTER, new Uint8Array(3_000))).rejects.toMatchObject({
+      code: 'link-request-too-large',
+    });
     expect(signer.names()).toEqual(['link-up']);
   });
 
@@ -371,6 +386,30 @@ describe('a link over a Unix socket', () => {
     await expect(
       NodeSideLink.listen({ listen: { kind: 'unix', path: '/tmp/signer.sock' }, log: node.log }),
     ).rejects.toMatchObject({ code: 'link-file' });
+  });
+
+  it.each<[string, (path: string) => void]>([
+    ['of another user', (path) => chownSync(path, 12_345, 12_345)],
+    ['that others may use', (path) => chmodSync(path, 0o666)],
+  ])('serves nobody at a socket %s', async (name, spoil) => {
+    if (process.getuid?.() !== 0 && name === 'of another user') return;
+    const path = join(directory(cleanup), 'signer.sock');
+    const link = await NodeSideLink.listen({ listen: { kind: 'unix', path }, log: node.log, limits: QUICK });
+    cleanup.add(() => link.close());
+    spoil(path);
+    const handler = new Echo();
+    const remote = SignerSideLink.dial({
+      dial: { kind: 'unix', path },
+      handler,
+      onBug: () => {},
+      log: signer.log,
+      limits: QUICK,
+    });
+    cleanup.add(() => remote.close());
+    void link.ask(MASTER, bytes('sign')).catch(() => {});
+    await expect.poll(() => signer.names().length).toBeGreaterThan(1);
+    expect(handler.asked).toEqual([]);
+    expect(signer.events[0]).toMatchObject({ event: 'link-dial-failed', facts: { code: 'link-file' } });
   });
 
   it('dials until somebody is there', async () => {

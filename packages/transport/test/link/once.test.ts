@@ -341,6 +341,48 @@ describe('requests take effect once', () => {
     expect(heard).toEqual(['1:a', '1 ended', '2:c']);
   });
 
+  it('what runs before it asked and is still being decided leaves no room for more', async () => {
+    let decidingBytes = 0;
+    let settle: (() => void)[] = [];
+    const ledger = new Ledger({
+      limits: LIMITS,
+      handler: {
+        ask: (_client, body) => {
+          decidingBytes += body.length;
+          return new Promise((resolve) => {
+            settle.push(() => {
+              decidingBytes -= body.length;
+              resolve(reply(bytes('')));
+            });
+          });
+        },
+        feed: async () => reply(bytes('')),
+        feedEnded: () => {},
+      },
+      onBug: () => {},
+    });
+    // A node side that starts anew again and again, each time with as much as the window has.
+    for (let run = 1; run <= 5; run++) {
+      ledger.attach(new Uint8Array(16).fill(run), [], { send: () => {} });
+      ledger.request({
+        kind: 'request',
+        id: 1,
+        asker: { kind: 'client', client: channel(1) },
+        body: new Uint8Array(700),
+      });
+      await turn();
+      expect(decidingBytes).toBe(700);
+    }
+    // What the present run asked gets its turn.
+    for (const one of settle.splice(0)) one();
+    await turn();
+    expect(decidingBytes).toBe(700);
+    for (const one of settle) one();
+    settle = [];
+    await turn();
+    expect(ledger.keptBytes).toBeGreaterThan(0);
+  });
+
   it('a handler that rejects is a bug, told as one', async () => {
     const bugs: unknown[] = [];
     const bug = new Error('bug');
@@ -476,6 +518,23 @@ describe('the node side’s queue', () => {
     });
     outbox.close();
     for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'link-closed' });
+  });
+
+  it('what a signer took and the next one does not take is refused, and the rest goes on', async () => {
+    const outbox = new Outbox(LIMITS, new Timers());
+    const sent: LinkFrame[] = [];
+    const wire = { send: (frame: Buffer) => void sent.push(...framesIn(frame)) };
+    outbox.attach(wire, LIMITS);
+    const asker = { kind: 'client', client: channel(1) } as const;
+    const long = outbox.ask(asker, new Uint8Array(300));
+    const short = outbox.ask(asker, bytes('x'));
+    const refused = expect(long).rejects.toMatchObject({ code: 'link-request-too-large' });
+    outbox.attach(wire, { ...LIMITS, frameBytesMax: 200 });
+    await refused;
+    expect(sent.map((frame) => (frame.kind === 'request' ? frame.id : 0))).toEqual([1, 2, 2]);
+    outbox.answered(2, reply(bytes('y')));
+    expect(await short).toEqual(reply(bytes('y')));
+    expect(outbox.size).toBe(0);
   });
 
   it('does not take an answer that nobody waits for', () => {

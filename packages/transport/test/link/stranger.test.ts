@@ -189,6 +189,7 @@ describe('a known signer that does not keep to the protocol', () => {
     requestsMax: 10,
     requestBytesMax: 1_000_000,
     feedsMax: 1,
+    frameBytesMax: 1_000_000,
   };
   const answer: LinkFrame = { kind: 'answer', id: 1, answer: { kind: 'reply', body: bytes('forged') } };
 
@@ -319,8 +320,36 @@ describe('a known node that does not keep to the protocol', () => {
       ],
       /too many greetings/,
     ],
+    [
+      'greets with more than a greeting has',
+      [welcome, { kind: 'greeting', id: 1, client: MASTER, body: new Uint8Array(70_000) }],
+      /too long a greeting/,
+    ],
   ])('and %s is dropped', async (_name, frames, reason) => {
     await answerWith(frames);
     expect(signer.events.some(({ text }) => reason.test(text))).toBe(true);
+  });
+
+  it('and comes again and again has no more greetings heard at once', async () => {
+    introduce(node, signer);
+    const greeting = { kind: 'greeting' as const, client: MASTER, body: bytes('slow') };
+    const greetings = Array.from({ length: 10 }, (_, id) => ({ ...greeting, id }));
+    const server = createTlsServer(
+      serverOptions(openIdentity(node.identityPath), [LINK_PROTOCOL], 5_000),
+      (socket) => {
+        socket.on('error', () => {});
+        for (const frame of [welcome, ...greetings]) socket.write(encodeLinkFrame(frame));
+        socket.end();
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanup.add(() => void server.close());
+    const handler = new Echo();
+    handler.answer = () => new Promise(() => {});
+    dial(cleanup, signer, (server.address() as AddressInfo).port, handler);
+    await expect
+      .poll(() => signer.events.some(({ text }) => /too many greetings/.test(text)), { timeout: 5_000 })
+      .toBe(true);
+    expect(handler.asked.length).toBeLessThanOrEqual(16);
   });
 });
