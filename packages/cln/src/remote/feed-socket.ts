@@ -3,8 +3,13 @@
  * socket of a signer in place; what comes is judged at the signer alone.
  */
 import type { Socket } from 'node:net';
-import { REFUSAL_WIRE_CODE } from '@countersign/core';
-import { NODE_CONNECTIONS_MAX, NODE_FRAME_BYTES_MAX, NODE_IDLE_MS } from '@countersign/host';
+import {
+  fromLinkRefusal,
+  NODE_CONNECTIONS_MAX,
+  NODE_FRAME_BYTES_MAX,
+  NODE_IDLE_MS,
+  refusalReply,
+} from '@countersign/host';
 import {
   FrameSocket,
   type LinkAnswer,
@@ -56,11 +61,6 @@ function serve(socket: Socket, { link, onBug }: FeedSocketOptions): void {
 async function forwarded(feed: LinkFeed, body: Uint8Array): Promise<Uint8Array> {
   const answer: LinkAnswer = await feed.ask(body);
   if (answer.kind === 'reply') return answer.body;
-  const { code, tag, text, temporary, facts } = answer.refusal;
-  const list = Object.entries(facts).map(([name, value]) => `${name}=${value}`);
-  const message = `${tag}: ${text}${list.length === 0 ? '' : ` [${list.join(' ')}]`}${temporary ? ' (temporary: try again later)' : ''}`;
-  const wireCode = Object.hasOwn(REFUSAL_WIRE_CODE, code)
-    ? Reflect.get(REFUSAL_WIRE_CODE, code)
-    : REFUSAL_WIRE_CODE.malformed;
-  return encodeMessage({ name: 'vls_signer_error', code: Number(wireCode), message });
+  // In the form that a node understands, cut to what a message holds: a broken signer may say anything.
+  return encodeMessage(refusalReply(null, fromLinkRefusal(answer.refusal)));
 }

@@ -13,6 +13,7 @@ import {
   SignerSideLink,
 } from '@countersign/transport';
 import type { LinkConfig } from '../config/config.ts';
+import { DaemonError } from '../error.ts';
 import type { Log } from '../observe/log.ts';
 import type { LinkStanding } from '../observe/standing.ts';
 import type { Door, DoorOptions } from './door.ts';
