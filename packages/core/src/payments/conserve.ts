@@ -2,14 +2,14 @@
  * Law 3's judgement of one payment after one step: conserved, or the tag that says how not. An uncovered payment of our
  * own may be approved at this moment by the automatic budgets; nothing else turns a refusal into a yes.
  */
-import { type Facts, fromHex, msat } from '@countersign/bitcoin';
+import { type Facts, fromHex, larger, msat } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { chargeDust } from '../ledger/dust.ts';
 import { trimLineSat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
-import { requireExpiryOrder, requireInTimeCover } from '../time/forwards.ts';
+import { lateStep, refuseLate, requireInTimeCover, untimelyMsat } from '../time/forwards.ts';
 import { requireIncomingBuried } from '../time/incoming.ts';
 import { mayAbandon } from './abandon.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
@@ -31,9 +31,20 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   if (deficitMsat(covered, ctx.nowSeconds) > before) return covered;
   if (grows) requireForward(ctx, step, covered);
   requireIncomingBuried(ctx, step, covered);
-  requireExpiryOrder(ctx, step, covered);
-  requireInTimeCover(ctx, step, covered);
-  return covered;
+  const ordered = inOrder(ctx, step, covered);
+  requireInTimeCover(ctx, step, ordered);
+  return ordered;
+}
+
+/** Law 4 as law 3: what ends too late for what is seen to cover it is dust, charged by so much, or refused. */
+function inOrder(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord {
+  const late = lateStep(ctx, step, record);
+  if (late === null) return record;
+  const outgoing = record.parts.flatMap((part) => part.outgoing);
+  const alike = outgoing.filter(({ cltvExpiry }) => cltvExpiry >= late.outgoingExpiry);
+  if (isDust(ctx, step, late.missingMsat, alike)) return withDustCharged(ctx, step, record, late.missingMsat);
+  refuseLate(ctx, step, late);
+  return record;
 }
 
 function factsOf(step: PaymentStep, record: PaymentRecord): Facts {
@@ -47,12 +58,12 @@ function factsOf(step: PaymentStep, record: PaymentRecord): Facts {
   };
 }
 
-/** An invisible cover that is not needed any more goes back to the dust budget. */
+/** An invisible cover that is not needed any more, neither in sum nor in time, goes back to the dust budget. */
 function refunded(ctx: Context, step: PaymentStep): PaymentRecord {
   const { after } = step;
   if (after.dustChargedMsat === 0n) return after;
   const without = { ...after, dustChargedMsat: 0n };
-  const needed = deficitMsat(without, ctx.nowSeconds);
+  const needed = larger(deficitMsat(without, ctx.nowSeconds), untimelyMsat(ctx, step, without));
   if (needed >= after.dustChargedMsat) return after;
   chargeDust(ctx, step.scope, step.channel.id, needed - after.dustChargedMsat);
   return { ...after, dustChargedMsat: needed };

@@ -12,25 +12,35 @@ import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord } from '../records/payment.ts';
 import { routingCltvDelta } from './rules.ts';
 
-interface Late {
+/** What goes out with an expiry or later, and what covers that. */
+export interface Late {
   readonly outgoingExpiry: number;
   readonly outgoingMsat: bigint;
   readonly coveredMsat: bigint;
 }
 
-const uncovered = ({ outgoingMsat, coveredMsat }: Late): bigint => outgoingMsat - coveredMsat;
+const uncovered = (late: Late | null): bigint => (late === null ? 0n : late.outgoingMsat - late.coveredMsat);
+
+/** By so much a step has increased what goes out too late, at worst from this expiry on. */
+export interface LateStep extends Late {
+  readonly missingMsat: bigint;
+}
 
 /**
  * For every outgoing expiry e: Σ outgoing(≥ e) ≤ Σ incoming(≥ e + delta) + credited + approved. What is settled may be
  * covered by anything: its preimage is known. As in law 3 no step creates or increases what is missing, whatever it
- * does: HTLCs of the same hash and amount may take each other's place.
+ * does: HTLCs of the same hash and amount may take each other's place. Null when this one doesn't.
  */
-export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
+export function lateStep(ctx: Context, step: PaymentStep, record: PaymentRecord): LateStep | null {
   const { cltvDeltaBlocks } = step.limits;
   const late = latest(ctx, record, cltvDeltaBlocks);
-  if (late === null) return;
-  const before = latest(ctx, step.before, cltvDeltaBlocks);
-  if (before !== null && uncovered(late) <= uncovered(before)) return;
+  if (late === null) return null;
+  const missingMsat = uncovered(late) - uncovered(latest(ctx, step.before, cltvDeltaBlocks));
+  return missingMsat > 0n ? { ...late, missingMsat } : null;
+}
+
+export function refuseLate(ctx: Context, step: PaymentStep, late: Late): void {
+  const { cltvDeltaBlocks } = step.limits;
   enforce(ctx, routingCltvDelta, step.scope, {
     message: 'an outgoing HTLC expires too late for the incoming ones that cover it',
     facts: {
@@ -52,20 +62,30 @@ export function requireExpiryOrder(ctx: Context, step: PaymentStep, record: Paym
 export function requireInTimeCover(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
   const { chain } = ctx;
   if (chain === null) return;
-  const lateExpiry = chain.heightBlocks + step.limits.claimMarginBlocks;
-  const missing = (of: PaymentRecord) => deficitMsat(withoutEarly(of, lateExpiry), ctx.nowSeconds);
-  const missingMsat = missing(record);
-  if (missingMsat <= missing(step.before)) return;
+  const missingMsat = earlyMissingMsat(ctx, step, record);
+  if (missingMsat <= earlyMissingMsat(ctx, step, step.before)) return;
   enforce(ctx, routingCltvDelta, step.scope, {
     message: 'what would cover the payment expires too soon to be claimed',
     facts: {
       payment_hash: step.hash,
       channel: step.channel.id,
       uncovered_msat: missingMsat,
-      incoming_expiry_min: lateExpiry + 1,
+      incoming_expiry_min: chain.heightBlocks + step.limits.claimMarginBlocks + 1,
       height: chain.heightBlocks,
     },
   });
+}
+
+/** What goes out without cover once everything is gone that ends too soon to be claimed. */
+function earlyMissingMsat({ chain, nowSeconds }: Context, step: PaymentStep, record: PaymentRecord): bigint {
+  const lateExpiry = (chain?.heightBlocks ?? 0) + step.limits.claimMarginBlocks;
+  return deficitMsat(withoutEarly(record, lateExpiry), nowSeconds);
+}
+
+/** What goes out and is not covered in time, by either of the two. */
+export function untimelyMsat(ctx: Context, step: PaymentStep, record: PaymentRecord): bigint {
+  const lateMsat = uncovered(latest(ctx, record, step.limits.cltvDeltaBlocks));
+  return larger(lateMsat, earlyMissingMsat(ctx, step, record));
 }
 
 /** The expiry from which on the most goes out that nothing covers; null when all is covered. */
@@ -89,7 +109,7 @@ function latest(ctx: Context, record: PaymentRecord, cltvDeltaBlocks: number): L
       outgoingMsat: out(cltvExpiry),
       coveredMsat: larger(inTimeMsat, 0n) + timelessMsat,
     };
-    if (uncovered(late) > (worst === null ? 0n : uncovered(worst))) worst = late;
+    if (uncovered(late) > uncovered(worst)) worst = late;
   }
   return worst;
 }
