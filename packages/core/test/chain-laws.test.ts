@@ -163,13 +163,13 @@ describe('an incoming HTLC', () => {
     const before = route.signer.mined;
     const offer = route.nextOf(route.outgoing, adding(route.outgoing.balances, outgoingOf(one)));
     route.signer.mine(route.incoming.model.build('counterparty', 0, route.incoming.model.initial).tx);
-    trips(route.outgoing, offer, COVERED);
+    expect(trips(route.outgoing, offer, COVERED).temporary).toBe(false);
     // Another history, in which only the outgoing channel was ever funded.
     route.signer.mined = before.forkAt(0);
     route.signer.mined.extend([route.outgoing.model.funding.tx]);
     route.signer.mined.extendBy(6);
     route.signer.follow();
-    trips(route.outgoing, offer, COVERED);
+    expect(trips(route.outgoing, offer, COVERED).temporary).toBe(true);
     route.signer.mine(route.incoming.model.funding.tx);
     route.outgoing.ask(offer);
   });
@@ -262,12 +262,12 @@ describe('a channel that went to the chain', () => {
     (kind) => {
       const { route, one, built, at, release } = closed(kind);
       const depth = route.signer.policy.limits.resolveDepthBlocks;
-      trips(route.incoming, release(), BALANCED);
+      expect(trips(route.incoming, release(), BALANCED).temporary).toBe(false);
       route.signer.mineEmpty(depth);
-      trips(route.incoming, release(), BALANCED);
+      expect(trips(route.incoming, release(), BALANCED).temporary).toBe(false);
       route.signer.mine(spendOf(built.tx, at));
       route.signer.mineEmpty(depth - 2);
-      trips(route.incoming, release(), BALANCED);
+      expect(trips(route.incoming, release(), BALANCED).temporary).toBe(true);
       route.signer.mineEmpty(1);
       expect(
         paymentOf(route.signer, one)?.parts.find(({ channel }) => channel === channelIdOf(route.outgoing)),
@@ -310,8 +310,11 @@ describe('a channel that went to the chain', () => {
     const before = outgoing.model.build('counterparty', 0, outgoing.balances);
     route.signer.mine(before.tx);
     const release = route.nextOf(route.incoming, removing(route.incoming.balances, one, 'failed'));
-    trips(route.incoming, release, BALANCED);
-    route.signer.mineEmpty(route.signer.policy.limits.resolveDepthBlocks - 1);
+    const depth = route.signer.policy.limits.resolveDepthBlocks;
+    expect(trips(route.incoming, release, BALANCED).temporary).toBe(true);
+    route.signer.mineEmpty(depth - 2);
+    expect(trips(route.incoming, release, BALANCED).temporary).toBe(true);
+    route.signer.mineEmpty(1);
     route.incoming.ask(release);
   });
 

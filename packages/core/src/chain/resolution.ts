@@ -2,7 +2,7 @@
  * Law 3 after a channel has gone to the chain: the buried commitment is the view, and each of its HTLCs is what became of
  * its output. Before it is buried nothing changes, since another commitment could still take its place.
  */
-import { msatToSatFloor, outPointToString } from '@countersign/bitcoin';
+import { msatToSatFloor, outPointToString, ripemd160, toHex } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord, CommitmentContent, Fate, HtlcRecord } from '../channel/record.ts';
 import { hashHex } from '../ledger/htlc-set.ts';
@@ -41,16 +41,59 @@ export function liveOnChain(
       return confirmed(record, closing, outputs, isBuried) ?? open;
     case 'holder-revoked':
     case 'counterparty-revoked': {
-      // HTLCs of today may stand in the old commitment too: claimable until somebody has spent each.
-      const isOver = outputs.every(
-        ({ role, spent }) => role !== 'htlc' || (spent !== null && isBuried(spent.heightBlocks)),
+      const delayBlocks = record.setup?.counterpartyToSelfDelayBlocks ?? 0;
+      const standing = outputs.filter(
+        (output) => output.role === 'htlc' && !isOver(read, output, delayBlocks, isBuried),
       );
-      return isOver ? [] : open;
+      // One that no stub explains could be any of them.
+      const isExplained = outputs.every(({ role }) => role !== 'unknown');
+      return isExplained || standing.length === 0 ? withHashesOf(open, standing) : open;
     }
     case 'counterparty-future':
     case 'unknown':
       return open;
   }
+}
+
+/**
+ * An HTLC output of a revoked commitment that nobody can claim any more. A peer that took what we offered with the preimage has
+ * it on the second level, where it is ours only by a penalty: what is spent before its delay, the revocation key has spent.
+ */
+function isOver(
+  read: Read,
+  { htlc, spent }: OutputRecord,
+  delayBlocks: number,
+  isBuried: (heightBlocks: number) => boolean,
+): boolean {
+  if (spent === null || !isBuried(spent.heightBlocks)) return false;
+  if (htlc?.offeredBy !== 'holder' || spent.preimage === null) return true;
+  const second = read(outputRecords, outPointToString({ txid: spent.txid, vout: spent.inputIndex }));
+  if (second?.role !== 'second-level' || second.spent === null) return false;
+  const { heightBlocks } = second.spent;
+  return isBuried(heightBlocks) && heightBlocks < spent.heightBlocks + delayBlocks;
+}
+
+/**
+ * HTLCs of today may stand in the old commitment too, claimable until somebody has spent each. What it has no output for
+ * went with the commitments that can not confirm any more.
+ */
+function withHashesOf(
+  open: readonly LiveCommitment[],
+  standing: readonly OutputRecord[],
+): readonly LiveCommitment[] {
+  if (standing.length === 0) return [];
+  const hashes = new Set(standing.map(({ htlc }) => htlc && toHex(htlc.paymentHash160)));
+  const stands = ({ paymentHash }: { readonly paymentHash: Uint8Array }) =>
+    hashes.has(toHex(ripemd160(paymentHash)));
+  return open.map((one) => {
+    const { htlcs } = one.content;
+    const { trimmed, fates } = one.ledger;
+    return {
+      ...one,
+      content: { ...one.content, htlcs: htlcs.filter(stands) },
+      ledger: { ...one.ledger, trimmed: trimmed.filter(stands), fates: fates.filter(stands) },
+    };
+  });
 }
 
 /** Outputs of the close that are on record. */

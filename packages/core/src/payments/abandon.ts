@@ -22,9 +22,16 @@ function isExpired(ctx: Context, record: PaymentRecord, deficit: bigint): boolea
 
 /**
  * True when the release that leaves `record` is one of an expired outgoing HTLC, and allowed; then it is charged. The
- * limit binds all of a payment that was given up, and the fees of a window bind all payments.
+ * limit binds all of a payment that was given up, and the fees of a window bind all payments. `isTemporary`: the outgoing one
+ * is resolved, and will be buried.
  */
-export function mayAbandon(ctx: Context, step: PaymentStep, record: PaymentRecord, facts: Facts): boolean {
+export function mayAbandon(
+  ctx: Context,
+  step: PaymentStep,
+  record: PaymentRecord,
+  facts: Facts,
+  isTemporary: boolean,
+): boolean {
   const deficit = deficitMsat(record, ctx.nowSeconds);
   if (!isExpired(ctx, record, deficit)) return false;
   const { limits, scope } = step;
@@ -41,6 +48,7 @@ export function mayAbandon(ctx: Context, step: PaymentStep, record: PaymentRecor
         fees_msat: feesMsat,
         fees_max_sat: limits.feeVelocity.amountSat,
       },
+      isTemporary,
     });
   }
   recordFlow(ctx, 'fee', limits.feeVelocity, lossMsat);

@@ -16,7 +16,7 @@ import { merchantNoSends, paymentApproved } from './approval-rules.ts';
 import { approveUnasked, pendingPayment } from './approvals.ts';
 import { coverMsat, deficitMsat, outMsat } from './balance.ts';
 import { requireWithinApproval } from './fee-budget.ts';
-import type { PaymentStep } from './judge.ts';
+import type { LaterStep, PaymentStep } from './judge.ts';
 import { pendingList } from './pending.ts';
 import { noRouting, offeredHashMatches, routingBalance, routingBalanced, routingFeeMin } from './rules.ts';
 import { withoutAllowance } from './small-payments.ts';
@@ -136,12 +136,12 @@ function refuseOffer(
   const isExpired = approval !== null && ctx.nowSeconds >= approval.expiresAtSeconds;
   if (approval !== null && !isExpired) {
     const outUncovered = outMsat(record) - coverMsat(record) - record.dustChargedMsat;
-    requireWithinApproval(ctx, step.hash, approval, outUncovered, () => isLostVariant(ctx, step, record));
+    requireWithinApproval(ctx, step.hash, approval, outUncovered, () => isForNow(ctx, step, record));
     const feeBudgetMsat = msat(outUncovered - (approval.amountMsat ?? 0n));
     return { ...record, approval: { ...approval, feeBudgetMsat } };
   }
   if (isForward) {
-    const refuseForward = isLostVariant(ctx, step, record) ? refuseForNow : refuse;
+    const refuseForward = isForNow(ctx, step, record) ? refuseForNow : refuse;
     refuseForward(routingBalance, 'more would go out than is irrevocably coming in', facts);
   }
   const amountMsat = msat(outMsat(record) - coverMsat(record));
@@ -160,28 +160,32 @@ function refuseOffer(
 }
 
 /**
- * Only a variant that a crash of the node has lost makes it too much: nobody acknowledged it, and it is gone when the peer
- * revokes its number. Until then it can reach the chain, so this turns no refusal into a yes.
+ * Only what a while resolves makes it too much. A variant that a crash of the node has lost: nobody acknowledged it, and it is
+ * gone when the peer revokes its number. Or an HTLC that the chain shows to be gone, in a block that is not buried yet. Until
+ * then either can count, so this turns no refusal into a yes.
  */
-function isLostVariant(ctx: Context, step: PaymentStep, record: PaymentRecord): boolean {
-  const { before, after } = step.acknowledged();
+function isForNow(ctx: Context, step: PaymentStep, record: PaymentRecord): boolean {
   const { approval, dustChargedMsat } = record;
-  const missing = deficitMsat({ ...after, approval, dustChargedMsat }, ctx.nowSeconds);
-  return missing <= deficitMsat(before, ctx.nowSeconds);
+  const passes = ({ before, after }: LaterStep) =>
+    deficitMsat({ ...after, approval, dustChargedMsat }, ctx.nowSeconds) <=
+    deficitMsat(before, ctx.nowSeconds);
+  return passes(step.acknowledged()) || passes(step.buried());
 }
 
 /** The record when it may be given up after all. */
 function refuseRelease(ctx: Context, step: PaymentStep, record: PaymentRecord): PaymentRecord {
   const facts = factsOf(step, record);
   const message = 'an incoming HTLC would be released while the outgoing one it covers can be claimed';
-  const { before, after } = step.acknowledged();
-  if (deficitMsat(after, ctx.nowSeconds) <= deficitMsat(before, ctx.nowSeconds))
-    refuseForNow(routingBalanced, message, facts);
+  const passes = ({ before, after }: LaterStep) =>
+    deficitMsat(after, ctx.nowSeconds) <= deficitMsat(before, ctx.nowSeconds);
+  if (passes(step.acknowledged())) refuseForNow(routingBalanced, message, facts);
   const missing = deficitMsat(record, ctx.nowSeconds) - deficitMsat(step.before, ctx.nowSeconds);
   const outgoing = record.parts.flatMap((part) => part.outgoing);
   if (isDust(ctx, step, missing, outgoing)) return withDustCharged(ctx, step, record, missing);
-  if (mayAbandon(ctx, step, record, facts)) return record;
-  refuse(routingBalanced, message, facts);
+  const isTemporary = passes(step.buried());
+  if (mayAbandon(ctx, step, record, facts, isTemporary)) return record;
+  const refuseIt = isTemporary ? refuseForNow : refuse;
+  return refuseIt(routingBalanced, message, facts);
 }
 
 /** The optional rules about what goes out at all. */

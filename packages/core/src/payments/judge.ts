@@ -35,8 +35,8 @@ export interface Fold {
   readonly fates: FoldedFates;
 }
 
-/** Records with only the last variant of each number, on every channel: what the peers can have acknowledged. */
-export interface AcknowledgedStep {
+/** The payment before and after the step as it will be seen later. */
+export interface LaterStep {
   readonly before: PaymentRecord;
   readonly after: PaymentRecord;
 }
@@ -53,8 +53,10 @@ export interface PaymentStep {
   readonly hasIncoming: boolean;
   /** HTLCs of the hash that we offer on this channel. */
   readonly offered: readonly TimedAmount[];
-  /** The step as it will be once the variants that nobody acknowledged are gone. */
-  readonly acknowledged: () => AcknowledgedStep;
+  /** The step as it will be once the variants that nobody acknowledged are gone, on every channel. */
+  readonly acknowledged: () => LaterStep;
+  /** The step as it will be once what the chain shows of other channels is buried. */
+  readonly buried: () => LaterStep;
   /** A record of the hash with only what other channels may cover a new offer with: within their in-flight limits. */
   readonly withinLimits: (record: PaymentRecord) => PaymentRecord;
 }
@@ -88,13 +90,16 @@ export function judgePayments(
       const past = partOf(channel.id, hash, baseOf(before, channel.id), liveBefore, receivedMaxMsat);
       transferredMsat += present.settledMsat - past.settledMsat;
     }
-    const acknowledgedStep = () => {
+    const later = (
+      ofOther: (other: ChannelRecord) => readonly LiveCommitment[],
+      ofOwn: (own: readonly LiveCommitment[]) => readonly LiveCommitment[],
+    ): LaterStep => {
       const others = withOthers(ctx, hash, before, channel.id, (other) => ({
-        live: acknowledged(liveOf(ctx, other)),
+        live: ofOther(other),
         receivedMaxMsat,
       }));
       const view = (from: PartBase, commitments: readonly LiveCommitment[]) =>
-        partOf(channel.id, hash, from, acknowledged(commitments), receivedMaxMsat);
+        partOf(channel.id, hash, from, ofOwn(commitments), receivedMaxMsat);
       const past = settleSums(withPart(others, view(baseOf(before, channel.id), liveBefore).part));
       return { before: past, after: stepped(past, view(base, live)) };
     };
@@ -112,7 +117,12 @@ export function judgePayments(
       after: stepped(before, present),
       hasIncoming,
       offered,
-      acknowledged: acknowledgedStep,
+      acknowledged: () => later((other) => acknowledged(liveOf(ctx, other)), acknowledged),
+      buried: () =>
+        later(
+          (other) => liveOf(ctx, other, { resolveDepthBlocks: 1 }),
+          (own) => own,
+        ),
       withinLimits,
     };
     const judged = settleSums(requireConserved(ctx, step));
@@ -123,8 +133,11 @@ export function judgePayments(
 }
 
 /** Of another channel: what could still reach the chain, or what has. */
-function liveOf(ctx: Context, record: ChannelRecord): readonly LiveCommitment[] {
-  const { resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+function liveOf(
+  ctx: Context,
+  record: ChannelRecord,
+  { resolveDepthBlocks }: Pick<Limits, 'resolveDepthBlocks'> = limitsFor(ctx.policy, scopeOf(record)),
+): readonly LiveCommitment[] {
   const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
   return liveOnChain(read, channelId(record), record, resolveDepthBlocks);
 }

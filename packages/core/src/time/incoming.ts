@@ -21,11 +21,13 @@ import { receivedSpendsActiveUtxo } from './rules.ts';
 export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
   const { chain } = ctx;
   if (chain === null) return;
-  const loose = record.parts.filter((part) => part.standingMsat > 0n && !isBuried(ctx, chain, part));
+  const isLoose = (part: PaymentPart) => part.standingMsat > 0n && burialOf(ctx, chain, part) !== 'buried';
+  const isGone = (part: PaymentPart) => part.standingMsat > 0n && burialOf(ctx, chain, part) === 'gone';
+  const loose = record.parts.filter(isLoose);
   if (loose.length === 0) return;
-  const missing = missingMsat(ctx, chain, record);
+  const missing = missingMsat(ctx, record, isLoose);
   // As everywhere in law 3 no step creates or increases it, so that an HTLC that counts is not replaced by one that doesn't.
-  if (missing <= missingMsat(ctx, chain, step.before)) return;
+  if (missing <= missingMsat(ctx, step.before, isLoose)) return;
   enforce(ctx, receivedSpendsActiveUtxo, step.scope, {
     message: 'the incoming HTLC is on a channel whose funding is not buried deep enough and unspent',
     facts: {
@@ -35,23 +37,25 @@ export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: P
       uncovered_msat: missing,
       height: chain.heightBlocks,
     },
-    isTemporary: true,
+    // No block brings back what is spent.
+    isTemporary: missingMsat(ctx, record, isGone) <= missingMsat(ctx, step.before, isGone),
   });
 }
 
-/** What goes out and is not covered by incoming HTLCs on buried fundings. */
-function missingMsat(ctx: Context, chain: ChainView, record: PaymentRecord): bigint {
+/** What goes out and is not covered without the incoming HTLCs of these channels. */
+function missingMsat(ctx: Context, record: PaymentRecord, isWithout: (part: PaymentPart) => boolean): bigint {
   const parts = record.parts.map((part) =>
-    part.standingMsat > 0n && !isBuried(ctx, chain, part)
-      ? { ...part, inMsat: part.inMsat - part.standingMsat }
-      : part,
+    isWithout(part) ? { ...part, inMsat: part.inMsat - part.standingMsat } : part,
   );
   return deficitMsat({ ...record, parts }, ctx.nowSeconds);
 }
 
-function isBuried(ctx: Context, chain: ChainView, { channel }: PaymentPart): boolean {
+/** Of the funding of a channel: `gone` when it is spent, or is not what it should be. */
+type Burial = 'buried' | 'awaited' | 'gone';
+
+function burialOf(ctx: Context, chain: ChainView, { channel }: PaymentPart): Burial {
   const record = ctx.draft.get(channelRecords, channel);
-  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return false;
+  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return 'gone';
   const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
   const isOwn = (candidate: FundingCandidate, status: OutpointStatus): boolean =>
     status.kind === 'confirmed' && isFundingOutput(ctx.keys, record, candidate, status);
@@ -60,11 +64,14 @@ function isBuried(ctx: Context, chain: ChainView, { channel }: PaymentPart): boo
     record.candidates.some(
       (one) => equalBytes(one.outpoint.txid, spender) && isOwn(one, chain.outpoint(one.outpoint)),
     );
-  return record.candidates
+  const burials = record.candidates
     .filter((candidate) => !isDormant(record, candidate))
-    .some((candidate) => {
+    .map((candidate): Burial => {
       const status = chain.outpoint(candidate.outpoint);
-      if (status.kind === 'unknown' || status.depthBlocks < paymentDepthBlocks) return false;
-      return isOwn(candidate, status) && (status.spent === null || isSplice(status.spent.txid));
+      if (status.kind === 'unknown') return 'awaited';
+      if (!isOwn(candidate, status)) return 'gone';
+      if (status.spent !== null && !isSplice(status.spent.txid)) return 'gone';
+      return status.depthBlocks < paymentDepthBlocks ? 'awaited' : 'buried';
     });
+  return burials.find((one) => one === 'buried') ?? burials.find((one) => one === 'awaited') ?? 'gone';
 }
