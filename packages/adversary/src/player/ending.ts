@@ -13,7 +13,7 @@ import type { Htlc } from './state.ts';
 import type { World } from './world.ts';
 
 /** After so many confirmations what happened is taken for certain: the owner's limit, and the block of the day. */
-export const FINAL_DEPTH = 7;
+export const FINAL_DEPTH = 6;
 
 /** An output that somebody may take. */
 export interface Leftover {

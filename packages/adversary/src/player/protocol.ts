@@ -19,16 +19,31 @@ import type { World } from './world.ts';
 
 export const BOTH_SIDES = ['owner', 'peer'] as const;
 
-/** The signer signs the peer's next commitment. `content`: not what BOLT 2 says it holds. */
+/** The signer signs the peer's next commitment. `asked`: not what BOLT 2 says it holds. */
 export async function signPeers(
   world: World,
   channel: Channel,
-  content: State = channel.log.next('peer'),
+  asked?: State,
   intent: Intent = intentOf(channel, 'peer'),
 ): Promise<boolean> {
+  if (world.config.isHonest && isOrphaned(world, channel)) world.book.lose(channel, channel.log.forget());
+  const content = asked ?? channel.log.next('peer');
   const built = channel.build('peer', channel.log.views.peer.number + 1, content);
   return built !== undefined && (await signPeersBuilt(world, channel, built, intent));
 }
+
+/**
+ * It is to offer what came in over a channel that is on the chain by now. The signer refuses that for good, CLN's channeld ends
+ * with it and forgets the offer.
+ */
+const isOrphaned = ({ book }: World, channel: Channel): boolean =>
+  book
+    .partsOn(channel, 'owner')
+    .some(
+      (part) =>
+        part.state === 'proposed' &&
+        part.payment.incoming.some((one) => one.onward === part && (one.channel.ending?.depth ?? 0) > 0),
+    );
 
 const intentOf = ({ log }: Channel, side: Party): Intent => (log.hasBogus(side) ? 'attack' : 'honest');
 

@@ -121,9 +121,8 @@ export async function peerCloses(world: World, channel: Channel, by: number): Pr
 
 /** The peer publishes what it has revoked: the owner takes all of it. */
 export async function peerCheats(world: World, channel: Channel, by: number): Promise<void> {
-  // To the signer, HTLCs of an open payment that an old commitment took with it never end; a node that fails them is refused.
-  const hasParts = (['owner', 'peer'] as const).some((side) => world.book.partsOn(channel, side).length > 0);
-  if (world.config.isHonest && hasParts) return;
+  // What came in is taken back by the breach, and what it was forwarded for has only the penalty to cover it, which is no payment.
+  if (world.config.isHonest && world.book.partsOn(channel, 'peer').length > 0) return;
   publishPeers(world, channel, pick(channel.revokedPeerCommitments, by));
 }
 
