@@ -395,6 +395,42 @@ describe('check_outpoint and lock_outpoint', () => {
     channel.ask(channel.model.lock(last));
     expect(recordOf(channel).locked).toEqual(first.outpoint);
   });
+
+  it('policy-candidate-exclusive: trips on a commitment that would move the channel to a round that was not mined (A17)', () => {
+    const { signer } = new Route();
+    const channel = new OpenChannel({ peer: 'rounds' }, signer).open();
+    const first = channel.model.funding;
+    const last = channel.model.newFunding('never mined', first.valueSat);
+    channel.ask(channel.model.setup(last));
+    channel.ask(channel.model.validate(0, channel.balances, last));
+    channel.ask(channel.model.signRemote(0, channel.balances, last));
+    signer.mine(first.tx);
+    channel.ask(channel.model.lock(last));
+    const before = recordOf(channel);
+    // Validated there alone, number 1 would have our commitment 0 revoked, and nothing left to publish on the mined round.
+    trips(channel, channel.model.validate(1, channel.balances, last), 'policy-candidate-exclusive');
+    trips(channel, channel.model.signRemote(1, channel.balances, last), 'policy-candidate-exclusive');
+    expect(recordOf(channel)).toEqual(before);
+    channel.ask(channel.model.validate(1, channel.balances, first));
+  });
+
+  it('policy-candidate-exclusive: passes for the round that a reorganisation brought in the place of the other', () => {
+    const { signer } = new Route();
+    const channel = new OpenChannel({ peer: 'rounds' }, signer).open();
+    const first = channel.model.funding;
+    const last = channel.model.newFunding('the other round', first.valueSat);
+    channel.ask(channel.model.setup(last));
+    channel.ask(channel.model.validate(0, channel.balances, last));
+    channel.ask(channel.model.signRemote(0, channel.balances, last));
+    const fork = signer.mined.forkAt(signer.mined.tip.heightBlocks);
+    signer.mine(first.tx);
+    channel.ask(channel.model.lock(first));
+    signer.mined = fork;
+    fork.extendBy(1);
+    signer.mine(last.tx);
+    channel.ask(channel.model.validate(1, channel.balances, last));
+    expect(recordOf(channel).locked).toEqual(last.outpoint);
+  });
 });
 
 describe('a view that is behind', () => {

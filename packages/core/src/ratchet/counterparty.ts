@@ -36,6 +36,7 @@ import { judgePayments } from '../payments/judge.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
+import { requireMinedRound } from '../time/burial.ts';
 import { requireTime } from '../time/commitments.ts';
 import { fundingSighash, judgeCommitment, requireCommitmentNumber, sameContent } from './commitment.ts';
 import { isClosing, singleInput } from './holder.ts';
@@ -58,6 +59,7 @@ export function signCounterpartyCommitment(
     });
   }
   const candidate = requireCandidate(asked, singleInput(tx), request.remoteFundingKey);
+  requireMinedRound(ctx, asked, candidate, number);
   const channel = onFunding(asked, candidate, number);
   // The first commitment on a splice settles the key: it is not one that setup_channel has judged.
   requireForeignKey(ctx, channel.ref, candidate.counterpartyFundingKey, 'funding');

@@ -33,6 +33,7 @@ import { worstFates } from '../payments/fold.ts';
 import { judgePayments } from '../payments/judge.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { requireMinedRound } from '../time/burial.ts';
 import { requireOwnFunding } from '../time/commitments.ts';
 import {
   fundingSighash,
@@ -75,6 +76,7 @@ export function validateCommitment(ctx: Context, request: MessageOf<'hsmd_valida
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
   const candidate = requireValidatable(ctx, asked, request.tx);
+  requireMinedRound(ctx, asked, candidate, number);
   const channel = onFunding(asked, candidate, number);
   requireValidatableNumber(channel.record, number);
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);

@@ -5,12 +5,13 @@
 import { outPointToString } from '@countersign/bitcoin';
 import type { ChainView } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
+import { isDormant } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { isZeroConf, limitsFor } from '../policy/settings.ts';
-import { newCommitmentValid } from '../ratchet/rules.ts';
-import { refuseForNow } from '../refusal.ts';
+import { candidateExclusive, newCommitmentValid } from '../ratchet/rules.ts';
+import { refuse, refuseForNow } from '../refusal.ts';
 import { fundingStatus } from './commitments.ts';
 
 /** The funding that is buried in the place of the named one; null while none is. Without a chain view, the named one. */
@@ -54,4 +55,23 @@ export function requireBuriedFunding(
       height: ctx.chain?.heightBlocks ?? 'none',
     })
   );
+}
+
+/**
+ * For a commitment beyond number 0 on a round of the opening that is not the locked one: it would move the channel there, and
+ * with it what the owner can publish. The chain has the say in it, as with lock_outpoint; without a view nobody has.
+ */
+export function requireMinedRound(
+  ctx: Context,
+  channel: OpenChannel,
+  candidate: FundingCandidate,
+  number: number,
+): void {
+  if (ctx.chain === null || number === 0 || !isDormant(channel.record, candidate)) return;
+  const buried = requireBuriedFunding(ctx, channel, candidate);
+  if (buried === candidate) return;
+  refuse(candidateExclusive, 'the chain has another funding of this channel', {
+    outpoint: outPointToString(candidate.outpoint),
+    buried: outPointToString(buried.outpoint),
+  });
 }
