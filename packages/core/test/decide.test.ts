@@ -128,7 +128,7 @@ describe('a refusal', () => {
   });
 
   it('has a wire code for each kind of no, and one for bytes that do not decode', () => {
-    expect(new Set(Object.values(REFUSAL_WIRE_CODE)).size).toBe(5);
+    expect(new Set(Object.values(REFUSAL_WIRE_CODE)).size).toBe(6);
     expect(malformedRefusal('unknown', null, 'no type', { bytes: 1 })).toEqual({
       code: 'malformed',
       tag: 'policy-generic-error',
