@@ -43,6 +43,8 @@ export interface OwnerFile {
 const POLICY: readonly string[] = [
   'preset = "hub"',
   `payment_depth_blocks = ${PAYMENT_DEPTH_BLOCKS}`,
+  // A splice that is locked ends what it replaced: not before the attacker can't take it back.
+  `funding_depth_blocks = ${PAYMENT_DEPTH_BLOCKS}`,
   `feerate_max_per_kw = ${FEERATE_MAX_PER_KW}`,
   'feerate_max_peer_pays_per_kw = 250_000',
   `onchain_feerate_max_per_kw = ${ONCHAIN_FEERATE_MAX_PER_KW}`,

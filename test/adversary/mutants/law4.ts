@@ -15,9 +15,9 @@ export const LAW_4: readonly Mutant[] = [
     edits: [
       {
         file: INCOMING,
-        find: '  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return false;',
+        find: "  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return 'gone';",
         replace:
-          '  if (record === null) return false;\n  if (record.peerId.length > 0 || ctx.draft.get(closingRecords, channel) !== null) return true;',
+          "  if (record === null) return 'gone';\n  if (record.peerId.length > 0 || ctx.draft.get(closingRecords, channel) !== null) return 'buried';",
       },
     ],
   },
@@ -59,8 +59,8 @@ export const LAW_4: readonly Mutant[] = [
     edits: [
       {
         file: FORWARDS,
-        find: '  if (late === null) return;\n  const before = latest(',
-        replace: '  if (late === null || late.outgoingMsat > 0n) return;\n  const before = latest(',
+        find: '  if (late === null) return null;\n  const missingMsat',
+        replace: '  if (late === null || late.outgoingMsat > 0n) return null;\n  const missingMsat',
       },
     ],
   },
