@@ -46,6 +46,7 @@ export const EXCUSED: ReadonlyMap<string, string> = new Map([
  */
 export const UNROBBED: ReadonlySet<string> = new Set([
   'any-cover-is-enough',
+  'any-funding-counts',
   'any-revocation-secret',
   'breach-unseen',
   'channel-begins-again',

@@ -73,8 +73,8 @@ export const LAW_4: readonly Mutant[] = [
     edits: [
       {
         file: FORWARDS,
-        find: '  if (missingMsat <= missing(step.before)) return;',
-        replace: '  if (missingMsat <= missing(step.before) || missingMsat > 0n) return;',
+        find: '  if (missingMsat <= earlyMissingMsat(ctx, step, step.before)) return;',
+        replace: '  if (missingMsat <= earlyMissingMsat(ctx, step, step.before) || missingMsat > 0n) return;',
       },
     ],
   },
