@@ -1,9 +1,9 @@
 /** The form of refusals on the wire: what says no in its own way, and the words a splice gets for a signature. */
-import { fromHex, loadSecp256k1, sha256 } from '@countersign/bitcoin';
+import { createPsbt, fromHex, loadSecp256k1, msat, sha256 } from '@countersign/bitcoin';
 import type { Refusal } from '@countersign/core';
 import { decodeMessage, encodeMessage, type Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
-import { refusalReply } from '../src/refusal-form.ts';
+import { isAskedAgain, refusalReply } from '../src/refusal-form.ts';
 
 const secp = loadSecp256k1();
 const refusal = (tag: string, temporary: boolean): Refusal => ({
@@ -56,4 +56,39 @@ it('a refusal is text otherwise, with its tag first', () => {
   const reply = refusalReply(null, refusal('policy-sighash', false));
   expect(reply).toMatchObject({ code: 1, message: expect.stringMatching(/^policy-sighash: no/) });
   expect(fromHex('0bb8')).toEqual(encodeMessage(reply).subarray(0, 2));
+});
+
+const hash = new Uint8Array(32).fill(7);
+const destination = Uint8Array.of(2, ...new Uint8Array(32).fill(1));
+const psbt = createPsbt({ version: 2, inputs: [], outputs: [], locktime: 0 });
+
+it('what has a gentle form is declined in it', () => {
+  const no = refusal('policy-generic-error', false);
+  const keysend = { destination, paymentHash: hash, amountMsat: msat(1000n) };
+  expect(refusalReply({ name: 'hsmd_preapprove_invoice', invstring: 'lnbc' }, no)).toMatchObject({
+    approved: false,
+  });
+  expect(refusalReply({ name: 'hsmd_preapprove_keysend', ...keysend }, no)).toEqual({
+    name: 'hsmd_preapprove_keysend_reply',
+    approved: false,
+  });
+  const bump = {
+    name: 'hsmd_sign_anchorspend',
+    peerid: destination,
+    channelDbid: 1n,
+    inputs: [],
+    psbt,
+  } as const;
+  expect(refusalReply(bump, no)).toEqual({ name: 'hsmd_sign_anchorspend_reply', psbt });
+});
+
+it('a no for now is asked again only where the reply would end a daemon', () => {
+  const later = refusal('policy-commitment-spends-active-utxo', true);
+  const revoke = encodeMessage({ name: 'hsmd_revoke_commitment_tx', commitNum: 1n });
+  const invoice = encodeMessage({ name: 'hsmd_preapprove_invoice', invstring: 'lnbc' });
+  expect(isAskedAgain(revoke, later)).toBe(true);
+  expect(isAskedAgain(invoice, later)).toBe(false);
+  expect(isAskedAgain(revoke, refusal('policy-generic-error', false))).toBe(false);
+  expect(isAskedAgain(Uint8Array.of(0), later)).toBe(false);
+  expect(isAskedAgain(Uint8Array.of(0xff, 0xff), later)).toBe(false);
 });
