@@ -13,6 +13,7 @@ import type {
   FrameErrorCode,
   LinkErrorCode,
   SocketErrorCode,
+  SyncDoorErrorCode,
 } from '@countersign/transport';
 
 type Table<Code extends string> = Readonly<Record<Code, string>>;
@@ -46,6 +47,12 @@ const SOCKETS: Table<SocketErrorCode> = {
   'socket-path-too-long': 'the kernel takes no socket path this long: give the state directory a shorter one',
   'socket-path-taken': 'something that is no socket lies at the path: remove it',
   'socket-listen-failed': 'the socket could not be opened; the cause says why. The signer runs without it',
+};
+
+const SYNC_DOORS: Table<SyncDoorErrorCode> = {
+  'sync-door-unreachable':
+    'no signer is behind the door, or its answer did not come; LDK is told to ask again',
+  'sync-door-closed': 'the door was closed before the call',
 };
 
 const LINKS: Table<LinkErrorCode> = {
@@ -213,6 +220,11 @@ export function renderErrorsDocument(): string {
     'Of `admin.sock` and `node.sock` in the state directory; in lightningd’s log.',
     '',
     ...codeTable(SOCKETS),
+    '## The synchronous door',
+    '',
+    'Between LDK and its signer, where a call has to be answered before it returns.',
+    '',
+    ...codeTable(SYNC_DOORS),
     '## The link to a remote signer',
     '',
     'See [remote-link.md](remote-link.md). A lost connection is no error: it is made again, and requests wait.',

@@ -4,5 +4,6 @@ export * from './error.ts';
 export * from './frame-socket.ts';
 export * from './frames.ts';
 export * from './link/index.ts';
+export * from './sync-door.ts';
 export * from './unix-descriptors.ts';
 export * from './unix-listener.ts';
