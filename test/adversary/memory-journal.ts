@@ -131,6 +131,10 @@ export class MemoryJournal implements Journal {
     if (audit.length >= 2 * AUDIT_KEPT_MAX) audit.splice(0, audit.length - AUDIT_KEPT_MAX);
   }
 
+  flushNow(): void {
+    this.#requireOpen();
+  }
+
   async settled(): Promise<void> {
     this.#requireOpen();
   }

@@ -19,6 +19,14 @@ export { policyFor } from './config/policy.ts';
 export { check, type FileForm, faultAt, type Source } from './config/reader.ts';
 export type { ListenAddress, RemoteConfig } from './config/remote.ts';
 export { AUTO_APPROVALS, line, MAINNET_OVERRIDE, oneOf, PRESETS, whole } from './config/schema.ts';
+export { EmbeddedDoor, type EmbeddedDoorOptions } from './embedded/door.ts';
+export {
+  answerForPlace,
+  type IntroductionAnswer,
+  type SignerIdentity,
+} from './embedded/introduction.ts';
+export { type Machine, SYSTEM_MACHINE } from './embedded/machine.ts';
+export { type EmbeddedOptions, type EmbeddedSigner, openEmbeddedSigner } from './embedded/open.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
 export { HeartbeatWriter, type HeartbeatWriterOptions } from './heartbeat/writer.ts';

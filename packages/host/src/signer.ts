@@ -173,6 +173,25 @@ export class Signer {
     }
   }
 
+  /**
+   * As `answer`, and durable when it returns: for nodes that take no promise for an answer. It can't wait for a block that
+   * others bring, so what `answer` would ask again for comes back as a temporary refusal.
+   */
+  answerNow(client: ClientIdentity, request: Request): Answer {
+    if (this.#failure !== null) return this.#stopped(client, request);
+    try {
+      const decision = this.#decide(client, request);
+      if (decision.kind === 'refused') return this.#refusedNow(decision);
+      this.#follow(this.#commit(decision, client, request));
+      if (decision.dependsOnState || decision.changes.length > 0) this.#flushNow();
+      return { kind: 'reply', reply: this.#releaser.releaseNow(decision.release) };
+    } catch (error) {
+      if (!isStoreFailure(error)) throw error;
+      this.#failure ??= error;
+      return this.#stopped(client, request);
+    }
+  }
+
   /** A no that the next block may turn into a yes, and somebody who can bring it: nodes hear of blocks first. */
   #isEarly(decision: Decision): boolean {
     return this.chain.isFed && decision.kind === 'refused' && decision.refusal.temporary;
@@ -308,6 +327,22 @@ export class Signer {
     if (changes.length > 0) await durable.catch(failWithStore);
     else this.#follow(durable);
     return { kind: 'refused', refusal, id };
+  }
+
+  #refusedNow({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Answer {
+    this.#refusals.add(refusal.tag);
+    const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
+    this.#follow(durable);
+    if (changes.length > 0) this.#flushNow();
+    return { kind: 'refused', refusal, id };
+  }
+
+  #flushNow(): void {
+    try {
+      this.#options.journal.flushNow();
+    } catch (cause) {
+      failWithStore(cause);
+    }
   }
 
   /** Nobody waits for this commit; its failure stops the signer all the same. */

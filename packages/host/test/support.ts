@@ -82,6 +82,9 @@ class Fronting implements Journal {
   commit(changes: readonly RecordChange[], audit: readonly Uint8Array[]): Promise<void> {
     return this.journal.commit(changes, audit);
   }
+  flushNow(): void {
+    this.journal.flushNow();
+  }
   settled(): Promise<void> {
     return this.journal.settled();
   }
@@ -163,6 +166,11 @@ export class FailingJournal extends Fronting {
     }
     this.#failed = true;
     return Promise.reject(new StoreError('store-disk-full', 'writing the journal', { bytes_free: 0 }));
+  }
+
+  override flushNow(): void {
+    if (this.#failed) throw this.#refusal();
+    super.flushNow();
   }
 
   override settled(): Promise<void> {

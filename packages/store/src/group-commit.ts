@@ -14,6 +14,8 @@ export interface BatchSink<T extends Enqueued> {
   apply(batch: readonly T[]): void;
   /** Undefined: `apply` itself returns only when durable. */
   readonly sync: (() => Promise<void>) | undefined;
+  /** As `sync`, and returns only when it is done. */
+  readonly syncNow: (() => void) | undefined;
   /** Called once a batch is durable, before its promises resolve; a throw fails the journal, and they reject. */
   durable(batch: readonly T[]): void;
   /** Any error, as the StoreError that callers are given. */
@@ -83,6 +85,35 @@ export class GroupCommit<T extends Enqueued> {
     return last === undefined ? Promise.resolve() : last.promise;
   }
 
+  /**
+   * Blocks: what is enqueued now is durable when this returns, what is under way with it. For a caller that can't wait for a
+   * promise.
+   * @throws StoreError what the journal failed with
+   */
+  flushNow(): void {
+    if (this.#failure === undefined && this.pendingCount > 0) this.#writeNow();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #writeNow(): void {
+    const written = this.#batch;
+    try {
+      while (this.#pending.length > 0) {
+        const part = this.#take();
+        // Whoever waits for it is told if it fails.
+        this.#batch = [...this.#batch, ...part];
+        this.#sink.apply(part.map(({ item }) => item));
+      }
+      this.#sink.syncNow?.();
+    } catch (cause) {
+      this.fail(this.#sink.asStoreError(cause));
+      return;
+    }
+    // A new array: the sync under way, if there is one, finds that its batch is done.
+    if (this.#batch === written) this.#batch = [...written];
+    this.#finish(this.#batch);
+  }
+
   /** Final: all that waits is rejected with this error, also what is being synced. */
   fail(error: StoreError): void {
     if (this.#failure !== undefined) return;
@@ -105,7 +136,8 @@ export class GroupCommit<T extends Enqueued> {
     else this.#run();
   }
 
-  #take(): void {
+  /** The next batch; none of it waits any more. */
+  #take(): Waiting<T>[] {
     const { batchCommitsMax, batchBytesMax } = this.#limits;
     let count = 0;
     let bytes = 0;
@@ -114,43 +146,56 @@ export class GroupCommit<T extends Enqueued> {
       count += 1;
       bytes += item.bytes;
     }
-    this.#batch = this.#pending.splice(0, count);
     this.#pendingBytes -= bytes;
-    this.#batchBytes = bytes;
+    this.#batchBytes += bytes;
+    return this.#pending.splice(0, count);
   }
 
   #run(): void {
     if (this.#failure !== undefined) return;
-    this.#take();
-    const items = this.#batch.map((waiting) => waiting.item);
+    if (this.#pending.length === 0) {
+      // It was made durable without waiting for this turn.
+      this.#running = false;
+      return;
+    }
+    const batch = this.#take();
+    this.#batch = batch;
     try {
-      this.#sink.apply(items);
+      this.#sink.apply(batch.map(({ item }) => item));
     } catch (cause) {
       this.fail(this.#sink.asStoreError(cause));
       return;
     }
     if (this.#sink.sync === undefined) {
-      this.#finish(items);
+      this.#finish(batch);
+      this.#goOn();
       return;
     }
     this.#syncing = this.#sink.sync().then(
-      () => this.#finish(items),
+      () => {
+        this.#finish(batch);
+        this.#goOn();
+      },
       (cause: unknown) => this.fail(this.#sink.asStoreError(cause)),
     );
   }
 
-  #finish(items: readonly T[]): void {
-    if (this.#failure !== undefined) return;
+  /** A batch that is not the one under way has been made durable before, together with what came after it. */
+  #finish(batch: Waiting<T>[]): void {
+    if (this.#failure !== undefined || this.#batch !== batch) return;
     try {
-      this.#sink.durable(items);
+      this.#sink.durable(batch.map(({ item }) => item));
     } catch (cause) {
       this.fail(this.#sink.asStoreError(cause));
       return;
     }
-    const done = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;
-    for (const waiting of done) waiting.resolve();
+    for (const waiting of batch) waiting.resolve();
+  }
+
+  #goOn(): void {
+    if (this.#failure !== undefined) return;
     this.#running = this.#pending.length > 0;
     // The released replies go first; what the node asks next may still join the batch.
     if (this.#running) setImmediate(() => this.#run());

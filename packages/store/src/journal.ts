@@ -98,6 +98,13 @@ export interface Journal {
    */
   commit(changes: readonly RecordChange[], audit: readonly Uint8Array[]): Promise<void>;
 
+  /**
+   * Blocks until all that was enqueued before the call is durable, for callers that can't wait for a promise: their nodes
+   * take no other answer. The promises of those commits resolve later, as always.
+   * @throws StoreError what `commit` would reject with; the journal has failed then
+   */
+  flushNow(): void;
+
   /** Resolves when all that was enqueued before the call is durable. */
   settled(): Promise<void>;
 

@@ -11,7 +11,12 @@ function heldSync(): {
   readonly flush: Flush;
   readonly release: (error?: Error) => void;
   readonly asked: () => number;
+  readonly syncedNow: () => number;
 } {
+  let syncedNow = 0;
+  const syncFileNow = (): void => {
+    syncedNow += 1;
+  };
   const held: { resolve: () => void; reject: (error: Error) => void }[] = [];
   let asked = 0;
   const syncFile = (): Promise<void> => {
@@ -23,7 +28,8 @@ function heldSync(): {
     if (error === undefined) sync?.resolve();
     else sync?.reject(error);
   };
-  return { flush: { kind: 'overlapped', syncFile }, release, asked: () => asked };
+  const flush: Flush = { kind: 'overlapped', syncFile, syncFileNow };
+  return { flush, release, asked: () => asked, syncedNow: () => syncedNow };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
@@ -55,7 +61,7 @@ describe('records', () => {
     const script = fc.array(
       fc.record({
         keys: fc.uniqueArray(fc.constantFrom('a', 'b', 'c/1', 'c/2', 'node'), { maxLength: 4 }),
-        wait: fc.boolean(),
+        wait: fc.constantFrom('not', 'promise', 'now'),
         reopen: fc.integer({ min: 0, max: 9 }),
       }),
       { maxLength: 30 },
@@ -75,7 +81,8 @@ describe('records', () => {
             ids.push(String(index));
             const durable = journal.commit(changes, [scriptedAudit(String(index), changes)]);
             for (const change of changes) expect(journal.read(change.key)).toEqual(change);
-            if (wait) await durable;
+            if (wait === 'now') journal.flushNow();
+            if (wait === 'promise') await durable;
             if (reopen === 0) {
               await journal.close();
               await durable;
@@ -339,6 +346,113 @@ describe('failure', () => {
         facts: { firstCode: 'store-version-conflict' },
         cause: error,
       });
+      await journal.close();
+    });
+  });
+});
+
+describe('flushNow: durable before it returns', () => {
+  it.each([OVERLAPPED, BLOCKING])('with nothing under way: $kind', async (flush) => {
+    await inDirectory(async (directory) => {
+      const journal = open(directory, { flush });
+      journal.flushNow();
+      const durable = journal.commit([{ key: 'k', version: 1, value }], [bytes('audit')]);
+      journal.flushNow();
+      expect(journal.auditHead.seq).toBe(1);
+      expect(journal.stats).toMatchObject({ commits: 1, batches: 1, pendingCommits: 0, pendingBytes: 0 });
+      await durable;
+      // The turn that was to write it finds nothing, and later commits go their usual way.
+      await turn();
+      await journal.commit([{ key: 'k', version: 2, value }], [bytes('audit')]);
+      expect(journal.stats).toMatchObject({ commits: 2, batches: 2 });
+      await journal.close();
+      const again = open(directory, { mode: 'open', flush });
+      expect(again.read('k')?.version).toBe(2);
+      await again.close();
+    });
+  });
+
+  it('takes the batch under way with it; the late end of its sync changes nothing', async () => {
+    await inDirectory(async (directory) => {
+      const { flush, release, syncedNow } = heldSync();
+      const journal = open(directory, { flush });
+      const order: string[] = [];
+      const first = journal.commit([{ key: 'k', version: 1, value }], [bytes('1')]);
+      const second = journal.commit([{ key: 'k', version: 2, value }], [bytes('2')]);
+      const told = [first.then(() => order.push('first')), second.then(() => order.push('second'))];
+      journal.flushNow();
+      expect(syncedNow()).toBe(1);
+      expect(journal.auditHead.seq).toBe(2);
+      await Promise.all(told);
+      expect(order).toEqual(['first', 'second']);
+      const third = journal.commit([{ key: 'k', version: 3, value }], [bytes('3')]);
+      expect(journal.auditHead.seq).toBe(2);
+      release();
+      await turn();
+      // What came after the flush was written by the turn that followed, and waits for a sync of its own.
+      expect(journal.auditHead.seq).toBe(2);
+      release();
+      await third;
+      expect(journal.auditHead.seq).toBe(3);
+      expect(journal.stats.commits).toBe(3);
+      await journal.close();
+    });
+  });
+
+  it('of a batch under way alone', async () => {
+    await inDirectory(async (directory) => {
+      const { flush, release } = heldSync();
+      const journal = open(directory, { flush });
+      const only = journal.commit([{ key: 'k', version: 1, value }], [bytes('1')]);
+      journal.flushNow();
+      await only;
+      expect(journal.stats.commits).toBe(1);
+      release();
+      await turn();
+      expect(journal.stats.commits).toBe(1);
+      await journal.close();
+    });
+  });
+
+  it('makes as many batches as the bounds want', async () => {
+    await inDirectory(async (directory) => {
+      const journal = open(directory, { flush: BLOCKING, limits: { batchCommitsMax: 2 } });
+      const all = [1, 2, 3, 4, 5].map((version) => journal.commit([{ key: 'k', version, value }], []));
+      journal.flushNow();
+      expect(journal.stats.commits).toBe(5);
+      await Promise.all(all);
+      await journal.close();
+    });
+  });
+
+  it('throws what the commit failed with, rejects its promise, and the journal is of no use any more', async () => {
+    await inDirectory(async (directory) => {
+      const journal = open(directory, { flush: BLOCKING });
+      const wrong = journal.commit([{ key: 'k', version: 7, value }], []);
+      const rejected = codeOf(() => wrong);
+      expect(() => journal.flushNow()).toThrow(expect.objectContaining({ code: 'store-version-conflict' }));
+      expect(await rejected).toBe('store-version-conflict');
+      expect(() => journal.flushNow()).toThrow(expect.objectContaining({ code: 'store-failed' }));
+      await turn();
+      expect(journal.state).toBe('failed');
+      await journal.close();
+      expect(() => journal.flushNow()).toThrow(expect.objectContaining({ code: 'store-closed' }));
+    });
+  });
+
+  it('fails the journal when the sync fails', async () => {
+    await inDirectory(async (directory) => {
+      const syncFileNow = (): void => {
+        throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      };
+      const syncFile = async (): Promise<void> => {};
+      const journal = open(directory, { flush: { kind: 'overlapped', syncFile, syncFileNow } });
+      const commit = journal.commit([{ key: 'k', version: 1, value }], []);
+      const lost = codeOf(() => commit);
+      expect(() => journal.flushNow()).toThrow(StoreError);
+      expect(await lost).toBe('store-io');
+      await turn();
+      expect(journal.state).toBe('failed');
       await journal.close();
     });
   });

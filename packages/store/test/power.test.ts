@@ -5,6 +5,7 @@
 import { fdatasyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { OVERLAPPED } from '../src/index.ts';
 import { inDirectory, judge, open, scriptedAudit, scriptedChange } from './support.ts';
 
 interface Medium {
@@ -25,7 +26,7 @@ async function record(directory: string, callers: number, rounds: number): Promi
     fdatasyncSync(fd);
     media.push({ database: read(DATABASE), wal: read(`${DATABASE}-wal`), acknowledged: [...acknowledged] });
   };
-  const journal = open(directory, { flush: { kind: 'overlapped', syncFile } });
+  const journal = open(directory, { flush: { ...OVERLAPPED, syncFile } });
   const caller = async (number: number): Promise<void> => {
     for (let version = 1; version <= rounds; version += 1) {
       const changes = [scriptedChange(`a/${number}`, version), scriptedChange(`b/${number}`, version)];

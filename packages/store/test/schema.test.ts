@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { OVERLAPPED } from '../src/sqlite/flush.ts';
 import { MIGRATIONS, type MigrationPlan } from '../src/sqlite/schema.ts';
 import { bytes, codeOf, inDirectory, open, text } from './support.ts';
 
@@ -90,7 +91,7 @@ describe('bindings', () => {
         new Promise((resolve) => {
           sync = resolve;
         });
-      const journal = open(directory, { flush: { kind: 'overlapped', syncFile } });
+      const journal = open(directory, { flush: { ...OVERLAPPED, syncFile } });
       let bound = false;
       const binding = journal.bind('network', value).then(() => {
         bound = true;

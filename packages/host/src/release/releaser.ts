@@ -29,6 +29,11 @@ export class Releaser {
     return this.#after(key, before, elsewhere);
   }
 
+  /** In this thread, for a caller that takes no promise. What was released before it, it has taken already. */
+  releaseNow(release: Release): Reply {
+    return perform(this.#ring, release);
+  }
+
   /** Null for what this thread does itself. */
   #elsewhere(release: Release): Promise<Reply> | null {
     if (this.#pool === null || !isBatch(release)) return null;

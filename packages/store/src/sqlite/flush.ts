@@ -13,15 +13,24 @@
  * thread that owns the writing connection gains nothing over `overlapped`; it costs 36 to 60 ms at start, where 40 is
  * the budget of the whole open, and needs a second connection: no exclusive locking mode, an -shm file, one more lock.
  */
-import { fdatasync } from 'node:fs';
+import { fdatasync, fdatasyncSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 /** Resolves when everything written to the file so far is on the medium. */
 export type SyncFile = (fd: number) => Promise<void>;
 
 export type Flush =
-  | { readonly kind: 'overlapped'; readonly syncFile: SyncFile }
+  | {
+      readonly kind: 'overlapped';
+      readonly syncFile: SyncFile;
+      /** As `syncFile`, and returns only then: for callers that can't wait. */
+      readonly syncFileNow: (fd: number) => void;
+    }
   | { readonly kind: 'blocking' };
 
-export const OVERLAPPED: Flush = { kind: 'overlapped', syncFile: promisify(fdatasync) };
+export const OVERLAPPED: Extract<Flush, { kind: 'overlapped' }> = {
+  kind: 'overlapped',
+  syncFile: promisify(fdatasync),
+  syncFileNow: fdatasyncSync,
+};
 export const BLOCKING: Flush = { kind: 'blocking' };

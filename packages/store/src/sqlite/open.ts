@@ -119,6 +119,7 @@ class SqliteJournal implements Journal {
     const sink = {
       apply: (batch: readonly Intake[]) => this.#apply(batch),
       sync: flush.kind === 'overlapped' ? async () => flush.syncFile(this.#walFd) : undefined,
+      syncNow: flush.kind === 'overlapped' ? () => flush.syncFileNow(this.#walFd) : undefined,
       durable: (batch: readonly Intake[]) => this.#durable(batch),
       asStoreError: (cause: unknown) => storeError(cause, 'writing the journal'),
     };
@@ -228,7 +229,7 @@ class SqliteJournal implements Journal {
   }
 
   #durable(batch: readonly Intake[]): void {
-    // Batches do not overlap, so the written head is this batch's.
+    // Batches do not overlap, and one that is written now takes the one under way with it: the head is this batch's.
     this.#durableHead = this.#auditLog.head;
     this.#witness?.confirm(this.#durableHead);
     const nowMs = this.#nowMs();
@@ -240,6 +241,12 @@ class SqliteJournal implements Journal {
         latencyMs: nowMs - enqueuedMs,
       })),
     );
+  }
+
+  flushNow(): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    this.#group.flushNow();
   }
 
   settled(): Promise<void> {
