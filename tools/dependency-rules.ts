@@ -31,21 +31,19 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   cli: ['daemon', 'cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };
 
-/**
- * Packages without I/O, clock or chance, and the only names they may import from Node. `core` hashes a mnemonic; all
- * else comes in as a parameter.
- */
-const PURE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  wire: {},
-  core: { 'node:crypto': ['pbkdf2Sync'] },
-};
+/** Packages without I/O, clock or chance: what they need of that comes in as a parameter. They import nothing of Node. */
+const PURE: ReadonlySet<string> = new Set(['wire', 'core']);
+
+/** Rooms of `bitcoin` that are not in a browser's build: whatever else is, runs without Node. */
+const NODE_FILES: readonly RegExp[] = [/^packages\/bitcoin\/src\/platform\/(?:native|hashing-openssl)\.ts$/];
+const BROWSER_PACKAGES: ReadonlySet<string> = new Set(['bitcoin', 'wire', 'core']);
 
 /** Globals that reach a clock, a source of chance, the process or the world. */
 const IMPURE_GLOBALS =
   /(?<![.\w$#])(?:process|Date|performance|setTimeout|setInterval|setImmediate|fetch|console|globalThis|global|crypto|WebSocket|eval|Function)\b(?!\s*\??:)|(?<![\w$])Math\s*\.\s*random\b/g;
 
 /** Doors of a package beside its front: what only some of its users should load. */
-const SIDE_DOORS: readonly string[] = [`${SCOPE}transport/grpc`];
+const SIDE_DOORS: readonly string[] = [`${SCOPE}transport/grpc`, `${SCOPE}bitcoin/wasm`];
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
 
@@ -95,7 +93,7 @@ function checkSource(one: WorkspacePackage, file: SourceFile): Violation[] {
     const message = judgeImport(one, file, imported);
     return message === undefined ? [] : [at(imported.offset, message)];
   });
-  if (PURE[one.directory] === undefined) return imports;
+  if (!PURE.has(one.directory)) return imports;
   const globals = [...code.matchAll(IMPURE_GLOBALS)].map((match) =>
     at(match.index, `${one.directory} is pure: no ${match[0]}`),
   );
@@ -107,7 +105,8 @@ function judgeImport(one: WorkspacePackage, file: SourceFile, imported: Import):
   const { specifier } = imported;
   if (specifier === undefined) return 'an import computed at run time cannot be checked';
   if (specifier.startsWith('.')) return judgeRelative(one, file, specifier);
-  if (isBuiltin(specifier)) return judgeBuiltin(one, imported, specifier);
+  if (specifier.startsWith('#')) return judgeTwin(one, specifier);
+  if (isBuiltin(specifier)) return judgeBuiltin(one, file, imported);
   const name = packageOf(specifier);
   if (one.manifest.dependencies?.[name] === undefined)
     return `${name} is not among the dependencies of ${one.manifest.name}`;
@@ -124,18 +123,24 @@ function judgeRelative(
   return specifier.endsWith('.ts') ? undefined : `${specifier} must end in .ts`;
 }
 
+/** A name of the package's own, which stands for one file or another by the build's conditions. */
+function judgeTwin({ manifest }: WorkspacePackage, specifier: string): string | undefined {
+  if (manifest.imports?.[specifier] !== undefined) return undefined;
+  return `${specifier} is not among the imports of ${manifest.name}`;
+}
+
 function judgeBuiltin(
   { directory }: WorkspacePackage,
-  imported: Import,
-  specifier: string,
+  file: SourceFile,
+  { specifier = '', names }: Import,
 ): string | undefined {
   if (!specifier.startsWith('node:')) return `write node:${specifier}`;
-  const allowed = PURE[directory];
-  if (allowed === undefined) return undefined;
-  const names = allowed[specifier] ?? [];
-  const refused = imported.names.find(({ name, isType }) => !isType && !names.includes(name));
-  if (refused === undefined && imported.names.length > 0) return undefined;
-  return `${directory} is pure: no ${refused?.name ?? 'side effect'} of ${specifier}`;
+  if (!BROWSER_PACKAGES.has(directory) || NODE_FILES.some((pattern) => pattern.test(file.path)))
+    return undefined;
+  const value = names.find(({ isType }) => !isType);
+  if (value === undefined && names.length > 0) return undefined;
+  const why = PURE.has(directory) ? 'is pure' : 'runs in browsers';
+  return `${directory} ${why}: no ${value?.name ?? 'side effect'} of ${specifier}`;
 }
 
 function judgeSibling({ directory }: WorkspacePackage, name: string, specifier: string): string | undefined {

@@ -13,6 +13,8 @@ export interface Manifest {
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  /** Names beginning with #, for the package's own files. */
+  readonly imports?: Readonly<Record<string, unknown>>;
 }
 
 export interface SourceFile {

@@ -60,6 +60,16 @@ describe('imports', () => {
     expect(found[0]).toMatch(message);
   });
 
+  it('by a name of the package itself must be in its manifest', () => {
+    const files = { 'a/b.ts': "import { digest } from '#hashing';" };
+    const found = (imports: Record<string, string>) =>
+      checkDependencies(workspaceOf({ bitcoin: { files, manifest: { imports } } })).map(
+        ({ message }) => message,
+      );
+    expect(found({ '#hashing': './src/x.ts' })).toEqual([]);
+    expect(found({})).toEqual(['#hashing is not among the imports of @countersign/bitcoin']);
+  });
+
   it('pass when declared, near and below', () => {
     const text = [
       "import { readFileSync } from 'node:fs';",
@@ -78,6 +88,7 @@ describe('purity', () => {
     "import { connect } from 'node:net';",
     "import { spawn } from 'node:child_process';",
     "import { randomBytes } from 'node:crypto';",
+    "import { pbkdf2Sync } from 'node:crypto';",
     "import * as c from 'node:crypto';",
     "import 'node:fs';",
     "const fs = await import('node:fs');",
@@ -98,9 +109,17 @@ describe('purity', () => {
     expect(judge('host', text)).toEqual([]);
   });
 
+  it('keeps what runs in browsers free of Node', () => {
+    const text = "import { createHash } from 'node:crypto';";
+    expect(judge('bitcoin', text)).toEqual(['1: bitcoin runs in browsers: no createHash of node:crypto']);
+    expect(judge('bitcoin', "import 'node:fs';")).toHaveLength(1);
+    expect(judge('bitcoin', "import type { Hash } from 'node:crypto';")).toEqual([]);
+    const native = { bitcoin: { files: { 'platform/native.ts': text } } };
+    expect(checkDependencies(workspaceOf(native))).toEqual([]);
+  });
+
   it('lets names, comments and texts be', () => {
     const text = [
-      "import { pbkdf2Sync } from 'node:crypto';",
       "import type { Stats } from 'node:fs';",
       '// Date.now() would be wrong here',
       "const text = 'process.exit';",

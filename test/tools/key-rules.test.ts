@@ -39,7 +39,7 @@ describe('the curve', () => {
     for (const path of ['core/ratchet/holder.ts', 'host/signer.ts', 'cln/hsmd.ts', 'cli/x.ts'])
       expect(judge(path, text)).toEqual([expect.stringContaining(`:3: ${method} takes a private key`)]);
     expect(judge('core/keys/sign-node.ts', text)).toEqual([]);
-    expect(judge('bitcoin/backend.ts', text)).toEqual([]);
+    expect(judge('bitcoin/curve.ts', text)).toEqual([]);
     expect(judge('adversary/bitcoin/keys.ts', text)).toEqual([]);
   });
 

@@ -1,16 +1,17 @@
 /**
- * Hashes over the platform's OpenSSL. Every function takes any number of parts (hashed as if concatenated) and
- * returns a fresh, plain `Uint8Array`; none keeps or changes its input.
+ * Hashes over the platform's own: OpenSSL on Node.js, `@noble/hashes` in a browser (chosen when a bundle is built). Every
+ * function takes any number of parts (hashed as if concatenated) and returns a fresh, plain `Uint8Array`; none keeps or
+ * changes its input.
  */
-import { hash } from 'node:crypto';
+import { type HashAlgorithm, digest as hashOnce } from '#hashing';
 import { concat } from './bytes.ts';
 import { FormError } from './error.ts';
 
-function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
+export { pbkdf2Sha512 } from '#hashing';
+
+function digest(algorithm: HashAlgorithm, parts: readonly Uint8Array[]): Uint8Array {
   const only = parts[0];
-  const data = parts.length === 1 && only !== undefined ? only : concat(...parts);
-  const out = hash(algorithm, data, 'buffer');
-  return new Uint8Array(out.buffer, out.byteOffset, out.length);
+  return hashOnce(algorithm, parts.length === 1 && only !== undefined ? only : concat(...parts));
 }
 
 /** 32 bytes. */
@@ -29,7 +30,7 @@ export const hash160 = (...parts: readonly Uint8Array[]): Uint8Array => ripemd16
  * held key material are wiped.
  */
 function hmac(
-  algorithm: string,
+  algorithm: HashAlgorithm,
   blockBytes: number,
   key: Uint8Array,
   parts: readonly Uint8Array[],

@@ -1,7 +1,7 @@
 /** Bitcoin as the signer needs it: bytes and amounts, the curve, transactions, scripts, PSBTs, and all of BOLT 3. */
+export { loadSecp256k1, openSecp256k1 } from '#native';
 export * from './address.ts';
 export * from './amount.ts';
-export * from './backend.ts';
 export * from './block-header.ts';
 export * from './block-reader.ts';
 export { BLOCK_WEIGHT_MAX, type BlockTransaction } from './block-transaction.ts';

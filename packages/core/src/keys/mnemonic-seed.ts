@@ -1,9 +1,5 @@
-/**
- * BIP 39: mnemonic sentence to 64-byte seed. The only file of `keys/` that needs the platform's PBKDF2, so that a
- * browser build replaces this file alone.
- */
-import { pbkdf2Sync } from 'node:crypto';
-import { concat } from '@countersign/bitcoin';
+/** BIP 39: mnemonic sentence to 64-byte seed. */
+import { concat, pbkdf2Sha512 } from '@countersign/bitcoin';
 import { Secret } from './secret.ts';
 
 const SALT_PREFIX = new TextEncoder().encode('mnemonic');
@@ -15,9 +11,7 @@ const ITERATIONS = 2048;
  */
 export function mnemonicSeed(mnemonic: Uint8Array, passphrase: Uint8Array): Secret {
   const salt = concat(SALT_PREFIX, passphrase);
-  const seed = pbkdf2Sync(mnemonic, salt, ITERATIONS, 64, 'sha512');
+  const seed = pbkdf2Sha512(mnemonic, salt, ITERATIONS);
   salt.fill(0);
-  const secret = Secret.copy(seed, 64);
-  seed.fill(0);
-  return secret;
+  return Secret.own(seed, 64);
 }

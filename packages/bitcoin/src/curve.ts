@@ -1,16 +1,15 @@
 /**
- * The default curve backend: libsecp256k1 through the N-API bindings of `secp256k1` (ECDSA, ECDH, tweaks) and
- * through the WASM build in `tiny-secp256k1` (BIP 340). It never falls back to a JavaScript curve: where the
- * native library does not load, `loadSecp256k1` throws and nothing can be signed.
+ * The curve over a libsecp256k1, whichever build of it: what goes in is checked here, once for every backend, and what
+ * libsecp256k1 refuses is a `FormError`. Nothing here falls back to another implementation.
  */
-import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { CountersignError, FormError } from './error.ts';
+import { FormError } from './error.ts';
 import type { Secp256k1 } from './secp256k1.ts';
 
-/** The part of `secp256k1/bindings` used here; every function throws on a value libsecp256k1 refuses. */
-interface NativeBindings {
-  contextRandomize(seed: Uint8Array): void;
+/**
+ * Operations of libsecp256k1; every function throws on a value that it refuses. Those on private keys may write to the key
+ * they are given, and are only ever given a copy.
+ */
+export interface CurveBindings {
   privateKeyVerify(key: Uint8Array): boolean;
   privateKeyNegate(key: Uint8Array): Uint8Array;
   privateKeyTweakAdd(key: Uint8Array, tweak: Uint8Array): Uint8Array;
@@ -30,8 +29,8 @@ interface NativeBindings {
   ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array;
 }
 
-/** The part of `tiny-secp256k1` used here. */
-interface SchnorrBindings {
+/** BIP 340, as `tiny-secp256k1` names it. */
+export interface SchnorrBindings {
   signSchnorr(hash: Uint8Array, privateKey: Uint8Array, auxRand: Uint8Array): Uint8Array;
   verifySchnorr(hash: Uint8Array, xOnlyKey: Uint8Array, signature: Uint8Array): boolean;
 }
@@ -59,7 +58,7 @@ function orFalse(action: () => boolean): boolean {
   }
 }
 
-/** BIP 340 through the WASM build; the keys were checked by the native library before they come here. */
+/** The private keys were checked before they come here. */
 function schnorrPart(schnorr: SchnorrBindings, requirePrivateKey: (key: Uint8Array) => void) {
   return {
     signSchnorr(hash: Uint8Array, privateKey: Uint8Array, auxRand: Uint8Array): Uint8Array {
@@ -79,7 +78,7 @@ function schnorrPart(schnorr: SchnorrBindings, requirePrivateKey: (key: Uint8Arr
 
 /** Key arithmetic: every result is a fresh array, every value libsecp256k1 refuses a `FormError`. */
 function tweakPart(
-  native: NativeBindings,
+  bindings: CurveBindings,
   requirePrivateKey: (key: Uint8Array) => void,
   requirePublicKey: (key: Uint8Array) => void,
 ) {
@@ -88,37 +87,40 @@ function tweakPart(
     privateKeyTweakAdd(privateKey: Uint8Array, tweak: Uint8Array): Uint8Array {
       requirePrivateKey(privateKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => native.privateKeyTweakAdd(Uint8Array.from(privateKey), tweak), refused);
+      return orFormError(() => bindings.privateKeyTweakAdd(Uint8Array.from(privateKey), tweak), refused);
     },
     privateKeyTweakMul(privateKey: Uint8Array, tweak: Uint8Array): Uint8Array {
       requirePrivateKey(privateKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => native.privateKeyTweakMul(Uint8Array.from(privateKey), tweak), refused);
+      return orFormError(() => bindings.privateKeyTweakMul(Uint8Array.from(privateKey), tweak), refused);
     },
     privateKeyNegate(privateKey: Uint8Array): Uint8Array {
       requirePrivateKey(privateKey);
-      return native.privateKeyNegate(Uint8Array.from(privateKey));
+      return bindings.privateKeyNegate(Uint8Array.from(privateKey));
     },
     publicKeyTweakAdd(publicKey: Uint8Array, tweak: Uint8Array): Uint8Array {
       requirePublicKey(publicKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => native.publicKeyTweakAdd(publicKey, tweak), refused);
+      return orFormError(() => bindings.publicKeyTweakAdd(publicKey, tweak), refused);
     },
     publicKeyTweakMul(publicKey: Uint8Array, tweak: Uint8Array): Uint8Array {
       requirePublicKey(publicKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => native.publicKeyTweakMul(publicKey, tweak), refused);
+      return orFormError(() => bindings.publicKeyTweakMul(publicKey, tweak), refused);
     },
     publicKeyCombine(keys: readonly Uint8Array[]): Uint8Array {
       if (keys.length === 0) throw new FormError('no public keys to combine');
       for (const key of keys) requirePublicKey(key);
-      return orFormError(() => native.publicKeyCombine([...keys]), 'the sum of the public keys is infinity');
+      return orFormError(
+        () => bindings.publicKeyCombine([...keys]),
+        'the sum of the public keys is infinity',
+      );
     },
   };
 }
 
 function ecdsaPart(
-  native: NativeBindings,
+  bindings: CurveBindings,
   requirePrivateKey: (key: Uint8Array) => void,
   requirePublicKey: (key: Uint8Array) => void,
 ) {
@@ -128,13 +130,13 @@ function ecdsaPart(
       requirePrivateKey(privateKey);
       if (extraEntropy !== undefined) requireLength(extraEntropy, 32, 'extra entropy');
       const options = extraEntropy === undefined ? {} : { data: extraEntropy };
-      return orFormError(() => native.ecdsaSign(hash, privateKey, options).signature, 'signing failed');
+      return orFormError(() => bindings.ecdsaSign(hash, privateKey, options).signature, 'signing failed');
     },
     signEcdsaRecoverable(hash: Uint8Array, privateKey: Uint8Array) {
       requireLength(hash, 32, 'hash');
       requirePrivateKey(privateKey);
       const { signature, recid } = orFormError(
-        () => native.ecdsaSign(hash, privateKey, {}),
+        () => bindings.ecdsaSign(hash, privateKey, {}),
         'signing failed',
       );
       return { signature, recoveryId: recid };
@@ -143,13 +145,13 @@ function ecdsaPart(
       requireLength(hash, 32, 'hash');
       requireLength(signature, 64, 'signature');
       requireLength(publicKey, 33, 'public key');
-      return orFalse(() => native.ecdsaVerify(signature, hash, publicKey));
+      return orFalse(() => bindings.ecdsaVerify(signature, hash, publicKey));
     },
     recoverEcdsa(hash: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | null {
       requireLength(hash, 32, 'hash');
       requireLength(signature, 64, 'signature');
       try {
-        return native.ecdsaRecover(signature, recoveryId, hash);
+        return bindings.ecdsaRecover(signature, recoveryId, hash);
       } catch {
         return null;
       }
@@ -157,14 +159,15 @@ function ecdsaPart(
     ecdh(publicKey: Uint8Array, privateKey: Uint8Array): Uint8Array {
       requirePublicKey(publicKey);
       requirePrivateKey(privateKey);
-      return native.ecdh(publicKey, privateKey);
+      return bindings.ecdh(publicKey, privateKey);
     },
   };
 }
 
-function createBackend(native: NativeBindings, schnorr: SchnorrBindings): Secp256k1 {
-  const isPrivateKey = (key: Uint8Array) => key.length === 32 && native.privateKeyVerify(key);
-  const isPublicKey = (key: Uint8Array) => key.length === 33 && native.publicKeyVerify(key);
+/** The backend over these bindings, frozen. `name` tells people which build it is. */
+export function createBackend(name: string, bindings: CurveBindings, schnorr: SchnorrBindings): Secp256k1 {
+  const isPrivateKey = (key: Uint8Array) => key.length === 32 && bindings.privateKeyVerify(key);
+  const isPublicKey = (key: Uint8Array) => key.length === 33 && bindings.publicKeyVerify(key);
   const requirePrivateKey = (key: Uint8Array): void => {
     requireLength(key, 32, 'private key');
     if (!isPrivateKey(key)) throw new FormError('private key out of range');
@@ -174,51 +177,15 @@ function createBackend(native: NativeBindings, schnorr: SchnorrBindings): Secp25
     if (!isPublicKey(key)) throw new FormError('not a point on the curve');
   };
   return Object.freeze({
-    name: 'libsecp256k1 (secp256k1 N-API, tiny-secp256k1 WASM)',
+    name,
     isPrivateKey,
     isPublicKey,
     publicKey(privateKey: Uint8Array): Uint8Array {
       requirePrivateKey(privateKey);
-      return native.publicKeyCreate(privateKey);
+      return bindings.publicKeyCreate(privateKey);
     },
-    ...ecdsaPart(native, requirePrivateKey, requirePublicKey),
-    ...tweakPart(native, requirePrivateKey, requirePublicKey),
+    ...ecdsaPart(bindings, requirePrivateKey, requirePublicKey),
+    ...tweakPart(bindings, requirePrivateKey, requirePublicKey),
     ...schnorrPart(schnorr, requirePrivateKey),
   });
-}
-
-function requireModule<T>(load: (name: string) => unknown, name: string): T {
-  try {
-    return load(name) as T;
-  } catch (cause) {
-    throw new CountersignError(
-      'crypto-unavailable',
-      `cannot load ${name}: install it for this platform (npm install; where no prebuilt binary fits, npm rebuild secp256k1 --ignore-scripts=false with a C++ compiler and Python)`,
-      { module: name, platform: process.platform, arch: process.arch, node: process.version },
-      { cause },
-    );
-  }
-}
-
-/**
- * Build a backend from the modules `load` returns for `secp256k1/bindings` and `tiny-secp256k1`. Throws
- * `CountersignError` 'crypto-unavailable' when one does not load.
- */
-export function openSecp256k1(load: (name: string) => unknown): Secp256k1 {
-  const native = requireModule<NativeBindings>(load, 'secp256k1/bindings');
-  const schnorr = requireModule<SchnorrBindings>(load, 'tiny-secp256k1');
-  // Blinds libsecp256k1's scalar multiplications against side channels; results do not depend on it.
-  native.contextRandomize(randomBytes(32));
-  return createBackend(native, schnorr);
-}
-
-let loaded: Secp256k1 | undefined;
-
-/**
- * The default backend, loaded once per process (about 20 ms). Throws `CountersignError` 'crypto-unavailable'
- * when the native library or the WASM module cannot be loaded.
- */
-export function loadSecp256k1(): Secp256k1 {
-  loaded ??= openSecp256k1(createRequire(import.meta.url));
-  return loaded;
 }
