@@ -21,12 +21,15 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   wire: ['bitcoin'],
   core: ['wire', 'bitcoin'],
   transport: ['wire', 'bitcoin'],
+  ldk: ['transport', 'wire', 'bitcoin'],
   store: ['core', 'bitcoin'],
   chain: ['bitcoin'],
   host: ['chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cln: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   // The referee shares nothing with what it judges: only the wire's codecs.
   adversary: ['wire'],
+  // A small Lightning world for the demo and the real-client suite.
+  playground: ['adversary', 'ldk', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   daemon: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cli: ['daemon', 'cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
 };
@@ -108,7 +111,8 @@ function judgeImport(one: WorkspacePackage, file: SourceFile, imported: Import):
   if (specifier.startsWith('#')) return judgeTwin(one, specifier);
   if (isBuiltin(specifier)) return judgeBuiltin(one, file, imported);
   const name = packageOf(specifier);
-  if (one.manifest.dependencies?.[name] === undefined)
+  // A peer is there too: whoever uses the package brings it.
+  if ((one.manifest.dependencies?.[name] ?? one.manifest.peerDependencies?.[name]) === undefined)
     return `${name} is not among the dependencies of ${one.manifest.name}`;
   return name.startsWith(SCOPE) ? judgeSibling(one, name, specifier) : undefined;
 }

@@ -1,0 +1,117 @@
+/**
+ * The coins of a wallet, out of whole blocks: whatever pays one of its scripts, until something spends it. It knows scripts and
+ * no keys. Coins are reserved for a transaction while that waits for a block, so that two do not spend the same.
+ */
+import {
+  BlockReader,
+  type OutPoint,
+  outPointToString,
+  type Transaction,
+  type TxOutput,
+} from '@countersign/bitcoin';
+
+export interface Coin {
+  readonly outpoint: OutPoint;
+  readonly output: TxOutput;
+  readonly keyIndex: number;
+  readonly heightBlocks: number;
+  readonly isCoinbase: boolean;
+}
+
+interface BookedCoin extends Coin {
+  /** Height of the block that spends it; null while none does. */
+  spentAtBlocks: number | null;
+}
+
+/** A coin spent so deep is forgotten. */
+const FORGET_BLOCKS = 100;
+const COINBASE_MATURITY_BLOCKS = 100;
+
+export class CoinBook {
+  readonly #keyIndexOf: (script: Uint8Array) => number | undefined;
+  readonly #coins = new Map<string, BookedCoin>();
+  readonly #reserved = new Set<string>();
+  #heightBlocks = 0;
+
+  /** `keyIndexOf`: which wallet key a script belongs to; undefined for a foreign one. */
+  constructor(keyIndexOf: (script: Uint8Array) => number | undefined) {
+    this.#keyIndexOf = keyIndexOf;
+  }
+
+  get heightBlocks(): number {
+    return this.#heightBlocks;
+  }
+
+  blockConnected(raw: Uint8Array, heightBlocks: number): void {
+    const reader = new BlockReader((tx) => this.#take(tx, tx.txid, heightBlocks, tx.isCoinbase));
+    reader.push(raw);
+    reader.finish();
+    this.#heightBlocks = heightBlocks;
+    for (const [key, { spentAtBlocks }] of this.#coins)
+      if (spentAtBlocks !== null && spentAtBlocks + FORGET_BLOCKS <= heightBlocks) this.#coins.delete(key);
+  }
+
+  /** The block at this height, and all above it, are no longer in the chain. */
+  blockDisconnected(heightBlocks: number): void {
+    for (const [key, coin] of this.#coins) {
+      if (coin.heightBlocks >= heightBlocks) this.#coins.delete(key);
+      else if (coin.spentAtBlocks !== null && coin.spentAtBlocks >= heightBlocks) coin.spentAtBlocks = null;
+    }
+    this.#heightBlocks = heightBlocks - 1;
+  }
+
+  #take(tx: Transaction, txid: Uint8Array, heightBlocks: number, isCoinbase: boolean): void {
+    for (const input of tx.inputs) {
+      const key = outPointToString(input);
+      const coin = this.#coins.get(key);
+      if (coin !== undefined) coin.spentAtBlocks = heightBlocks;
+      this.#reserved.delete(key);
+    }
+    tx.outputs.forEach(({ value, script }, vout) => {
+      const keyIndex = this.#keyIndexOf(script);
+      if (keyIndex === undefined) return;
+      const outpoint = { txid: txid.slice(), vout };
+      const output = { value, script: script.slice() };
+      this.#coins.set(outPointToString(outpoint), {
+        outpoint,
+        output,
+        keyIndex,
+        heightBlocks,
+        isCoinbase,
+        spentAtBlocks: null,
+      });
+    });
+  }
+
+  /** By outpoint, spent or not. */
+  find(outpoint: OutPoint): Coin | undefined {
+    return this.#coins.get(outPointToString(outpoint));
+  }
+
+  /** Confirmed, unspent, ripe and not reserved; the largest first. */
+  spendable(): Coin[] {
+    return [...this.#coins]
+      .filter(([key, coin]) => coin.spentAtBlocks === null && !this.#reserved.has(key) && this.#isRipe(coin))
+      .map(([, coin]) => coin)
+      .sort((a, b) => (a.output.value < b.output.value ? 1 : a.output.value > b.output.value ? -1 : 0));
+  }
+
+  #isRipe({ isCoinbase, heightBlocks }: Coin): boolean {
+    return !isCoinbase || this.#heightBlocks + 1 - heightBlocks >= COINBASE_MATURITY_BLOCKS;
+  }
+
+  balanceSat(): bigint {
+    let sum = 0n;
+    for (const coin of this.#coins.values()) if (coin.spentAtBlocks === null) sum += coin.output.value;
+    return sum;
+  }
+
+  reserve(outpoints: Iterable<OutPoint>): void {
+    for (const outpoint of outpoints) this.#reserved.add(outPointToString(outpoint));
+  }
+
+  /** The transaction they were reserved for will not come. */
+  release(outpoints: Iterable<OutPoint>): void {
+    for (const outpoint of outpoints) this.#reserved.delete(outPointToString(outpoint));
+  }
+}
