@@ -9,6 +9,7 @@ import { allRules } from '@countersign/core';
 import { renderMessagesDocument } from '@countersign/wire';
 import { renderAttacksDocument } from './attacks-document.ts';
 import { renderCliDocument } from './cli-document.ts';
+import { staleDiagrams } from './diagrams.ts';
 import { renderErrorsDocument } from './errors-document.ts';
 import { renderPoliciesDocument } from './policies-document.ts';
 import { renderRefusalsDocument } from './refusals-document.ts';
@@ -33,7 +34,10 @@ const stale = rendered.filter(([page, text]) => isStale(page, text));
 
 if (process.argv.includes('--check')) {
   for (const [page] of stale) console.error(`${page} is stale: run "npm run docs" and commit it`);
-  if (stale.length > 0) process.exitCode = 1;
+  const undrawn = staleDiagrams();
+  for (const name of undrawn)
+    console.error(`docs/img/drawn/${name}.svg is stale: run "npm run diagrams" and commit it`);
+  if (stale.length + undrawn.length > 0) process.exitCode = 1;
   else console.log(`generated pages are up to date: ${rendered.length}`);
 } else {
   for (const [page, text] of stale) writeFileSync(join(REPOSITORY, page), text);
