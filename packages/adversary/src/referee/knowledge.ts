@@ -17,6 +17,7 @@ import { Payments } from './payments.ts';
 import { Released } from './released.ts';
 import { approvedWithFeeSat, type OwnerTerms } from './terms.ts';
 import { Transcript } from './transcript.ts';
+import { asExchanges } from './values-form.ts';
 
 type MessageNamed<N extends Request['name']> = Extract<Request, { name: N }>;
 
@@ -100,10 +101,13 @@ export class Knowledge {
     if (outcome.kind === 'refused') return;
     const { reply } = outcome;
     if (reply.name === 'hsmd_init_reply_v4') this.wallet ??= new Wallet(reply.bip32, reply.tlvs.bip86Base);
+    if (reply.name === 'vls_hsmd_init2_reply') this.wallet ??= new Wallet(reply.bip32);
     if (request.name === 'countersign_preimages') this.learn(request.preimages);
     if (isPreapproval(request) && 'approved' in reply && reply.approved && !isCheckOnly(request))
       this.#preapproved(request);
-    this.#transcript.observed(client, request, reply);
+    const file = client.channel === null ? null : this.file(client.channel.peerId, client.channel.dbid);
+    for (const one of asExchanges(file, request, reply))
+      this.#transcript.observed(client, one.request, one.reply);
   }
 
   learn(preimages: readonly Uint8Array[]): void {
