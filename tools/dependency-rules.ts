@@ -46,7 +46,11 @@ const IMPURE_GLOBALS =
   /(?<![.\w$#])(?:process|Date|performance|setTimeout|setInterval|setImmediate|fetch|console|globalThis|global|crypto|WebSocket|eval|Function)\b(?!\s*\??:)|(?<![\w$])Math\s*\.\s*random\b/g;
 
 /** Doors of a package beside its front: what only some of its users should load. */
-const SIDE_DOORS: readonly string[] = [`${SCOPE}transport/grpc`, `${SCOPE}bitcoin/wasm`];
+const SIDE_DOORS: readonly string[] = [
+  `${SCOPE}transport/grpc`,
+  `${SCOPE}bitcoin/wasm`,
+  `${SCOPE}store/contract`,
+];
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
 

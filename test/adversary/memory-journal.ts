@@ -14,7 +14,7 @@ import {
   type StoredRecord,
   StoreError,
 } from '@countersign/store';
-import { auditGenesis, auditHash } from '../../packages/store/src/sqlite/audit.ts';
+import { auditGenesis, auditHash } from '../../packages/store/src/audit-chain.ts';
 
 /** A run of a million steps writes as many entries; whoever wants to read them wants the last ones. */
 export const AUDIT_KEPT_MAX = 2_000;

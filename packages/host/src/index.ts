@@ -47,7 +47,8 @@ export { originText, policyJson, policyText, renderPolicy } from './policy/rende
 export { policySummary } from './policy/summary.ts';
 export { isAskedAgain, refusalReply } from './refusal-form.ts';
 export type { WorkerKeys } from './release/messages.ts';
-export { POOL_JOBS_MIN, type SignaturePool, WorkerPool } from './release/pool.ts';
+export { WorkerPool } from './release/pool.ts';
+export { POOL_JOBS_MIN, type SignaturePool } from './release/signature-pool.ts';
 export {
   type Answer,
   bindStore,

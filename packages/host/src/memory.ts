@@ -13,7 +13,7 @@ import {
   type StateReader,
   type Versioned,
 } from '@countersign/core';
-import type { Journal, RecordChange } from '@countersign/store';
+import type { Journal, RecordChange } from '@countersign/store/contract';
 
 /** Records kept decoded; beyond it the least recently used ones are read again when needed. */
 export const RECORDS_CACHED_MAX = 50_000;

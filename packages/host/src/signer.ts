@@ -25,15 +25,15 @@ import {
   signHeartbeat,
   WatchBook,
 } from '@countersign/core';
-import { type Journal, type RecordChange, StoreError } from '@countersign/store';
+import { type Journal, type RecordChange, StoreError } from '@countersign/store/contract';
 import type { Reply, Request } from '@countersign/wire';
 import type { AdminAnswer } from './admin/desk.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { ChainSide } from './chain/side.ts';
 import { RefusalCounts } from './heartbeat/refusal-counts.ts';
 import { Memory } from './memory.ts';
-import type { SignaturePool } from './release/pool.ts';
 import { Releaser } from './release/releaser.ts';
+import type { SignaturePool } from './release/signature-pool.ts';
 import { isStoreFailure } from './store-failure.ts';
 
 export interface SignerOptions {

@@ -1,6 +1,6 @@
 /** What a journal throws or rejects with, also while a record is read for a decision, and records nobody can read. */
 import { CountersignError } from '@countersign/bitcoin';
-import { StoreError } from '@countersign/store';
+import { StoreError } from '@countersign/store/contract';
 
 export function isStoreFailure(error: unknown): error is CountersignError {
   if (error instanceof StoreError) return true;

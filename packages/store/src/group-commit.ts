@@ -16,6 +16,8 @@ export interface BatchSink<T extends Enqueued> {
   readonly sync: (() => Promise<void>) | undefined;
   /** As `sync`, and returns only when it is done. */
   readonly syncNow: (() => void) | undefined;
+  /** Runs it once the current turn is over. */
+  readonly nextTurn: (run: () => void) => void;
   /** Called once a batch is durable, before its promises resolve; a throw fails the journal, and they reject. */
   durable(batch: readonly T[]): void;
   /** Any error, as the StoreError that callers are given. */
@@ -132,7 +134,7 @@ export class GroupCommit<T extends Enqueued> {
    */
   #start(): void {
     this.#running = true;
-    if (this.#sink.sync === undefined) setImmediate(() => this.#run());
+    if (this.#sink.sync === undefined) this.#sink.nextTurn(() => this.#run());
     else this.#run();
   }
 
@@ -198,6 +200,6 @@ export class GroupCommit<T extends Enqueued> {
     if (this.#failure !== undefined) return;
     this.#running = this.#pending.length > 0;
     // The released replies go first; what the node asks next may still join the batch.
-    if (this.#running) setImmediate(() => this.#run());
+    if (this.#running) this.#sink.nextTurn(() => this.#run());
   }
 }

@@ -18,16 +18,16 @@ export interface Intake {
 const KEY = /^[\x21-\x7e]{1,255}$/;
 const PREFIX = /^[\x21-\x7e]{0,255}$/;
 
-function require(holds: boolean, what: string, facts: Facts): asserts holds {
+function requireThat(holds: boolean, what: string, facts: Facts): asserts holds {
   if (!holds) throw new StoreError('store-limit', what, facts);
 }
 
 export function checkKey(key: string): void {
-  require(KEY.test(key), 'a key is 1 to 255 printable ASCII characters', { length: key.length });
+  requireThat(KEY.test(key), 'a key is 1 to 255 printable ASCII characters', { length: key.length });
 }
 
 export function checkPrefix(prefix: string): void {
-  require(PREFIX.test(prefix), 'a prefix is at most 255 printable ASCII characters', {
+  requireThat(PREFIX.test(prefix), 'a prefix is at most 255 printable ASCII characters', {
     length: prefix.length,
   });
 }
@@ -35,9 +35,12 @@ export function checkPrefix(prefix: string): void {
 function takeChange(change: RecordChange, limits: JournalLimits): RecordChange {
   const { key, version, value } = change;
   checkKey(key);
-  require(Number.isSafeInteger(version) && version >= 1, 'a version is a positive integer', { key, version });
+  requireThat(Number.isSafeInteger(version) && version >= 1, 'a version is a positive integer', {
+    key,
+    version,
+  });
   const bytes = value?.length ?? 0;
-  require(bytes <= limits.recordBytesMax, 'a record is too large', {
+  requireThat(bytes <= limits.recordBytesMax, 'a record is too large', {
     key,
     bytes,
     bytesMax: limits.recordBytesMax,
@@ -47,7 +50,7 @@ function takeChange(change: RecordChange, limits: JournalLimits): RecordChange {
 
 function takeAudit(body: Uint8Array, limits: JournalLimits): Uint8Array {
   const bytesMax = limits.auditBodyBytesMax;
-  require(body.length <= bytesMax, 'an audit body is too large', { bytes: body.length, bytesMax });
+  requireThat(body.length <= bytesMax, 'an audit body is too large', { bytes: body.length, bytesMax });
   return Uint8Array.from(body);
 }
 
@@ -59,9 +62,9 @@ export function takeIn(
   nowMs: number,
 ): Intake {
   const count = changes.length + audit.length;
-  require(count <= limits.changesPerCommitMax, 'a commit has too many parts', { count });
+  requireThat(count <= limits.changesPerCommitMax, 'a commit has too many parts', { count });
   const keys = new Set(changes.map((change) => change.key));
-  require(keys.size === changes.length, 'a commit changes a key twice', { changes: changes.length });
+  requireThat(keys.size === changes.length, 'a commit changes a key twice', { changes: changes.length });
   const taken = changes.map((change) => takeChange(change, limits));
   const bodies = audit.map((body) => takeAudit(body, limits));
   const recordBytes = taken.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);

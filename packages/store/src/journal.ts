@@ -3,6 +3,9 @@
  * durable together or not at all; nothing the signer releases may leave before the promise of its commit resolves.
  */
 
+/** `create`: there must be no store yet. `open`: there must be one; a lost one is not taken for a new signer. */
+export type OpenMode = 'open' | 'create' | 'open-or-create';
+
 /** One record's next value. Versions of a key are contiguous: the first is 1, a tombstone counts as a version too. */
 export interface RecordChange {
   /** 1–255 printable ASCII characters without space, e.g. `channel/<id>`. At most once per commit. */

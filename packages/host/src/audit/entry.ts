@@ -4,7 +4,7 @@
  */
 import type { Facts } from '@countersign/bitcoin';
 import type { AuditEvent, Refusal, Warning } from '@countersign/core';
-import type { RecordChange } from '@countersign/store';
+import type { RecordChange } from '@countersign/store/contract';
 
 /** Beyond these something is left out, and the entry says so. */
 export const AUDIT_LIMITS = {

@@ -3,7 +3,7 @@
  * flood of refusals from filling the disk. What is left out is counted, and the next entry is preceded by the count.
  */
 import type { AuditEvent, Refusal } from '@countersign/core';
-import type { Journal, RecordChange } from '@countersign/store';
+import type { Journal, RecordChange } from '@countersign/store/contract';
 import { type DecidedParts, decidedEntry, eventEntry, operatedEntry, refusedEntry } from './entry.ts';
 
 /** Entries without a change of state: so many at once, … */

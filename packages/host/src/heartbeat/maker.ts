@@ -4,7 +4,7 @@
  */
 import type { CountersignError } from '@countersign/bitcoin';
 import { type Alarm, decodeRecord, nodeRecords, pendingRecords, recordKey } from '@countersign/core';
-import type { Journal } from '@countersign/store';
+import type { Journal } from '@countersign/store/contract';
 import type { EffectivePolicy } from '../policy/effective.ts';
 import { policySummary } from '../policy/summary.ts';
 import type { Signer } from '../signer.ts';

@@ -6,14 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { CountersignError, equalBytes } from '@countersign/bitcoin';
 import type { SignatureJob } from '@countersign/core';
 import type { FromWorker, ToWorker, WorkerKeys } from './messages.ts';
-
-/** Below it, handing a job over costs more than it saves. */
-export const POOL_JOBS_MIN = 16;
-
-/** Computes signatures, in order. */
-export interface SignaturePool {
-  sign(jobs: readonly SignatureJob[]): Promise<readonly Uint8Array[]>;
-}
+import type { SignaturePool } from './signature-pool.ts';
 
 /** Sources run as they are in tests: a thread needs to be told so again. */
 const IS_SOURCE = import.meta.url.endsWith('.ts');

@@ -4,7 +4,7 @@
  */
 import { assemble, isBatch, jobsOf, type KeyRing, perform, type Release } from '@countersign/core';
 import type { Reply } from '@countersign/wire';
-import { POOL_JOBS_MIN, type SignaturePool } from './pool.ts';
+import { POOL_JOBS_MIN, type SignaturePool } from './signature-pool.ts';
 
 export class Releaser {
   readonly #ring: KeyRing;

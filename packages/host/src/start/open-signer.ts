@@ -11,7 +11,7 @@ import { Memory } from '../memory.ts';
 import { effectivePolicy } from '../policy/effective.ts';
 import { signerFacts } from '../policy/facts.ts';
 import { policyNotices } from '../policy/notices.ts';
-import type { SignaturePool } from '../release/pool.ts';
+import type { SignaturePool } from '../release/signature-pool.ts';
 import { bindStore, Signer } from '../signer.ts';
 
 const RUN_BYTES = 16;

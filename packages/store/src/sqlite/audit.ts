@@ -1,30 +1,10 @@
-/**
- * The audit log: append-only and hash-chained from a genesis hash that names the store. An entry cannot be changed,
- * dropped from the middle or moved to another store without breaking the chain.
- */
-import { createHash } from 'node:crypto';
+/** The audit log's table: rows of the chain in `audit-chain.ts`, appended within the transaction of their commit. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { StoreError } from '../error.ts';
+import { auditGenesis, auditHash, corruptAudit, walk } from '../audit-chain.ts';
+import { equalBytes } from '../checksum.ts';
 import type { AuditEntry, AuditHead } from '../journal.ts';
-import { equalBytes } from './checksum.ts';
 
-const GENESIS_TAG = 'countersign/audit/1';
 const PAGE_ENTRIES = 500;
-
-export function auditGenesis(storeId: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(GENESIS_TAG).update(storeId).digest());
-}
-
-/** sha256(previous hash ‖ seq as u64 big-endian ‖ body). */
-export function auditHash(previousHash: Uint8Array, seq: number, body: Uint8Array): Uint8Array {
-  const number = new Uint8Array(8);
-  new DataView(number.buffer).setBigUint64(0, BigInt(seq));
-  return new Uint8Array(createHash('sha256').update(previousHash).update(number).update(body).digest());
-}
-
-function corruptAudit(seq: number, detail: string): StoreError {
-  return new StoreError('store-corrupt', `audit log, ${detail}`, { seq });
-}
 
 export class AuditLog {
   readonly #append: StatementSync;
@@ -88,34 +68,10 @@ export class AuditLog {
    * that it passes through it.
    */
   async verify(to: AuditHead, known: AuditHead | undefined, pause: () => Promise<void>): Promise<void> {
-    if (known !== undefined && known.seq > to.seq)
-      throw corruptAudit(known.seq, 'shorter than the known head');
-    let reached: AuditHead = { seq: 0, hash: this.#genesis };
-    while (reached.seq < to.seq) {
-      this.#checkKnown(reached, known);
-      const page = this.range(reached.seq + 1, to.seq, PAGE_ENTRIES);
-      if (page.length === 0) throw corruptAudit(reached.seq + 1, 'entry is missing');
-      for (const entry of page) {
-        reached = this.#follow(reached, entry);
-        this.#checkKnown(reached, known);
-      }
-      await pause();
-    }
-    this.#checkKnown(reached, known);
-    if (!equalBytes(reached.hash, to.hash)) throw corruptAudit(to.seq, 'ends in another hash');
-  }
-
-  #follow(from: AuditHead, entry: AuditEntry): AuditHead {
-    const seq = from.seq + 1;
-    if (entry.seq !== seq) throw corruptAudit(seq, 'entry is missing');
-    if (!equalBytes(entry.previousHash, from.hash)) throw corruptAudit(seq, 'link to the entry before');
-    if (!equalBytes(entry.hash, auditHash(from.hash, seq, entry.body)))
-      throw corruptAudit(seq, 'hash of the entry');
-    return { seq, hash: entry.hash };
-  }
-
-  #checkKnown(reached: AuditHead, known: AuditHead | undefined): void {
-    if (known !== undefined && known.seq === reached.seq && !equalBytes(known.hash, reached.hash))
-      throw corruptAudit(known.seq, 'is not the log of the known head');
+    await walk(this.#genesis, to, known, async (afterSeq) => {
+      if (afterSeq > 0) await pause();
+      return this.range(afterSeq + 1, to.seq, PAGE_ENTRIES);
+    });
+    await pause();
   }
 }

@@ -5,7 +5,8 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../error.ts';
-import { lockHolder, type OpenMode, prepareFiles, type StoreFiles, syncDirectory } from './directory.ts';
+import type { OpenMode } from '../journal.ts';
+import { lockHolder, prepareFiles, type StoreFiles, syncDirectory } from './directory.ts';
 import { storeError } from './failure.ts';
 import { Meta, STORE_ID } from './meta.ts';
 import { loadSqlite } from './module.ts';

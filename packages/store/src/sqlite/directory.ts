@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { StoreError } from '../error.ts';
+import type { OpenMode } from '../journal.ts';
 
 export const DATABASE_FILE = 'journal.sqlite';
 
@@ -24,9 +25,6 @@ export interface StoreFiles {
   /** SQLite's write-ahead log, beside the database. */
   readonly wal: string;
 }
-
-/** `create`: there must be no store yet. `open`: there must be one; a lost file is not taken for a new signer. */
-export type OpenMode = 'open' | 'create' | 'open-or-create';
 
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);

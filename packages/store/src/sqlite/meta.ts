@@ -3,8 +3,8 @@
  * release can read the schema version of any other.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { equalBytes, rowChecksum } from '../checksum.ts';
 import { StoreError } from '../error.ts';
-import { equalBytes, rowChecksum } from './checksum.ts';
 
 /** Part of the first migration. */
 export const META_DDL = `

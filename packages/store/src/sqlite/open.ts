@@ -18,13 +18,13 @@ import {
   type JournalLimits,
   type JournalState,
   type JournalStats,
+  type OpenMode,
   type RecordChange,
   type StoredRecord,
 } from '../journal.ts';
 import { Witness } from '../witness.ts';
 import { AuditLog } from './audit.ts';
 import { type OpenDatabase, openDatabase, pageProblems } from './database.ts';
-import type { OpenMode } from './directory.ts';
 import { storeError } from './failure.ts';
 import { BLOCKING, type Flush } from './flush.ts';
 import type { Meta } from './meta.ts';
@@ -120,6 +120,7 @@ class SqliteJournal implements Journal {
       apply: (batch: readonly Intake[]) => this.#apply(batch),
       sync: flush.kind === 'overlapped' ? async () => flush.syncFile(this.#walFd) : undefined,
       syncNow: flush.kind === 'overlapped' ? () => flush.syncFileNow(this.#walFd) : undefined,
+      nextTurn: (run: () => void) => setImmediate(run),
       durable: (batch: readonly Intake[]) => this.#durable(batch),
       asStoreError: (cause: unknown) => storeError(cause, 'writing the journal'),
     };

@@ -3,9 +3,9 @@
  * against the stored one whenever it is written.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { equalBytes, rowChecksum } from '../checksum.ts';
 import { StoreError } from '../error.ts';
 import type { RecordChange, StoredRecord } from '../journal.ts';
-import { equalBytes, rowChecksum } from './checksum.ts';
 
 /** Greater than every character of a key. */
 const AFTER_KEYS = '\x7f';
