@@ -6,6 +6,7 @@ import {
   buildSimpleClosing,
   type ClosingResult,
   closingWeight,
+  closingWithOutputs,
   compareOutputs,
   FormError,
   fromHex,
@@ -87,6 +88,22 @@ describe('BOLT 3 "Legacy Closing Transaction"', () => {
     const reason = { ok: false, reason: 'fee-exceeds-balance', balanceSat: 7_000_000n, feeSat };
     expect(buildLegacyClosing({ ...legacy, feeSat })).toEqual(reason);
     expect(buildLegacyClosing({ ...legacy, feeSat: sat(7_000_000) }).ok).toBe(true);
+  });
+});
+
+describe('legacy closes by their outputs', () => {
+  const value = (amount: bigint, script = ours) => ({ value: sat(amount), script });
+  it('are what balances and fee give, in whatever order the outputs are named', () => {
+    const built = buildLegacyClosing(legacy);
+    const outputs = [value(6_999_000n), value(2_999_999n, theirs)];
+    for (const named of [outputs, outputs.toReversed()])
+      expect(closingWithOutputs(legacy.funding, named)).toEqual(built.ok && built.transaction);
+  });
+  it('leave out what is worth nothing; without any output there is none', () => {
+    const one = closingWithOutputs(legacy.funding, [value(0n), value(9n, theirs)]);
+    expect(one?.outputs).toEqual([value(9n, theirs)]);
+    expect(closingWithOutputs(legacy.funding, [value(0n), value(0n, theirs)])).toBeNull();
+    expect(closingWithOutputs(legacy.funding, [])).toBeNull();
   });
 });
 

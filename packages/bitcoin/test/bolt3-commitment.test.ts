@@ -15,6 +15,7 @@ import {
   commitmentObscureFactor,
   commitmentSequence,
   commitmentWeight,
+  commitmentWithOutputs,
   compareOutputs,
   FormError,
   fundingWitness,
@@ -420,5 +421,59 @@ describe('funding witness', () => {
     // 023da0… of the local side is the lesser key.
     expect(fundingWitness(b, a)[1]).toEqual(fundingWitness(a, { ...b, signature: a.signature })[1]);
     expect(fundingWitness(b, a)[1]).not.toEqual(fundingWitness(b, a)[2]);
+  });
+});
+
+describe('commitments by their outputs', () => {
+  const outputsOf = (params: CommitmentParams) => {
+    const { transaction, outputs, htlcs, trimmedHtlcs } = buildCommitment(params);
+    const worth = (kind: string) => outputs.find((one) => one.kind === kind)?.value ?? null;
+    const main = { toLocalSat: worth('to_local'), toRemoteSat: worth('to_remote') };
+    const untrimmed = params.htlcs.filter((_, i) => !trimmedHtlcs.includes(i));
+    return { transaction, main, untrimmed, htlcs };
+  };
+  it('are the transactions that balances and feerate give, with the same HTLCs in the same order', () => {
+    fc.assert(
+      fc.property(arbitraryCommitment, (params) => {
+        const { transaction, main, untrimmed, htlcs } = outputsOf(params);
+        const built = commitmentWithOutputs({ ...params, ...main, htlcs: untrimmed });
+        expect(built.transaction).toEqual(transaction);
+        expect(built.htlcs.map(({ outputIndex, htlc }) => ({ outputIndex, htlc }))).toEqual(
+          htlcs.map(({ outputIndex, htlc }) => ({ outputIndex, htlc })),
+        );
+      }),
+    );
+  });
+  it('have an anchor beside a main output or any HTLC, and no other', () => {
+    const params = { ...channel, format: 'anchors_zero_fee_htlc' as const, htlcs: [] };
+    const kinds = (toLocalSat: bigint | null, toRemoteSat: bigint | null, htlcs: CommitmentHtlc[] = []) =>
+      commitmentWithOutputs({
+        ...params,
+        toLocalSat: toLocalSat === null ? null : sat(toLocalSat),
+        toRemoteSat: toRemoteSat === null ? null : sat(toRemoteSat),
+        htlcs,
+      })
+        .outputs.map(({ kind }) => kind)
+        .sort();
+    expect(kinds(null, null)).toEqual([]);
+    expect(kinds(1n, null)).toEqual(['local_anchor', 'to_local']);
+    expect(kinds(null, 1n)).toEqual(['remote_anchor', 'to_remote']);
+    expect(kinds(null, null, [htlcOf('offered', 1_000_000n)])).toEqual([
+      'local_anchor',
+      'offered_htlc',
+      'remote_anchor',
+    ]);
+  });
+  it('have at most 966 HTLCs', () => {
+    const htlcs = Array.from({ length: 967 }, () => htlcOf('offered', 1_000_000n));
+    const build = (count: number) =>
+      commitmentWithOutputs({
+        ...channel,
+        toLocalSat: null,
+        toRemoteSat: null,
+        htlcs: htlcs.slice(0, count),
+      });
+    expect(build(966).htlcs).toHaveLength(966);
+    expect(() => build(967)).toThrow(FormError);
   });
 });

@@ -103,6 +103,13 @@ export function buildLegacyClosing(params: LegacyClosing): ClosingResult {
   return closing(funding, outputs, LEGACY_SEQUENCE, 0);
 }
 
+/** The close of `closing_signed` that has these outputs; those of 0 sat are left out. Null when none is left. */
+export function closingWithOutputs(funding: OutPoint, outputs: readonly TxOutput[]): Transaction | null {
+  const paid = outputs.filter(({ value }) => value > 0n);
+  const built = closing(funding, paid, LEGACY_SEQUENCE, 0);
+  return built.ok ? built.transaction : null;
+}
+
 /** An OP_RETURN output carries nothing: its whole balance goes to fees. */
 const closingOutput = (value: Sat, script: Uint8Array): TxOutput => ({
   value: script[0] === OP.OP_RETURN ? sat(0) : value,

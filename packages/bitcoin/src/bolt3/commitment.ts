@@ -46,12 +46,27 @@ export interface CommitmentScriptParams {
   readonly leaseCsvBlocks?: number;
 }
 
-export interface CommitmentParams extends CommitmentScriptParams {
+/** What a commitment spends, and the number it carries. */
+export interface CommitmentPlace {
   readonly funding: OutPoint;
   /** 0 … 2^48−1. */
   readonly commitmentNumber: number | bigint;
   /** `commitmentObscureFactor`. */
   readonly obscureFactor: bigint;
+}
+
+/** The main outputs after fee, anchors and trimming; null where the side has none. */
+export interface MainOutputs {
+  readonly toLocalSat: Sat | null;
+  readonly toRemoteSat: Sat | null;
+}
+
+export interface CommitmentOutputsParams extends CommitmentScriptParams, CommitmentPlace, MainOutputs {
+  /** Those with an output. */
+  readonly htlcs: readonly CommitmentHtlc[];
+}
+
+export interface CommitmentParams extends CommitmentScriptParams, CommitmentPlace {
   /** The broadcaster's. */
   readonly dustLimitSat: Sat;
   readonly feeratePerKw: number;
@@ -182,22 +197,20 @@ function mainOutput(kind: CommitmentOutputKind, value: Sat, script: OutputScript
   return { kind, value, ...script, htlcIndex: -1, cltvExpiry: 0 };
 }
 
+/** An anchor stands beside its side's main output, or beside any HTLC. */
 function mainOutputs(
-  params: CommitmentParams,
+  { toLocalSat, toRemoteSat }: MainOutputs,
   scripts: CommitmentScripts,
-  amounts: { readonly toLocalSat: Sat; readonly toRemoteSat: Sat },
   untrimmedHtlcs: number,
 ): CommitmentOutput[] {
-  const { toLocalSat, toRemoteSat } = amounts;
-  const hasLocal = toLocalSat >= params.dustLimitSat;
-  const hasRemote = toRemoteSat >= params.dustLimitSat;
   const outputs: CommitmentOutput[] = [];
-  if (hasLocal) outputs.push(mainOutput('to_local', toLocalSat, scripts.toLocal));
-  if (hasRemote) outputs.push(mainOutput('to_remote', toRemoteSat, scripts.toRemote));
+  if (toLocalSat !== null) outputs.push(mainOutput('to_local', toLocalSat, scripts.toLocal));
+  if (toRemoteSat !== null) outputs.push(mainOutput('to_remote', toRemoteSat, scripts.toRemote));
   if (scripts.anchors !== null) {
     const { broadcaster, countersignatory } = scripts.anchors;
-    if (hasLocal || untrimmedHtlcs > 0) outputs.push(mainOutput('local_anchor', ANCHOR_SAT, broadcaster));
-    if (hasRemote || untrimmedHtlcs > 0)
+    if (toLocalSat !== null || untrimmedHtlcs > 0)
+      outputs.push(mainOutput('local_anchor', ANCHOR_SAT, broadcaster));
+    if (toRemoteSat !== null || untrimmedHtlcs > 0)
       outputs.push(mainOutput('remote_anchor', ANCHOR_SAT, countersignatory));
   }
   return outputs;
@@ -216,8 +229,8 @@ function htlcsInOutputOrder(
 }
 
 /** The unsigned transaction, version 2, one input without witness. */
-function commitmentTransaction(params: CommitmentParams, outputs: readonly CommitmentOutput[]): Transaction {
-  const { funding, commitmentNumber, obscureFactor } = params;
+function commitmentTransaction(place: CommitmentPlace, outputs: readonly CommitmentOutput[]): Transaction {
+  const { funding, commitmentNumber, obscureFactor } = place;
   return {
     version: 2,
     inputs: [
@@ -234,15 +247,18 @@ function commitmentTransaction(params: CommitmentParams, outputs: readonly Commi
   };
 }
 
+function requireHtlcCount({ length }: readonly CommitmentHtlc[]): void {
+  if (length > HTLC_COUNT_MAX) throw new FormError('too many HTLCs', { htlcs: length, max: HTLC_COUNT_MAX });
+}
+
 /**
  * Throws `FormError` for values no channel can have (ranges of hashes, delays, expiries, more than 966 HTLCs). It
  * does not judge: nothing may reach the dust limit (no outputs), and where the funder cannot pay for the anchors the
  * outputs may exceed the funding; the caller compares their sum with it.
  */
 export function buildCommitment(params: CommitmentParams): Commitment {
-  const { htlcs } = params;
-  if (htlcs.length > HTLC_COUNT_MAX)
-    throw new FormError('too many HTLCs', { htlcs: htlcs.length, max: HTLC_COUNT_MAX });
+  const { htlcs, dustLimitSat } = params;
+  requireHtlcCount(htlcs);
   const scripts = commitmentScripts(params);
   const outputs: CommitmentOutput[] = [];
   const trimmedHtlcs: number[] = [];
@@ -250,9 +266,10 @@ export function buildCommitment(params: CommitmentParams): Commitment {
     if (isTrimmed(htlc, params)) trimmedHtlcs.push(index);
     else outputs.push(htlcOutput(scripts.htlc, htlc, index));
   }
-  const untrimmed = outputs.length;
-  const amounts = mainOutputAmounts(params, untrimmed);
-  outputs.push(...mainOutputs(params, scripts, amounts, untrimmed));
+  const amounts = mainOutputAmounts(params, outputs.length);
+  const untrimmed = (value: Sat): Sat | null => (value >= dustLimitSat ? value : null);
+  const main = { toLocalSat: untrimmed(amounts.toLocalSat), toRemoteSat: untrimmed(amounts.toRemoteSat) };
+  outputs.push(...mainOutputs(main, scripts, outputs.length));
   outputs.sort(compareOrdered);
   return {
     transaction: commitmentTransaction(params, outputs),
@@ -260,5 +277,22 @@ export function buildCommitment(params: CommitmentParams): Commitment {
     htlcs: htlcsInOutputOrder(outputs, htlcs),
     trimmedHtlcs,
     baseFeeSat: amounts.baseFeeSat,
+  };
+}
+
+/** The commitment that has these outputs, whatever balances and feerate they come from; as little judged as `buildCommitment`. */
+export function commitmentWithOutputs(
+  params: CommitmentOutputsParams,
+): Pick<Commitment, 'transaction' | 'outputs' | 'htlcs'> {
+  const { htlcs } = params;
+  requireHtlcCount(htlcs);
+  const scripts = commitmentScripts(params);
+  const outputs: CommitmentOutput[] = htlcs.map((htlc, index) => htlcOutput(scripts.htlc, htlc, index));
+  outputs.push(...mainOutputs(params, scripts, outputs.length));
+  outputs.sort(compareOrdered);
+  return {
+    transaction: commitmentTransaction(params, outputs),
+    outputs,
+    htlcs: htlcsInOutputOrder(outputs, htlcs),
   };
 }

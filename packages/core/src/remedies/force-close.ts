@@ -9,6 +9,7 @@ import type { ChannelId } from '../channel/record.ts';
 import { type AuditEvent, type Context, MASTER_PERMISSIONS, type Warning } from '../context.ts';
 import { malformed } from '../form.ts';
 import { signHolderCommitment } from '../ratchet/holder.ts';
+import { rebuildOwn } from '../ratchet/rebuild.ts';
 import { holderNotRevoked } from '../ratchet/rules.ts';
 import { closingRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
@@ -16,7 +17,6 @@ import { type Refusal, RefusalSignal, refusalFrom, refuse } from '../refusal.ts'
 import { chargeCommitmentFee } from '../spending/close.ts';
 import type { Change } from '../state.ts';
 import type { Feerates } from './fee-ladder.ts';
-import { rebuildOwn } from './own-commitment.ts';
 import { fundingInUse, remediesOf } from './plan.ts';
 import type { RemedyPlan } from './remedy.ts';
 

@@ -1,144 +1,23 @@
 /**
- * Our own commitment from its record: the transaction itself, as it was validated, and its HTLC transactions with the
- * signatures that the peer gave for them.
+ * Our own commitment, ready to be signed: the transaction with the peer's signature, and its HTLC transactions with those
+ * that the peer gave for them.
  */
 import {
-  ANCHOR_SAT,
   buildHtlcTransaction,
-  type CommitmentHtlcOutput,
-  type CommitmentOutput,
-  type CommitmentScriptParams,
-  commitmentLocktime,
-  commitmentScripts,
-  commitmentSequence,
-  compareOrdered,
   countersignatoryHtlcSighash,
   encodeScriptSignature,
   equalBytes,
   fundingScript,
   hasAnchors,
-  htlcOutput,
   p2wshOfScript,
   SIGHASH,
   sat,
-  type Transaction,
-  txid,
 } from '@countersign/bitcoin';
-import type { OpenChannel } from '../channel/lookup.ts';
-import type { FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
 import type { KeyPlace } from '../context.ts';
-import {
-  commitmentKeys,
-  htlcSeenBy,
-  mayBeLeased,
-  obscureFactorOf,
-  scriptParams,
-} from '../ratchet/commitment.ts';
-import { leasedScripts } from '../ratchet/lease.ts';
+import type { OwnCommitment } from '../ratchet/rebuild.ts';
 import { type Frame, type OpenOutput, signedWeightOf, unclaimedOf } from './claim.ts';
 import { htlcDeadline, type KnownPreimage, type PlanPlace, preimageOf } from './close-claims.ts';
 import type { Remedy, RemedyInput, Unclaimed } from './remedy.ts';
-
-export interface OwnCommitment {
-  readonly content: ValidatedCommitment;
-  readonly candidate: FundingCandidate;
-  readonly point: Uint8Array;
-  readonly params: CommitmentScriptParams;
-  /** Unsigned. */
-  readonly transaction: Transaction;
-  /** In output order, which is that of the peer's HTLC signatures. */
-  readonly htlcs: readonly CommitmentHtlcOutput[];
-}
-
-/** Null when what is on record gives another transaction than the one that was validated. */
-export function rebuildOwn(
-  place: KeyPlace,
-  channel: OpenChannel,
-  candidate: FundingCandidate,
-  content: ValidatedCommitment,
-): OwnCommitment | null {
-  const point = place.keys.perCommitmentPoint(channel.ref, content.number);
-  const keys = commitmentKeys(place, channel, 'holder', point);
-  const plain = scriptParams(place, channel, candidate, 'holder', keys);
-  for (const params of leaseVariants(plain, mayBeLeased(channel, candidate))) {
-    const outputs = outputsOf(params, content);
-    const transaction = withOutputs(place, channel, candidate, content.number, outputs);
-    if (!equalBytes(txid(transaction), content.txid)) continue;
-    return { content, candidate, point, params, transaction, htlcs: htlcsIn(outputs, content) };
-  }
-  return null;
-}
-
-function* leaseVariants(
-  params: CommitmentScriptParams,
-  isLeased: boolean,
-): Generator<CommitmentScriptParams> {
-  yield params;
-  if (!isLeased) return;
-  for (const { blocks } of leasedScripts(params)) yield { ...params, leaseCsvBlocks: blocks };
-}
-
-/** BOLT 3: an anchor stands beside its side's main output, or beside any HTLC. */
-function outputsOf(
-  params: CommitmentScriptParams,
-  content: ValidatedCommitment,
-): readonly CommitmentOutput[] {
-  const scripts = commitmentScripts(params);
-  const outputs: CommitmentOutput[] = content.htlcs.map((record, i) =>
-    htlcOutput(scripts.htlc, htlcSeenBy('holder', record), i),
-  );
-  const hasHtlcs = outputs.length > 0;
-  const none = { htlcIndex: -1, cltvExpiry: 0 };
-  const { toHolderSat, toCounterpartySat } = content;
-  if (toHolderSat !== null)
-    outputs.push({ kind: 'to_local', value: toHolderSat, ...scripts.toLocal, ...none });
-  if (toCounterpartySat !== null)
-    outputs.push({ kind: 'to_remote', value: toCounterpartySat, ...scripts.toRemote, ...none });
-  if (scripts.anchors !== null) {
-    const { broadcaster, countersignatory } = scripts.anchors;
-    const anchor = { value: ANCHOR_SAT, ...none };
-    if (toHolderSat !== null || hasHtlcs) outputs.push({ kind: 'local_anchor', ...anchor, ...broadcaster });
-    if (toCounterpartySat !== null || hasHtlcs)
-      outputs.push({ kind: 'remote_anchor', ...anchor, ...countersignatory });
-  }
-  return outputs.sort(compareOrdered);
-}
-
-function withOutputs(
-  place: KeyPlace,
-  channel: OpenChannel,
-  { outpoint }: FundingCandidate,
-  number: number,
-  outputs: readonly CommitmentOutput[],
-): Transaction {
-  const factor = obscureFactorOf(place, channel);
-  const sequence = commitmentSequence(number, factor);
-  const { txid: fundingTxid, vout } = outpoint;
-  return {
-    version: 2,
-    inputs: [{ txid: fundingTxid, vout, scriptSig: new Uint8Array(0), sequence, witness: [] }],
-    outputs: outputs.map(({ value, script }) => ({ value, script })),
-    locktime: commitmentLocktime(number, factor),
-  };
-}
-
-function htlcsIn(
-  outputs: readonly CommitmentOutput[],
-  { htlcs }: ValidatedCommitment,
-): readonly CommitmentHtlcOutput[] {
-  return outputs.flatMap(({ htlcIndex, witnessScript }, outputIndex) =>
-    htlcIndex < 0
-      ? []
-      : [
-          {
-            outputIndex,
-            htlcIndex,
-            htlc: htlcSeenBy('holder', htlcs[htlcIndex]!),
-            witnessScript: witnessScript!,
-          },
-        ],
-  );
-}
 
 const EMPTY = new Uint8Array(0);
 

@@ -9,6 +9,7 @@ import { isLocked } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelId, ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
 import { limitsFor, type Policy } from '../policy/settings.ts';
+import { type OwnCommitment, rebuildOwn } from '../ratchet/rebuild.ts';
 import { type ClosingKind, type ClosingRecord, closingRecords, outputRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
 import { type Claim, type Frame, type OpenOutput, sweepOf, unclaimedOf } from './claim.ts';
@@ -25,7 +26,7 @@ import {
 import { remedyDestination } from './destination.ts';
 import type { Feerates } from './fee-ladder.ts';
 import { justiceOf } from './justice.ts';
-import { commitmentRemedy, type OwnCommitment, rebuildOwn, secondLevelRemedy } from './own-commitment.ts';
+import { commitmentRemedy, secondLevelRemedy } from './own-commitment.ts';
 import type { Remedy, RemedyPlan, Unclaimed } from './remedy.ts';
 
 export interface RemedyPlace extends PlanPlace {
