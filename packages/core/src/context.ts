@@ -25,7 +25,7 @@ export const PERMISSION = {
 /** The node's own client: every request of lightningd itself that CLN marks as the master's, plus ECDH and gossip. */
 export const MASTER_PERMISSIONS = PERMISSION.MASTER | PERMISSION.SIGN_GOSSIP | PERMISSION.ECDH;
 
-/** A channel as its keys are derived: the peer's node id (33 bytes) and CLN's database id of the channel. */
+/** A channel as its keys are derived: the peer’s node id, or 00 and a name (33 bytes), and CLN’s database id of it. */
 export interface ChannelRef {
   readonly peerId: Uint8Array;
   readonly dbid: bigint;

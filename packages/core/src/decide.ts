@@ -19,6 +19,7 @@ import {
   forgetChannel,
   getChannelBasepoints,
   getPerCommitmentPoint,
+  getPerCommitmentPointAlone,
   lockOutpoint,
   newChannel,
 } from './channel/lifecycle.ts';
@@ -32,6 +33,7 @@ import {
   signClientChannelAnnouncement,
   signNodeAnnouncement,
 } from './identity/gossip.ts';
+import { signUnsignedGossip } from './identity/gossip-unsigned.ts';
 import {
   checkBip86Pubkey,
   checkPubkey,
@@ -54,6 +56,12 @@ import { requireInitNetwork } from './policy/init-binding.ts';
 import type { Policy } from './policy/settings.ts';
 import { signCommitmentTx, signMutualClose, signSplice } from './ratchet/closing.ts';
 import { signCounterpartyCommitment, validateRevocation } from './ratchet/counterparty.ts';
+import {
+  closeByValues,
+  signLocalByNumber,
+  signRemoteByValues,
+  validateByValues,
+} from './ratchet/from-values.ts';
 import { revokeCommitment, validateCommitment } from './ratchet/holder.ts';
 import { type PendingRequest, type Refusal, RefusalSignal, refusalFrom } from './refusal.ts';
 import type { Release } from './release.ts';
@@ -106,7 +114,10 @@ interface NamedChannel {
 }
 const named = (request: NamedChannel): ChannelRef => ({ peerId: request.peerid, dbid: request.channelDbid });
 
-/** Request → handler. What is missing here (VLS's own messages, session messages) is refused as unknown. */
+/**
+ * Request → handler. What is missing here is refused as unknown: the session's messages (who the signer is, random bytes:
+ * nothing here draws any), and VLS's other ones.
+ */
 const HANDLERS: Handlers = {
   hsmd_ecdh_req: ecdh,
   hsmd_derive_secret: (_, request) => deriveSecret(request),
@@ -157,6 +168,12 @@ const HANDLERS: Handlers = {
   hsmd_sign_htlc_tx_mingle: signHtlcTxMingle,
   hsmd_get_output_scriptpubkey: getOutputScriptpubkey,
   countersign_preimages: learnPreimages,
+  vls_sign_gossip_message: signUnsignedGossip,
+  vls_get_per_commitment_point2: getPerCommitmentPointAlone,
+  vls_sign_remote_commitment_tx2: signRemoteByValues,
+  vls_validate_commitment_tx2: validateByValues,
+  vls_sign_local_commitment_tx2: signLocalByNumber,
+  vls_sign_mutual_close_tx2: closeByValues,
 };
 
 /** The requests `decide` has a handler for. */

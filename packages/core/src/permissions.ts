@@ -1,6 +1,6 @@
 /**
- * Which permission each request needs, as CLN's hsmd defines it. A request that is not listed here needs the
- * master's: a new message is closed to every daemon until someone opens it.
+ * Which permission each request needs, as CLN's hsmd defines it; VLS's forms need that of CLN's own. A request that is not
+ * listed here needs the master's: a new message is closed to every daemon until someone opens it.
  */
 import type { RequestName } from '@countersign/wire';
 import { type ClientIdentity, PERMISSION } from './context.ts';
@@ -25,6 +25,11 @@ const NEEDS: Partial<Record<RequestName, bigint>> = {
   hsmd_sign_mutual_close_tx: PERMISSION.SIGN_CLOSING_TX,
   hsmd_sign_splice_tx: PERMISSION.SIGN_SPLICE_TX,
   hsmd_sign_option_will_fund_offer: PERMISSION.SIGN_WILL_FUND_OFFER,
+  vls_sign_gossip_message: PERMISSION.SIGN_GOSSIP,
+  vls_get_per_commitment_point2: PERMISSION.COMMITMENT_POINT,
+  vls_sign_remote_commitment_tx2: PERMISSION.SIGN_REMOTE_TX,
+  vls_validate_commitment_tx2: PERMISSION.SIGN_REMOTE_TX,
+  vls_sign_mutual_close_tx2: PERMISSION.SIGN_CLOSING_TX,
   hsmd_check_outpoint: PERMISSION.LOCK_OUTPOINT,
   hsmd_lock_outpoint: PERMISSION.LOCK_OUTPOINT,
 };

@@ -105,7 +105,12 @@ export type Release =
       readonly publicTweak: Uint8Array;
     }
   | { readonly kind: 'sign-lease'; readonly digest: Uint8Array }
-  | { readonly kind: 'sign-node-announcement'; readonly digest: Uint8Array }
+  /** The node key alone. */
+  | {
+      readonly kind: 'sign-gossip';
+      readonly digest: Uint8Array;
+      readonly reply: 'hsmd_node_announcement_sig_reply' | 'vls_sign_gossip_message_reply';
+    }
   | { readonly kind: 'sign-channel-update'; readonly digest: Uint8Array; readonly update: Uint8Array }
   | {
       readonly kind: 'sign-channel-announcement';

@@ -86,6 +86,8 @@ export interface ModelOptions {
   readonly isOutbound?: boolean;
   readonly dbid?: bigint;
   readonly peer?: string;
+  /** In the place of the peer's node id in the channel's name, 33 bytes. */
+  readonly name?: Uint8Array;
   readonly valueSat?: bigint;
   readonly pushMsat?: bigint;
   /** By whose commitment it is. */
@@ -216,7 +218,7 @@ export class ChannelModel {
   constructor(keys: KeyView, options: ModelOptions = {}) {
     const { format = 'anchors_zero_fee_htlc', isOutbound = true, dbid = 1n, peer = 'peer' } = options;
     this.keys = keys;
-    this.ref = { peerId: secp.publicKey(bytesOf(`${peer} node`)), dbid };
+    this.ref = { peerId: options.name ?? secp.publicKey(bytesOf(`${peer} node`)), dbid };
     this.format = format;
     this.isOutbound = isOutbound;
     this.holder = keys.basepoints(this.ref);

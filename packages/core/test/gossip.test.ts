@@ -4,7 +4,7 @@
  */
 import { concat, fundingScript, hash256, SIGHASH, segwitV0Sighash } from '@countersign/bitcoin';
 import { networkByName } from '@countersign/core';
-import type { Request } from '@countersign/wire';
+import type { MessageOf, Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { OpenChannel } from './open-channel.ts';
 import { bytesOf, regtest, secp } from './test-signer.ts';
@@ -43,7 +43,7 @@ function announcement(parts: Parts = {}): Uint8Array {
 }
 
 const byClient = (ca: Uint8Array): Request => ({ name: 'hsmd_cannouncement_sig_req', ca });
-const byMaster = (ca: Uint8Array): Request => ({
+const byMaster = (ca: Uint8Array): MessageOf<'hsmd_sign_any_cannouncement_req'> => ({
   name: 'hsmd_sign_any_cannouncement_req',
   ca,
   peerid: model.ref.peerId,
@@ -125,6 +125,24 @@ describe('policy-key-use, channel_announcement', () => {
     expect(spliced.tagOf(byClient(announcement(keys(spliced.model.funding.peerKey))))).toBe(tag);
     const restored = new OpenChannel({ dbid: 4n }, signer);
     restored.ask(byClient(announcement({ keys: [restored.model.holderFundingKey, stranger] })));
+  });
+  it('policy-key-use: passes a channel named by 00 and a key id with any peer node, and trips on all else', () => {
+    const named = new OpenChannel({ name: concat(zeros(1), bytesOf('channel_keys_id')), dbid: 5n }).open();
+    const { holderFundingKey, funding } = named.model;
+    const keys = [holderFundingKey, funding.peerKey];
+    const nodes = [signer.ring.nodeId, stranger];
+    const byName = (ca: Uint8Array): Request => ({
+      ...byMaster(ca),
+      peerid: named.model.ref.peerId,
+      channelDbid: 5n,
+    });
+    for (const form of [byClient, byName]) {
+      named.ask(form(announcement({ nodes, keys })));
+      expect(named.tagOf(form(announcement({ nodes: [stranger, stranger], keys })))).toBe(tag);
+      expect(named.tagOf(form(announcement({ nodes, keys: [holderFundingKey, stranger] })))).toBe(tag);
+      expect(named.tagOf(form(announcement({ nodes, keys: [stranger, funding.peerKey] })))).toBe(tag);
+      expect(named.tagOf(form(announcement({ nodes, keys, chain: zeros(32) })))).toBe(tag);
+    }
   });
   it('refuses another message type, and a client without a channel', () => {
     expect(channel.refused(byClient(announcement({ type: 257 })))).toMatchObject(generic);

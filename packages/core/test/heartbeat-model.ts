@@ -80,9 +80,10 @@ export const signed = (payload: string, by: KeyRing = ring): string =>
 
 const count = fc.nat();
 const text = fc.string({ unit: 'binary', maxLength: 400 });
+/** Names of both kinds: by node id, and by 00 and a key id. */
 const channel = fc
   .tuple(
-    fc.constantFrom('02', '03'),
+    fc.constantFrom('00', '02', '03'),
     fc.uint8Array({ minLength: 32, maxLength: 32 }),
     fc.bigInt(0n, 2n ** 64n - 1n),
   )

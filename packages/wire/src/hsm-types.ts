@@ -44,6 +44,20 @@ export const pubkey: Codec<Uint8Array> = named('pubkey', bytes(33, COMPRESSED_PO
 /** 33 bytes, compressed. */
 export const nodeId: Codec<Uint8Array> = named('node_id', bytes(33, COMPRESSED_POINT));
 
+/** First byte of a channel's name where no node id of the peer is known: LDK tells its signer none. */
+const NAMED_WITHOUT_NODE = 0x00;
+/**
+ * The peer in the name of a channel: its node id; or 00 and 32 bytes that a node without such knowledge names the channel by
+ * (LDK's channel_keys_id; VLS's client for LDK sends zeros).
+ */
+export const peerId: Codec<Uint8Array> = named(
+  'peer_id',
+  bytes(33, [NAMED_WITHOUT_NODE, ...COMPRESSED_POINT]),
+);
+
+/** Whether the name of a channel says which node the peer is. */
+export const namesNode = (peer: Uint8Array): boolean => peer[0] !== NAMED_WITHOUT_NODE;
+
 export const secret: Codec<Uint8Array> = secretNamed('secret', bytes(32));
 export const privkey: Codec<Uint8Array> = secretNamed('privkey', bytes(32));
 /** The seed of a channel's per-commitment secrets; the csv calls it a sha256. */
@@ -160,7 +174,7 @@ const unilateralCloseInfo = named(
   'unilateral_close_info',
   struct({
     channelId: u64,
-    peerId: nodeId,
+    peerId,
     commitmentPoint: option(pubkey),
     optionAnchors: bool,
     csv: u32,

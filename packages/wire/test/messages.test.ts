@@ -241,6 +241,12 @@ describe('encodeMessage', () => {
       encodeMessage({ name: 'hsmd_check_pubkey', index: -1, pubkey: new Uint8Array(33).fill(2) }),
     ).toThrow('out of range');
     expect(() => encodeMessage({ name: 'hsmd_ecdh_req', point: new Uint8Array(33) })).toThrow('first byte');
+    const named = (first: number) => new Uint8Array(33).fill(9).fill(first, 0, 1);
+    for (const first of [0, 2, 3]) encodeMessage({ name: 'hsmd_new_channel', id: named(first), dbid: 1n });
+    for (const first of [1, 4, 0xff])
+      expect(() => encodeMessage({ name: 'hsmd_new_channel', id: named(first), dbid: 1n })).toThrow(
+        'first byte',
+      );
     expect(() => encodeMessage({ name: 'hsmd_ecdh_req', point: new Uint8Array(32).fill(2) })).toThrow(
       'wrong number',
     );

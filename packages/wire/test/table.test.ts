@@ -53,8 +53,12 @@ function parseCsv(text: string): { messages: Map<string, CsvMessage>; tlvs: Map<
   return { messages, tlvs };
 }
 
-/** Where the table is sharper than the csv. */
-const SHARPER: Readonly<Record<string, string>> = { push_value: 'amount_msat', shaseed: 'sha256' };
+/** Where the table is sharper than the csv, or wider. */
+const SHARPER: Readonly<Record<string, string>> = {
+  push_value: 'amount_msat',
+  shaseed: 'sha256',
+  peer_id: 'node_id',
+};
 
 /** The csv's word for a shape. */
 function csvType(shape: Shape): string {

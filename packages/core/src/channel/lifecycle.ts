@@ -83,6 +83,16 @@ export function getPerCommitmentPoint(
   return { kind: 'point-and-secret', channel: ref, perCommitmentPoint, secretNumber };
 }
 
+/** vls_get_per_commitment_point2 (1018): the point alone, whatever the version. */
+export function getPerCommitmentPointAlone(
+  ctx: Context,
+  request: MessageOf<'vls_get_per_commitment_point2'>,
+): Release {
+  const number = requireCommitmentNumber(request.n);
+  const perCommitmentPoint = ctx.keys.perCommitmentPoint(clientChannel(ctx), number);
+  return { kind: 'reply', reply: { name: 'vls_get_per_commitment_point2_reply', perCommitmentPoint } };
+}
+
 /**
  * check_future_secret (22): the peer claims to know a secret of ours. If it is right for a number this store never
  * released, the store was rolled back: the channel freezes for good.

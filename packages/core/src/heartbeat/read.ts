@@ -41,7 +41,7 @@ const word = text(/^[a-z][a-z0-9-]*$/, HEARTBEAT_FACT_CHARS_MAX);
 const short = free(HEARTBEAT_FACT_CHARS_MAX);
 const hash = text(/^[0-9a-f]{64}$/, 64);
 const nodeId = text(/^0[23][0-9a-f]{64}$/, 66);
-const channel = text(/^0[23][0-9a-f]{64}\/(0|[1-9]\d*)$/, 66 + 1 + 20);
+const channel = text(/^0[023][0-9a-f]{64}\/(0|[1-9]\d*)$/, 66 + 1 + 20);
 /** 64 bits. */
 const amount = text(/^(0|[1-9]\d*)$/, 20);
 

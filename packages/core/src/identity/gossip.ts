@@ -3,7 +3,7 @@
  * of the signed part are fixed, so nothing else can be brought under these signatures.
  */
 import { concat, equalBytes, toHex } from '@countersign/bitcoin';
-import type { MessageOf } from '@countersign/wire';
+import { type MessageOf, namesNode } from '@countersign/wire';
 import { isDormant } from '../channel/locking.ts';
 import { channelId, clientChannel } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
@@ -17,8 +17,9 @@ import { keyUse } from '../spending/rules.ts';
 /** node_announcement_sig_req (6). */
 export function signNodeAnnouncement(request: MessageOf<'hsmd_node_announcement_sig_req'>): Release {
   return {
-    kind: 'sign-node-announcement',
+    kind: 'sign-gossip',
     digest: gossipDigest('node_announcement', request.announcement),
+    reply: 'hsmd_node_announcement_sig_reply',
   };
 }
 
@@ -44,7 +45,7 @@ export function signChannelUpdate(request: MessageOf<'hsmd_cupdate_sig_req'>): R
 const ANNOUNCEMENT_FEATURES_AT = 2 + 4 * 64;
 const ANNOUNCEMENT_TAIL_BYTES = 32 + 8 + 4 * 33;
 
-interface Announcement {
+export interface Announcement {
   readonly chainHash: Uint8Array;
   readonly nodeIds: readonly Uint8Array[];
   readonly bitcoinKeys: readonly Uint8Array[];
@@ -52,15 +53,14 @@ interface Announcement {
 
 /** The whole message, without a byte to spare: a hidden transaction preimage can't follow 258 free bytes. */
 function parseAnnouncement(message: Uint8Array): Announcement {
-  const at = ANNOUNCEMENT_FEATURES_AT;
-  const featuresLength = ((message[at] ?? 0) << 8) | (message[at + 1] ?? 0);
-  const chainAt = at + 2 + featuresLength;
-  if (message.length !== chainAt + ANNOUNCEMENT_TAIL_BYTES) {
-    refuse(keyUse, 'not exactly one channel_announcement', {
-      bytes: message.length,
-      bytes_expected: chainAt + ANNOUNCEMENT_TAIL_BYTES,
-    });
-  }
+  const read = readAnnouncement(message.subarray(ANNOUNCEMENT_FEATURES_AT));
+  return read ?? refuse(keyUse, 'not exactly one channel_announcement', { bytes: message.length });
+}
+
+/** The part of a channel_announcement that is signed; null for anything else, if by one byte. */
+export function readAnnouncement(message: Uint8Array): Announcement | null {
+  const chainAt = 2 + (((message[0] ?? 0) << 8) | (message[1] ?? 0));
+  if (message.length !== chainAt + ANNOUNCEMENT_TAIL_BYTES) return null;
   const key = (i: number) => message.subarray(chainAt + 40 + 33 * i, chainAt + 40 + 33 * (i + 1));
   return {
     chainHash: message.subarray(chainAt, chainAt + 32),
@@ -83,7 +83,10 @@ export function signChannelAnnouncement(
   }
   const ours = [
     { what: 'node id', keys: announcement.nodeIds, key: ctx.keys.nodeId() },
-    { what: 'peer node id', keys: announcement.nodeIds, key: channel.peerId },
+    // LDK tells its signer no node id of a peer; its funding key, which follows, is bound to the channel all the same.
+    ...(namesNode(channel.peerId)
+      ? [{ what: 'peer node id', keys: announcement.nodeIds, key: channel.peerId }]
+      : []),
     { what: 'funding key', keys: announcement.bitcoinKeys, key: ctx.keys.fundingPublicKey(channel) },
   ];
   for (const { what, keys, key } of ours) {

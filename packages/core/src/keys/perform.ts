@@ -114,8 +114,8 @@ function performForNode(ring: KeyRing, release: NodeRelease): Reply {
       };
     case 'sign-lease':
       return { name: 'hsmd_sign_option_will_fund_offer_reply', rsig: signLease(ring, release.digest) };
-    case 'sign-node-announcement':
-      return { name: 'hsmd_node_announcement_sig_reply', signature: signGossip(ring, release.digest) };
+    case 'sign-gossip':
+      return { name: release.reply, signature: signGossip(ring, release.digest) };
     case 'sign-channel-update':
       return {
         name: 'hsmd_cupdate_sig_reply',

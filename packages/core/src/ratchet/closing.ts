@@ -53,8 +53,12 @@ export function signCommitmentTx(ctx: Context, request: MessageOf<'hsmd_sign_com
   };
 }
 
-/** sign_mutual_close_tx (21). */
-export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutual_close_tx'>): Release {
+/** sign_mutual_close_tx (21). `walletHints`: wallet indices at which the node says our output is. */
+export function signMutualClose(
+  ctx: Context,
+  request: MessageOf<'hsmd_sign_mutual_close_tx'>,
+  walletHints: readonly number[] = [],
+): Release {
   const channel = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const { tx } = request.tx;
   const candidate = requireFunding(channel, singleInput(tx), request.remoteFundingKey);
@@ -62,7 +66,7 @@ export function signMutualClose(ctx: Context, request: MessageOf<'hsmd_sign_mutu
     const number = carriedNumber(ctx, channel, tx);
     signHolderCommitment(ctx, channel, candidate, tx, number, txid(tx));
     chargeCommitmentFee(ctx, channel, candidate, tx, number);
-  } else signClose(ctx, channel, candidate, tx);
+  } else signClose(ctx, channel, candidate, tx, 0, walletHints);
   return {
     kind: 'sign-funding',
     channel: channel.ref,
@@ -84,8 +88,9 @@ function signClose(
   candidate: FundingCandidate,
   tx: Transaction,
   inputIndex = 0,
+  walletHints: readonly number[] = [],
 ): void {
-  judgeClose(ctx, channel, candidate, tx, inputIndex);
+  judgeClose(ctx, channel, candidate, tx, inputIndex, walletHints);
   if (!channel.record.mutualCloseSigned) {
     saveChannel(ctx, channel.id, { ...channel.record, mutualCloseSigned: true });
   }

@@ -38,7 +38,13 @@ import type { Release } from '../release.ts';
 import { keyUse } from '../spending/rules.ts';
 import { requireMinedRound } from '../time/burial.ts';
 import { requireTime } from '../time/commitments.ts';
-import { fundingSighash, judgeCommitment, requireCommitmentNumber, sameContent } from './commitment.ts';
+import {
+  fundingSighash,
+  type JudgedCommitment,
+  judgeCommitment,
+  requireCommitmentNumber,
+  sameContent,
+} from './commitment.ts';
 import { isClosing, singleInput } from './holder.ts';
 import { htlcsFromWire } from './htlcs.ts';
 import { previousRevoked, retrySame, revokeNotClosed } from './rules.ts';
@@ -48,6 +54,23 @@ export function signCounterpartyCommitment(
   ctx: Context,
   request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
 ): Release {
+  const { channel, sighash } = issueCounterpartyCommitment(ctx, request);
+  return { kind: 'sign-funding', channel: channel.ref, sighash, reply: 'hsmd_sign_tx_reply' };
+}
+
+/** A commitment of the peer that may be signed; it is on record. */
+export interface IssuedForPeer {
+  readonly channel: OpenChannel;
+  /** What the funding key signs. */
+  readonly sighash: Uint8Array;
+  readonly judged: JudgedCommitment;
+}
+
+/** Judges the commitment and takes it on record, whoever built the transaction. */
+export function issueCounterpartyCommitment(
+  ctx: Context,
+  request: MessageOf<'hsmd_sign_remote_commitment_tx'>,
+): IssuedForPeer {
   const asked = requireUnfrozenChannel(ctx, clientChannel(ctx));
   const number = requireCommitmentNumber(request.commitNum);
   const { tx } = request.tx;
@@ -65,13 +88,14 @@ export function signCounterpartyCommitment(
   requireForeignKey(ctx, channel.ref, candidate.counterpartyFundingKey, 'funding');
   requireSignableNumber(channel.record, number);
   const points = requirePoint(channel.record, number, request.remotePerCommit);
-  const { content } = judgeCommitment(ctx, channel, candidate, 'counterparty', request.remotePerCommit, {
+  const judged = judgeCommitment(ctx, channel, candidate, 'counterparty', request.remotePerCommit, {
     tx,
     psbt: request.tx.psbt,
     number,
     feeratePerKw: request.feerate,
     htlcs: htlcsFromWire(request.htlcs, candidate.issued.at(-1)),
   });
+  const { content } = judged;
   const issued = candidate.issued.filter((variant) => variant.number === number);
   const known = issued.find((variant) => sameContent(variant, content));
   if (known === undefined) {
@@ -80,12 +104,9 @@ export function signCounterpartyCommitment(
   } else if (known !== issued.at(-1)) {
     makeLast(ctx, channel, candidate, known);
   }
-  return {
-    kind: 'sign-funding',
-    channel: channel.ref,
-    sighash: fundingSighash(ctx, channel, candidate, tx),
-    reply: 'hsmd_sign_tx_reply',
-  };
+  const sighash = fundingSighash(ctx, channel, candidate, tx);
+  // A repetition is what it was the first time: what hangs on it follows the rate on record, not the one named now.
+  return { channel, sighash, judged: { ...judged, content: known ?? content } };
 }
 
 function requireSignableNumber(record: ChannelRecord, number: number): void {

@@ -22,19 +22,23 @@ const CLOSE_DUST_MAX_SAT = 1000n;
 /** option_simple_close (BOLT 2): each side signs a close of its own and pays for it. */
 const SIMPLE_CLOSE_SEQUENCE = 0xffff_fffd;
 
-/** Judges the close `tx`, which spends `candidate` at one of its inputs. */
+/**
+ * Judges the close `tx`, which spends `candidate` at one of its inputs. `walletHints`: wallet indices at which the node says
+ * our output is.
+ */
 export function judgeClose(
   ctx: Context,
   channel: OpenChannel,
   candidate: FundingCandidate,
   tx: Transaction,
   inputIndex: number,
+  walletHints: readonly number[],
 ): void {
   const scope = scopeOf(channel.record);
   const current = currentCommitments(channel, candidate);
   requireNoHtlcs(channel, current);
   const balanceSat = largestOf(channel, current);
-  const paidSat = paidToUs(ctx, channel, scope, tx, balanceSat);
+  const paidSat = paidToUs(ctx, channel, scope, tx, balanceSat, walletHints);
   const costSat = balanceSat - paidSat;
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
   const feeSat = candidate.valueSat - outSat;
@@ -80,8 +84,9 @@ function paidToUs(
   scope: PolicyScope,
   tx: Transaction,
   balanceSat: Sat,
+  walletHints: readonly number[],
 ): bigint {
-  const ours = tx.outputs.filter(({ script }) => isDestination(ctx, channel, scope, script));
+  const ours = tx.outputs.filter(({ script }) => isDestination(ctx, channel, scope, script, walletHints));
   if (ours.length === 0 && balanceSat >= CLOSE_DUST_MAX_SAT) {
     enforce(ctx, mutualDestination, scope, {
       message: 'no output of the close is ours',
@@ -103,11 +108,13 @@ function isDestination(
   { id, setup }: OpenChannel,
   scope: PolicyScope,
   script: Uint8Array,
+  walletHints: readonly number[],
 ): boolean {
   const upfront = setup.holderShutdownScript;
   if (upfront.length > 0 && !equalBytes(upfront, script)) return false;
-  const hint = setup.holderShutdownWalletIndex;
-  if (isOurs(ctx, script) || isOursAtHint(ctx, script, hint === null ? [] : [hint], scope)) return true;
+  const index = setup.holderShutdownWalletIndex;
+  const hints = index === null ? walletHints : [index, ...walletHints];
+  if (isOurs(ctx, script) || isOursAtHint(ctx, script, hints, scope)) return true;
   if (!isAllowlisted(ctx, script)) return false;
   if (isTeamPeer(ctx.policy, scope)) {
     enforce(ctx, sharedAllowlist, scope, {

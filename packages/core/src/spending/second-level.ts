@@ -187,7 +187,7 @@ function requireHtlcTransaction(
 }
 
 /** Without anchors each claim of an HTLC pays the commitment's rate, whoever set it. */
-function requireUsualFeerate(
+export function requireUsualFeerate(
   ctx: Context,
   channel: OpenChannel,
   variants: readonly CommitmentContent[],

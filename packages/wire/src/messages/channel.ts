@@ -8,7 +8,7 @@ import {
   basepoints,
   channelType,
   ecdsaSignature,
-  nodeId,
+  peerId,
   pubkey,
   pushValue,
   txid,
@@ -17,7 +17,7 @@ import { reply, request } from './define.ts';
 
 export const channelMessages = {
   hsmd_new_channel: request(30, ['hsmd_new_channel_reply'], 'Declares a channel with a peer.', {
-    id: nodeId,
+    id: peerId,
     dbid: u64,
   }),
   hsmd_new_channel_reply: reply(130, 'Done.', {}),
@@ -25,7 +25,7 @@ export const channelMessages = {
     10,
     ['hsmd_get_channel_basepoints_reply'],
     'Our basepoints and funding key for a channel.',
-    { peerid: nodeId, dbid: u64 },
+    { peerid: peerId, dbid: u64 },
   ),
   hsmd_get_channel_basepoints_reply: reply(110, 'Our basepoints and funding key.', {
     basepoints,
@@ -73,7 +73,7 @@ export const channelMessages = {
   ),
   hsmd_lock_outpoint_reply: reply(137, 'Done.', {}),
   hsmd_forget_channel: request(34, ['hsmd_forget_channel_reply'], 'The node is done with this channel.', {
-    id: nodeId,
+    id: peerId,
     dbid: u64,
   }),
   hsmd_forget_channel_reply: reply(134, 'Done.', {}),

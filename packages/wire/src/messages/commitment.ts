@@ -3,17 +3,21 @@
  * transactions that hang on them, and the mutual close. Source: CLN `hsmd/hsmd_wire.csv`; VLS's forms for LDK.
  */
 import { array, bool, octets, option, u32, u64 } from '../codec.ts';
-import { amountSat, bitcoinSignature, bitcoinTx, hsmHtlc, nodeId, pubkey, secret } from '../hsm-types.ts';
+import { amountSat, bitcoinSignature, bitcoinTx, hsmHtlc, peerId, pubkey, secret } from '../hsm-types.ts';
 import { reply, request } from './define.ts';
 
 const SIGN_TX_REPLY = ['hsmd_sign_tx_reply'] as const;
+
+const VALUES =
+  'Local is the signer’s side, whoever publishes the commitment. Values are those of the outputs, after fee and trimming; 0 of a ' +
+  'side without one.';
 
 export const commitmentMessages = {
   hsmd_sign_commitment_tx: request(
     5,
     ['hsmd_sign_commitment_tx_reply'],
     'Signs our own commitment for publication; some CLN paths send a mutual close here.',
-    { peerId: nodeId, channelDbid: u64, tx: bitcoinTx, remoteFundingKey: pubkey, commitNum: u64 },
+    { peerId, channelDbid: u64, tx: bitcoinTx, remoteFundingKey: pubkey, commitNum: u64 },
   ),
   hsmd_sign_commitment_tx_reply: reply(105, 'The funding key’s signature.', { sig: bitcoinSignature }),
   hsmd_validate_commitment_tx: request(
@@ -108,7 +112,7 @@ export const commitmentMessages = {
   vls_sign_local_commitment_tx2: request(
     1005,
     ['hsmd_sign_commitment_tx_reply'],
-    'Signs our own commitment, which the signer builds itself.',
+    'Signs our own commitment for publication: the one that was validated last under this number.',
     { commitNum: u64 },
   ),
   vls_get_per_commitment_point2: request(
@@ -121,7 +125,8 @@ export const commitmentMessages = {
   vls_sign_remote_commitment_tx2: request(
     1019,
     ['vls_sign_commitment_tx_with_htlcs_reply'],
-    'Signs the counterparty’s next commitment, which the signer builds itself, and its HTLC transactions.',
+    'Signs the counterparty’s next commitment, which the signer builds itself, and its HTLC transactions. ' +
+      `${VALUES} HTLCs: all that have an output, in any order.`,
     {
       remotePerCommit: pubkey,
       commitNum: u64,
@@ -131,14 +136,16 @@ export const commitmentMessages = {
       htlcs: array(hsmHtlc),
     },
   ),
-  vls_sign_commitment_tx_with_htlcs_reply: reply(1119, 'The signatures of a commitment and of its HTLCs.', {
-    sig: bitcoinSignature,
-    htlcSigs: array(bitcoinSignature),
-  }),
+  vls_sign_commitment_tx_with_htlcs_reply: reply(
+    1119,
+    'The signatures of a commitment and of its HTLC transactions, these in the order of its outputs.',
+    { sig: bitcoinSignature, htlcSigs: array(bitcoinSignature) },
+  ),
   vls_sign_mutual_close_tx2: request(
     1021,
     SIGN_TX_REPLY,
-    'Signs a mutual close, which the signer builds itself.',
+    'Signs a mutual close, which the signer builds itself: that of closing_signed (BOLT 2). Amounts are those of the outputs, ' +
+      '0 of one that is left out. The hint is the wallet index of our output, where it is of one step.',
     {
       toLocalValue: amountSat,
       toRemoteValue: amountSat,
@@ -150,7 +157,8 @@ export const commitmentMessages = {
   vls_validate_commitment_tx2: request(
     1035,
     ['hsmd_validate_commitment_tx_reply'],
-    'The counterparty’s signatures on our next commitment, which the signer builds itself.',
+    'The counterparty’s signatures on our next commitment, which the signer builds itself. ' +
+      `${VALUES} HTLC signatures in the order of the outputs; their sighash bytes are not read. The reply never has a secret.`,
     {
       commitNum: u64,
       feerate: u32,

@@ -3,7 +3,7 @@
  * Source: CLN `hsmd/hsmd_wire.csv`; VLS's 1006 for LDK.
  */
 import { octets, u64 } from '../codec.ts';
-import { ecdsaSignature, nodeId } from '../hsm-types.ts';
+import { ecdsaSignature, peerId } from '../hsm-types.ts';
 import { reply, request } from './define.ts';
 
 export const gossipMessages = {
@@ -29,7 +29,7 @@ export const gossipMessages = {
     'As 2, for a named channel.',
     {
       ca: octets,
-      peerid: nodeId,
+      peerid: peerId,
       channelDbid: u64,
     },
   ),
@@ -43,7 +43,7 @@ export const gossipMessages = {
   vls_sign_gossip_message: request(
     1006,
     ['vls_sign_gossip_message_reply'],
-    'Signs any gossip message, unsigned form.',
+    'Signs a gossip message of this node: the part that is signed (what follows the signatures), without its type.',
     {
       message: octets,
     },

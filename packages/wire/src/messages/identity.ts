@@ -43,7 +43,7 @@ export const identityMessages = {
   vls_get_secure_random_bytes: request(
     1036,
     ['vls_get_secure_random_bytes_reply'],
-    'Random bytes of the signer.',
+    'Random bytes of the signer’s machine. Answered where a session has some (in process); no rule decides them.',
     {},
   ),
   vls_get_secure_random_bytes_reply: reply(1136, '32 random bytes.', { randomBytes: secret }),

@@ -3,12 +3,12 @@
  * Source: CLN `hsmd/hsmd_wire.csv`.
  */
 import { array, bool, octets, option, u32, u64 } from '../codec.ts';
-import { bitcoinTx, hsmUtxo, nodeId, pubkey, secret, wallyPsbt } from '../hsm-types.ts';
+import { bitcoinTx, hsmUtxo, peerId, pubkey, secret, wallyPsbt } from '../hsm-types.ts';
 import { reply, request } from './define.ts';
 
 const SIGN_TX_REPLY = ['hsmd_sign_tx_reply'] as const;
 /** The form lightningd sends on onchaind's behalf names the input and the channel. */
-const onBehalf = { input: u32, peerid: nodeId, channelDbid: u64 };
+const onBehalf = { input: u32, peerid: peerId, channelDbid: u64 };
 
 export const onchainMessages = {
   hsmd_sign_withdrawal: request(7, ['hsmd_sign_withdrawal_reply'], 'Signs wallet inputs of a transaction.', {
@@ -77,7 +77,7 @@ export const onchainMessages = {
     ['hsmd_sign_anchorspend_reply'],
     'Spends our anchor to raise a commitment’s fee.',
     {
-      peerid: nodeId,
+      peerid: peerId,
       channelDbid: u64,
       inputs: array(hsmUtxo),
       psbt: wallyPsbt,
@@ -88,14 +88,14 @@ export const onchainMessages = {
     149,
     ['hsmd_sign_htlc_tx_mingle_reply'],
     'Signs the wallet inputs that pay an HTLC transaction’s fee.',
-    { peerid: nodeId, channelDbid: u64, inputs: array(hsmUtxo), psbt: wallyPsbt },
+    { peerid: peerId, channelDbid: u64, inputs: array(hsmUtxo), psbt: wallyPsbt },
   ),
   hsmd_sign_htlc_tx_mingle_reply: reply(150, 'The PSBT with our signatures.', { psbt: wallyPsbt }),
   hsmd_get_output_scriptpubkey: request(
     24,
     ['hsmd_get_output_scriptpubkey_reply'],
     'The script of an output that a unilateral close left to us.',
-    { channelId: u64, peerId: nodeId, commitmentPoint: option(pubkey) },
+    { channelId: u64, peerId, commitmentPoint: option(pubkey) },
   ),
   hsmd_get_output_scriptpubkey_reply: reply(124, 'The script.', { script: octets }),
 } as const;
