@@ -6,15 +6,26 @@ import { LinkError } from './error.ts';
 import type { LinkAnswer, LinkClient } from './protocol.ts';
 import { decodeRefusal, encodeRefusal } from './refusal-text.ts';
 
-export const LINK_VERSION = 1;
+/** 2: a welcome says which frames the node side takes; a signer that does not answer INIT is told so. */
+export const LINK_VERSION = 2;
 export const ID_BYTES = 16;
 export const OUTSTANDING_MAX = 4096;
+/** A side that takes none of this length could not even be told what is too long for it. */
+export const FRAME_BYTES_MIN = 1024;
 /** Being answered at a time, and the bytes of one: INIT is short. */
 export const GREETINGS_MAX = 16;
 export const GREETING_BYTES_MAX = 64 * 1024;
 
 /** Why a side ends a connection. */
-export const BYE = { closing: 0, replaced: 1, refused: 2, revoked: 3, version: 4, rekeyed: 5 } as const;
+export const BYE = {
+  closing: 0,
+  replaced: 1,
+  refused: 2,
+  revoked: 3,
+  version: 4,
+  rekeyed: 5,
+  mute: 6,
+} as const;
 export type ByeReason = keyof typeof BYE;
 const BYE_REASONS = Object.keys(BYE) as readonly ByeReason[];
 
@@ -43,6 +54,8 @@ export type LinkFrame =
       readonly version: number;
       readonly run: Uint8Array;
       readonly isActive: boolean;
+      /** The longest frame that it takes. */
+      readonly frameBytesMax: number;
       readonly outstanding: readonly number[];
     }
   /** Node side: the standby is the active signer now. Content as of a welcome. */
@@ -107,6 +120,7 @@ function writeFields(writer: Writer, frame: LinkFrame): void {
         .u16(frame.version)
         .bytes(frame.run)
         .u8(frame.isActive ? 1 : 0)
+        .u32(frame.frameBytesMax)
         .ids(frame.outstanding);
       return;
     case 'promote':
@@ -190,6 +204,7 @@ function readFields(reader: Reader, kind: LinkFrame['kind']): LinkFrame {
         version: reader.u16(),
         run: reader.copy(ID_BYTES),
         isActive: reader.flag(),
+        frameBytesMax: reader.u32(),
         outstanding: reader.ids(),
       };
     case 'promote':

@@ -6,7 +6,7 @@ export { LINK_LIMITS, type LinkLimits } from './limits.ts';
 export type { LinkEvent, LinkEventName, LinkLog } from './log.ts';
 export type { NodeAddress } from './node-door.ts';
 export { UNIX_SIGNER } from './node-door.ts';
-export { type GreetingAsk, NodeSideLink, type NodeSideOptions } from './node-side.ts';
+export { type ConnectedSigner, type GreetingAsk, NodeSideLink, type NodeSideOptions } from './node-side.ts';
 export {
   type BeginPairingOptions,
   beginPairing,

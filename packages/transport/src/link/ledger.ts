@@ -8,7 +8,7 @@ import { LinkError } from './error.ts';
 import { encodeLinkFrame, type LinkFrame, REQUEST_OVERHEAD_BYTES } from './frames.ts';
 import type { LinkLimits } from './limits.ts';
 import type { Wire } from './outbox.ts';
-import type { LinkAnswer, RequestHandler } from './protocol.ts';
+import type { LinkAnswer, LinkRefusal, RequestHandler } from './protocol.ts';
 
 export interface LedgerOptions {
   readonly limits: LinkLimits;
@@ -32,8 +32,8 @@ interface Entry {
 interface Session {
   /** As the handler knows it: never given twice, whatever run it is of. */
   readonly number: number;
-  /** Its last message: the next one waits for it. */
-  last: Promise<unknown>;
+  /** Its last message, while that is being judged: the next one waits for it. */
+  last: Promise<unknown> | null;
   isOver: boolean;
 }
 
@@ -47,6 +47,8 @@ export class Ledger {
   readonly #sessions = new Map<number, Session>();
   #sessionsBegun = 0;
   #wire: Wire | null = null;
+  /** The longest frame that the present connection's node side takes. */
+  #frameBytesMax = 0;
   #run = '';
   #highestId = 0;
   #lastIdHere = 0;
@@ -70,7 +72,7 @@ export class Ledger {
   }
 
   /** A new connection of the node side: what it does not name is forgotten, what it names it will ask for again. */
-  attach(run: Uint8Array, outstanding: readonly number[], wire: Wire): void {
+  attach(run: Uint8Array, outstanding: readonly number[], wire: Wire, frameBytesMax: number): void {
     const name = toHex(run);
     if (name !== this.#run) this.#begin(name);
     const wanted = new Set(outstanding);
@@ -80,6 +82,7 @@ export class Ledger {
     }
     this.#lastIdHere = 0;
     this.#wire = wire;
+    this.#frameBytesMax = frameBytesMax;
     this.#handOver();
   }
 
@@ -108,7 +111,15 @@ export class Ledger {
 
   #want(entry: Entry): void {
     entry.isWanted = true;
-    if (entry.answer !== null) this.#wire?.send(entry.answer);
+    if (entry.answer !== null) this.#give(entry.id, entry.answer);
+  }
+
+  /** A node side that takes less than this signer would hang up at such an answer, each time that it came again. */
+  #give(id: number, answer: Buffer): void {
+    if (this.#wire === null) return;
+    const bytes = answer.length - LENGTH_BYTES;
+    const isTooLong = bytes > this.#frameBytesMax;
+    this.#wire.send(isTooLong ? tooLong(id, bytes, this.#frameBytesMax) : answer);
   }
 
   #add(frame: Numbered): void {
@@ -185,14 +196,14 @@ export class Ledger {
     // Forgotten meanwhile: another run, or a node side that gave up waiting.
     if (this.#entries.get(entry.id) !== entry) return;
     const frame = encodeLinkFrame({ kind: 'answer', id: entry.id, answer });
-    if (frame.length - 4 > this.#options.limits.frameBytesMax)
+    if (frame.length - LENGTH_BYTES > this.#options.limits.frameBytesMax)
       throw new LinkError('link-request-too-large', 'no frame holds so long an answer', {
         bytes: frame.length,
       });
     entry.answer = frame;
     this.#undecidedBytes -= entry.bytes;
     this.#keptBytes += frame.length;
-    if (entry.isWanted) this.#wire?.send(frame);
+    if (entry.isWanted) this.#give(entry.id, frame);
   }
 
   #workOf(frame: Numbered): () => Promise<LinkAnswer> {
@@ -209,18 +220,29 @@ export class Ledger {
     const { asker } = frame;
     if (asker.kind === 'client') return () => handler.ask(asker.client, body);
     const session = this.#sessionOf(asker.session);
-    return () => {
-      const answer = session.last.then(() => (session.isOver ? EMPTY : handler.feed(session.number, body)));
-      session.last = answer.catch(() => {});
-      return answer;
-    };
+    return () => this.#feed(session, body);
+  }
+
+  /** At once where nothing of this feeder is before it: what is asked next may need what it brings. */
+  #feed(session: Session, body: Uint8Array): Promise<LinkAnswer> {
+    const { handler } = this.#options;
+    const heard = async (): Promise<LinkAnswer> =>
+      session.isOver ? EMPTY : handler.feed(session.number, body);
+    const answer = session.last === null ? heard() : session.last.then(heard);
+    const last = answer
+      .catch(() => {})
+      .then(() => {
+        if (session.last === last) session.last = null;
+      });
+    session.last = last;
+    return answer;
   }
 
   #sessionOf(number: number): Session {
     const known = this.#sessions.get(number);
     if (known !== undefined) return known;
     if (this.#sessions.size >= this.#options.limits.sessionsMax) throw broken('too many feeders', { number });
-    const session = { number: ++this.#sessionsBegun, last: Promise.resolve(), isOver: false };
+    const session = { number: ++this.#sessionsBegun, last: null, isOver: false };
     this.#sessions.set(number, session);
     return session;
   }
@@ -231,6 +253,23 @@ export class Ledger {
     this.#sessions.delete(number);
     this.#options.handler.feedEnded(session.number);
   }
+}
+
+/** In front of a frame. */
+const LENGTH_BYTES = 4;
+
+function tooLong(id: number, bytes: number, limitBytes: number): Buffer {
+  const refusal: LinkRefusal = {
+    code: 'malformed',
+    tag: 'link-answer-too-large',
+    request: 'unknown',
+    channel: null,
+    text: 'the answer is longer than the node side takes: give it the message_bytes_max of its signer',
+    temporary: false,
+    auditId: null,
+    facts: { frame_bytes: bytes, limit_bytes: limitBytes },
+  };
+  return encodeLinkFrame({ kind: 'answer', id, answer: { kind: 'refused', refusal } });
 }
 
 /** For what nobody reads. */

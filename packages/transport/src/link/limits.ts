@@ -20,13 +20,17 @@ export interface LinkLimits {
   readonly sessionsMax: number;
   /** From the first byte of a connection until it is authenticated and both have said hello. */
   readonly handshakeMs: number;
+  /** From the first word of a greeting (INIT) until the last answer to it. */
+  readonly greetingMs: number;
   /** A sign of life is asked for so often. */
   readonly pingMs: number;
   /** Without any byte of the other side for so long, the connection is dead. */
   readonly silenceMs: number;
-  /** First and longest wait before the signer dials again. */
+  /** First and longest wait before the signer dials again: a payment that waits for the link waits so much longer. */
   readonly redialMs: number;
   readonly redialMsMax: number;
+  /** The same where the node does not want this signer now. */
+  readonly redialUnwantedMs: number;
   /** An answer is acknowledged at the latest after so long; sooner with the next request. */
   readonly ackMs: number;
   /** Connections that are not authenticated yet: of all, and of one address. The oldest give way to new ones. */
@@ -49,10 +53,12 @@ export const LINK_LIMITS: LinkLimits = {
   sendBytesMax: 96 * MIB,
   sessionsMax: 64,
   handshakeMs: 10_000,
+  greetingMs: 10_000,
   pingMs: 2_000,
   silenceMs: 7_000,
   redialMs: 100,
-  redialMsMax: 10_000,
+  redialMsMax: 2_000,
+  redialUnwantedMs: 10_000,
   ackMs: 20,
   pendingMax: 128,
   pendingPerAddressMax: 32,

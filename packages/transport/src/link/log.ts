@@ -15,6 +15,10 @@ export type LinkEventName =
   | 'link-refused'
   | 'link-refused-more'
   | 'link-greeting-failed'
+  | 'link-mute'
+  | 'link-limits'
+  | 'link-promoted'
+  | 'link-place-not-kept'
   | 'link-revoked'
   | 'link-key-announced'
   | 'link-key-changed'
@@ -31,6 +35,17 @@ export interface LinkEvent {
 
 export type LinkLog = (event: LinkEvent) => void;
 
+/** Both sides take what the smaller limit allows; whoever set it on one side only should know. */
+export function tellLimits(log: LinkLog, hereBytes: number, thereBytes: number, there: string): void {
+  if (hereBytes === thereBytes) return;
+  log({
+    level: 'warn',
+    event: 'link-limits',
+    text: `the longest frame has ${hereBytes} bytes here and ${thereBytes} at ${there}: the smaller limit holds; give both sides the same message_bytes_max`,
+    facts: { here_bytes: hereBytes, there_bytes: thereBytes },
+  });
+}
+
 export const REFUSALS_PER_MINUTE_MAX = 10;
 const MINUTE_MS = 60_000;
 
@@ -46,7 +61,7 @@ export class RefusalLog {
     this.#clock = clock;
   }
 
-  refused(event: 'link-refused' | 'pairing-refused', text: string, facts: Facts): void {
+  refused(event: 'link-refused' | 'link-mute' | 'pairing-refused', text: string, facts: Facts): void {
     const now = this.#clock.monotonicMs();
     if (now - this.#windowStartMs >= MINUTE_MS) {
       this.flush();

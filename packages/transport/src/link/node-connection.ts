@@ -51,6 +51,8 @@ export class NodeConnection implements Wire {
   /** Of the signer's process, in hex; empty before its hello. */
   instance = '';
   window: Window = { requestsMax: 0, requestBytesMax: 0, feedsMax: 0, frameBytesMax: 0 };
+  readonly sinceSeconds: number;
+  readonly #frameBytesMax: number;
   readonly #stream: LinkStream;
   readonly #handler: NodeConnectionHandler;
   readonly #greetings = new Map<number, Greeting>();
@@ -63,6 +65,8 @@ export class NodeConnection implements Wire {
     this.name = name;
     this.pin = pin;
     this.address = address;
+    this.sinceSeconds = Math.floor(clock.nowMs() / 1000);
+    this.#frameBytesMax = limits.frameBytesMax;
     this.#handler = handler;
     this.#cancelDeadline = clock.after(limits.handshakeMs, () =>
       this.end(new LinkError('link-silent', 'it did not say hello in time')),
@@ -84,7 +88,9 @@ export class NodeConnection implements Wire {
   /** Tell its role, once; `outstanding` is what the active one must not forget. */
   welcome(run: Uint8Array, isActive: boolean, outstanding: readonly number[]): void {
     this.#state = isActive ? 'active' : 'standby';
-    this.send(encodeLinkFrame({ kind: 'welcome', version: LINK_VERSION, run, isActive, outstanding }));
+    const frameBytesMax = this.#frameBytesMax;
+    const welcome = { version: LINK_VERSION, run, isActive, frameBytesMax, outstanding };
+    this.send(encodeLinkFrame({ kind: 'welcome', ...welcome }));
   }
 
   /** A standby becomes the active one. */

@@ -8,10 +8,11 @@ import { LinkError } from './error.ts';
 import { ID_BYTES } from './frames.ts';
 import { KeyChange } from './key-change.ts';
 import { LINK_LIMITS, type LinkLimits } from './limits.ts';
-import { type LinkLog, RefusalLog } from './log.ts';
+import { type LinkLog, RefusalLog, tellLimits } from './log.ts';
 import { NodeConnection, type NodeConnectionHandler } from './node-connection.ts';
 import { type Arrival, type NodeAddress, NodeDoor } from './node-door.ts';
 import { Outbox } from './outbox.ts';
+import { Place } from './place.ts';
 import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from './protocol.ts';
 
 /** Asks the signer that is being greeted. Rejects when its connection ends. */
@@ -30,6 +31,21 @@ export interface NodeSideOptions {
   readonly log: LinkLog;
   readonly clock?: LinkClock;
   readonly random?: RandomBytes;
+}
+
+export interface ConnectedSigner {
+  /** As it is pinned. */
+  readonly name: string;
+  readonly address: string;
+  readonly sinceSeconds: number;
+  /** `greeted`: it is being told INIT. */
+  readonly role: 'active' | 'greeted' | 'standby';
+}
+
+/** Never by itself: the two may not know of each other's signatures. */
+function whoElse(standbys: readonly string[]): string {
+  const names = standbys.join(', ');
+  return `${names} stands by, and takes its place only by "countersign link promote"`;
 }
 
 export class NodeSideLink implements SignerLink {
@@ -51,8 +67,7 @@ export class NodeSideLink implements SignerLink {
   #keys: KeyChange | null = null;
   #stopWatching: () => void = () => {};
   #state: LinkState = 'waiting';
-  /** The signer whose answers count; stays when its connection is lost. */
-  #activeName: string | null = null;
+  readonly #place: Place;
   /** Processes that were greeted: the newest of the active signer. */
   #greeted = '';
   #feeds = 0;
@@ -64,6 +79,7 @@ export class NodeSideLink implements SignerLink {
     this.#clock = clock;
     this.#log = log;
     this.#refusals = new RefusalLog(log, clock);
+    this.#place = new Place(options.listen.kind === 'tcp' ? options.listen.pins : null, log);
     this.#run = random(ID_BYTES);
     this.#outbox = new Outbox(this.#limits, clock);
     this.#handler = {
@@ -88,12 +104,22 @@ export class NodeSideLink implements SignerLink {
 
   /** The name of the signer that is asked, connected or not; null before the first. */
   get activeSigner(): string | null {
-    return this.#activeName;
+    return this.#place.active;
+  }
+
+  /** Those that are connected now. */
+  get signers(): readonly ConnectedSigner[] {
+    return [...this.#signers.values()].map((connection) => {
+      const { name, address, sinceSeconds } = connection;
+      const isUp = this.#state === 'up';
+      const role = name !== this.#place.active ? 'standby' : isUp ? 'active' : 'greeted';
+      return { name, address, sinceSeconds, role };
+    });
   }
 
   /** Names of the signers that wait to be promoted. */
   get standbys(): readonly string[] {
-    return [...this.#signers.keys()].filter((name) => name !== this.#activeName);
+    return [...this.#signers.keys()].filter((name) => name !== this.#place.active);
   }
 
   /** Where it listens, when that is a TCP port. */
@@ -129,18 +155,15 @@ export class NodeSideLink implements SignerLink {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Let another pinned signer be the active one, now or when it comes. */
+  /**
+   * Let another pinned signer be the active one, now or when it comes, and after a restart. For the operator alone: what this one
+   * does not know of the signatures of the one before, it cannot refuse.
+   */
   promote(name: string): void {
-    if (this.#state === 'closed' || name === this.#activeName) return;
-    const before = this.#active();
-    this.#activeName = name;
-    this.#outbox.detach();
-    if (this.#state === 'up') this.#setState('down');
-    before?.bye('replaced');
-    const next = this.#signers.get(name);
-    if (next === undefined) return;
-    next.promote(this.#outbox.outstanding());
-    void this.#greet(next);
+    if (this.#state === 'closed') return;
+    const before = this.#place.active;
+    this.#place.give(name);
+    this.#placeMoved(before);
   }
 
   async close(): Promise<void> {
@@ -207,10 +230,9 @@ export class NodeSideLink implements SignerLink {
     this.#arrivals.get(connection)?.admit();
     const { name, address } = connection;
     const before = this.#signers.get(name);
-    this.#activeName ??= name;
-    const isActive = this.#activeName === name;
+    const isActive = this.#place.claim(name);
     if (!isActive && this.#options.otherSigners === 'refuse') {
-      this.#refusals.refused('link-refused', `${name} is not needed, ${this.#activeName} is the signer`, {
+      this.#refusals.refused('link-refused', `${name} is not needed, ${this.#place.active} is the signer`, {
         signer: name,
         address,
       });
@@ -231,22 +253,21 @@ export class NodeSideLink implements SignerLink {
 
   /** A process of the signer that has not heard of this node yet must, before it is asked anything. */
   async #greet(connection: NodeConnection): Promise<void> {
-    const { greet } = this.#options;
     const { name, instance } = connection;
     try {
-      if (greet !== undefined && this.#greeted !== instance)
-        await greet((client, body) => connection.greet(client, body), name);
+      if (this.#greeted !== instance) await this.#greetInTime(connection);
     } catch (error) {
       if (!connection.isOpen) return;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#say('warn', 'link-greeting-failed', `${name} cannot serve this node: ${reason}`, {
-        signer: name,
-      });
+      const text = `${name} cannot serve this node: ${reason}`;
+      this.#say('warn', 'link-greeting-failed', text, { signer: name });
       connection.bye('refused');
+      this.#giveWay(name);
       return;
     }
     if (!this.#isActive(connection)) return;
     this.#greeted = instance;
+    this.#place.serves(name);
     this.#outbox.attach(connection, connection.window);
     this.#setState('up');
     const { address } = connection;
@@ -255,6 +276,56 @@ export class NodeSideLink implements SignerLink {
       address,
       outstanding: this.pending,
     });
+    tellLimits(this.#log, this.#limits.frameBytesMax, connection.window.frameBytesMax, name);
+  }
+
+  /** Rejects for a signer that must not be asked. One that says nothing at all is not waited for. */
+  async #greetInTime(connection: NodeConnection): Promise<void> {
+    const { greet } = this.#options;
+    if (greet === undefined) return;
+    const cancel = this.#clock.after(this.#limits.greetingMs, () => this.#onMute(connection));
+    try {
+      await greet((client, body) => connection.greet(client, body), connection.name);
+    } finally {
+      cancel();
+    }
+  }
+
+  #onMute(connection: NodeConnection): void {
+    if (!this.#isActive(connection)) return;
+    const { name, address } = connection;
+    const seconds = this.#limits.greetingMs / 1000;
+    connection.bye('mute');
+    const outcome = this.#giveWay(name);
+    this.#refusals.refused('link-mute', `${name} did not answer INIT within ${seconds} s: ${outcome}`, {
+      signer: name,
+      address,
+    });
+  }
+
+  /** What becomes of the place of a signer that cannot serve, in words. */
+  #giveWay(name: string): string {
+    const { standbys } = this;
+    if (this.#place.giveWay(name, standbys)) {
+      this.#placeMoved(name);
+      return standbys[0] === undefined ? 'no other signer is connected' : `${standbys[0]} is asked instead`;
+    }
+    return standbys.length === 0 ? 'it may come again' : whoElse(standbys);
+  }
+
+  /** Another has the place by now, or nobody. */
+  #placeMoved(beforeName: string | null): void {
+    const name = this.#place.active;
+    if (name === beforeName) return;
+    this.#outbox.detach();
+    if (this.#state === 'up') this.#setState('down');
+    if (beforeName !== null) this.#signers.get(beforeName)?.bye('replaced');
+    if (name === null) return;
+    this.#say('warn', 'link-promoted', `${name} is the signer from now on`, { signer: name });
+    const next = this.#signers.get(name);
+    if (next === undefined) return;
+    next.promote(this.#outbox.outstanding());
+    void this.#greet(next);
   }
 
   #onClosed(connection: NodeConnection, reason: LinkError): void {
@@ -271,7 +342,7 @@ export class NodeSideLink implements SignerLink {
         });
       return;
     }
-    const wasActive = name === this.#activeName;
+    const wasActive = name === this.#place.active;
     this.#signers.delete(name);
     if (!wasActive || this.#state === 'closed') return;
     this.#outbox.detach();
@@ -294,16 +365,13 @@ export class NodeSideLink implements SignerLink {
       this.#say('warn', 'link-revoked', `the key of ${name} is no longer trusted`, { signer: name, address });
       connection.bye('revoked');
     }
-    const active = this.#activeName;
-    if (active === null || pins.list().some(({ name }) => name === active)) return;
-    // Whoever revokes the active signer wants another one.
-    const [next] = this.standbys;
-    if (next === undefined) this.#activeName = null;
-    else this.promote(next);
+    const before = this.#place.active;
+    this.#place.pinsChanged(pins, this.standbys);
+    this.#placeMoved(before);
   }
 
   #active(): NodeConnection | undefined {
-    return this.#activeName === null ? undefined : this.#signers.get(this.#activeName);
+    return this.#place.active === null ? undefined : this.#signers.get(this.#place.active);
   }
 
   #isActive(connection: NodeConnection): boolean {

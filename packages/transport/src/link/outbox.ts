@@ -1,7 +1,7 @@
 /**
  * The node side's half of "once in effect": every request of a run has a number, is sent again on each new connection until
  * its answer is here, and its promise settles once. Requests leave in the order they were asked, within the window
- * that the signer gave; feeders come after clients and have a small window of their own.
+ * that the signer gave; feeders have a small window of their own, and clients pass those who wait for it.
  */
 import type { LinkClock } from './clock.ts';
 import { LinkError } from './error.ts';
@@ -26,6 +26,8 @@ export type Window = Pick<LinkLimits, 'requestsMax' | 'requestBytesMax' | 'feeds
 interface Entry {
   /** 0 until it is sent for the first time. */
   id: number;
+  /** When it was asked, among all. */
+  readonly turn: number;
   readonly message:
     | { readonly kind: 'request'; readonly asker: Asker; readonly body: Uint8Array }
     | { readonly kind: 'feed-end'; readonly session: number };
@@ -52,6 +54,7 @@ export class Outbox {
   #wire: Wire | null = null;
   #window: Window;
   #lastId = 0;
+  #turns = 0;
   #onWire = 0;
   #onWireBytes = 0;
   #onWireFeeds = 0;
@@ -90,7 +93,15 @@ export class Outbox {
         new LinkError('link-queue-full', 'too much waits for the signer already', { waiting }),
       );
     return new Promise((resolve, reject) => {
-      (isFeed ? this.#feeds : this.#clients).push({ id: 0, message, bytes, isFeed, resolve, reject });
+      (isFeed ? this.#feeds : this.#clients).push({
+        id: 0,
+        turn: ++this.#turns,
+        message,
+        bytes,
+        isFeed,
+        resolve,
+        reject,
+      });
       this.#queueBytes += bytes;
       this.#pump();
     });
@@ -192,9 +203,11 @@ export class Outbox {
     const [resent] = this.#toResend;
     if (resent !== undefined) return this.#fits(resent) ? this.#toResend.shift() : undefined;
     const [client] = this.#clients;
-    if (client !== undefined) return this.#fits(client) ? this.#clients.shift() : undefined;
     const [feed] = this.#feeds;
-    return feed !== undefined && this.#fits(feed) ? this.#feeds.shift() : undefined;
+    const isFirst = client === undefined || (feed !== undefined && feed.turn < client.turn);
+    // A preimage that came before a request is there before it; blocks that wait for room hold nobody up.
+    if (feed !== undefined && isFirst && this.#fits(feed)) return this.#feeds.shift();
+    return client !== undefined && this.#fits(client) ? this.#clients.shift() : undefined;
   }
 
   #fits(entry: Entry): boolean {

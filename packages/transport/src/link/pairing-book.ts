@@ -65,6 +65,21 @@ export class PairingBook {
     return row === undefined ? undefined : { ...row, secret: fromHex(row.secret) };
   }
 
+  /** Those that still wait for their signer, without their secrets. Throws `link-file`. */
+  waiting(): readonly Omit<OpenPairing, 'secret' | 'usedBy'>[] {
+    return this.#read()
+      .filter(({ usedBy, expiresAtSeconds }) => usedBy === null && this.nowSeconds() < expiresAtSeconds)
+      .map(({ name, expiresAtSeconds }) => ({ name, expiresAtSeconds }));
+  }
+
+  /** The token for that name is worth nothing any more. False when none waits. Throws `link-file`. */
+  withdraw(name: string): boolean {
+    const isWaiting = (row: Row): boolean => row.name === name && row.usedBy === null;
+    if (!this.#read().some(isWaiting)) return false;
+    this.#change((rows) => rows.filter((row) => !isWaiting(row)));
+    return true;
+  }
+
   isExpired({ expiresAtSeconds }: OpenPairing): boolean {
     return this.nowSeconds() >= expiresAtSeconds;
   }

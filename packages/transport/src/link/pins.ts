@@ -16,6 +16,15 @@ export interface Pin {
   readonly sinceSeconds: number;
 }
 
+/** What the file holds. */
+interface Known {
+  readonly pins: readonly Pin[];
+  /** Of several signers, the one that has the place. */
+  readonly active: string | null;
+}
+
+const NOBODY: Known = { pins: [], active: null };
+
 export const PINS_MAX = 64;
 const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,31}$/;
 /** How soon a change by another process is noticed on live links. */
@@ -25,7 +34,7 @@ export class PinStore {
   readonly path: string;
   readonly #clock: LinkClock;
   readonly #listeners = new Set<() => void>();
-  #pins: readonly Pin[] = [];
+  #known: Known = NOBODY;
   #stamp = '';
   #endPolling: (() => void) | null = null;
 
@@ -42,12 +51,17 @@ export class PinStore {
   }
 
   list(): readonly Pin[] {
-    return this.#pins;
+    return this.#known.pins;
+  }
+
+  /** The one whose answers count, chosen by having served first or by the operator; null: nobody yet. */
+  get active(): string | null {
+    return this.#known.active;
   }
 
   /** Who has this key. */
   find(pin: string): Pin | undefined {
-    return this.#pins.find((one) => one.pin === pin || one.nextPin === pin);
+    return this.list().find((one) => one.pin === pin || one.nextPin === pin);
   }
 
   /** Pin a key. The same again changes nothing. Throws `pin-name`, `pin-taken`, `link-file`. */
@@ -71,6 +85,22 @@ export class PinStore {
     });
   }
 
+  /** Give the place to another. Throws `pin-unknown`, `link-file`. */
+  activate(name: string): void {
+    this.#changeAll(({ pins }) => {
+      if (!pins.some((one) => one.name === name)) throw unknown(name);
+      return { pins, active: name };
+    });
+  }
+
+  /** It serves: the place is its own unless somebody has it. Throws as `activate`. */
+  activateFirst(name: string): void {
+    this.#changeAll((known) => {
+      if (!known.pins.some((one) => one.name === name)) throw unknown(name);
+      return known.active === null ? { ...known, active: name } : known;
+    });
+  }
+
   /** The key under this name will be another: both count until the new one is used. Throws as `add`. */
   announce(name: string, nextPin: string): void {
     this.#change((pins) => {
@@ -84,7 +114,7 @@ export class PinStore {
 
   /** The new key was used: the old one no longer counts. Nothing to do for any other. */
   confirm(pin: string): void {
-    if (!this.#pins.some((one) => one.nextPin === pin)) return;
+    if (!this.list().some((one) => one.nextPin === pin)) return;
     this.#change((pins) =>
       pins.map((one) =>
         one.nextPin === pin ? { ...one, pin, nextPin: null, sinceSeconds: this.#nowSeconds() } : one,
@@ -116,22 +146,31 @@ export class PinStore {
       this.refresh();
     } catch {
       // A file nobody can read trusts nobody.
-      this.#pins = [];
+      this.#known = NOBODY;
       this.#stamp = 'unreadable';
       this.#tell();
     }
   }
 
   #change(change: (pins: readonly Pin[]) => readonly Pin[]): void {
+    this.#changeAll((known) => {
+      const pins = change(known.pins);
+      if (pins === known.pins) return known;
+      const isHere = pins.some(({ name }) => name === known.active);
+      return { pins, active: isHere ? known.active : null };
+    });
+  }
+
+  #changeAll(change: (known: Known) => Known): void {
     withLock(
       this.path,
       () => this.#clock.nowMs(),
       () => {
         this.#load();
-        const changed = change(this.#pins);
-        if (changed === this.#pins) return;
-        writePrivateFile(this.path, `${JSON.stringify({ version: 1, pins: changed }, null, 2)}\n`);
-        this.#pins = changed;
+        const changed = change(this.#known);
+        if (changed === this.#known) return;
+        writePrivateFile(this.path, `${JSON.stringify({ version: 1, ...changed }, null, 2)}\n`);
+        this.#known = changed;
         this.#stamp = fileStamp(this.path);
       },
     );
@@ -142,7 +181,7 @@ export class PinStore {
     // The stamp first: a change in between is then seen at the next look.
     const stamp = fileStamp(this.path);
     const text = readPrivateFile(this.path);
-    this.#pins = text === undefined ? [] : parsePins(this.path, text);
+    this.#known = text === undefined ? NOBODY : parsePins(this.path, text);
     this.#stamp = stamp;
   }
 
@@ -174,7 +213,7 @@ function unknown(name: string): LinkError {
   return new LinkError('pin-unknown', `no key is pinned as ${name}`);
 }
 
-function parsePins(path: string, text: string): readonly Pin[] {
+function parsePins(path: string, text: string): Known {
   const damaged = (): LinkError => new LinkError('link-file', `${path} is no list of pins`);
   let content: unknown;
   try {
@@ -186,11 +225,13 @@ function parsePins(path: string, text: string): readonly Pin[] {
     throw damaged();
   if (content.version !== 1) throw new LinkError('link-file', `${path} is of a newer version`);
   const { pins } = content;
+  const active = 'active' in content ? content.active : null;
   if (!Array.isArray(pins) || pins.length > PINS_MAX || !pins.every(isPin)) throw damaged();
   const keys = pins.flatMap(({ pin, nextPin }) => (nextPin === null ? [pin] : [pin, nextPin]));
   const names = new Set(pins.map(({ name }) => name));
   if (new Set(keys).size !== keys.length || names.size !== pins.length) throw damaged();
-  return pins;
+  if (active !== null && (typeof active !== 'string' || !names.has(active))) throw damaged();
+  return { pins, active };
 }
 
 function isPin(value: unknown): value is Pin {

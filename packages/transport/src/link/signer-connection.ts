@@ -8,6 +8,7 @@ import { LinkError } from './error.ts';
 import {
   type ByeReason,
   encodeLinkFrame,
+  FRAME_BYTES_MIN,
   GREETING_BYTES_MAX,
   LINK_VERSION,
   type LinkFrame,
@@ -53,6 +54,7 @@ export class SignerConnection implements Wire {
   readonly #cancelDeadline: () => void;
   #state: 'new' | 'standby' | 'active' = 'new';
   #run = new Uint8Array(0);
+  #frameBytesMax = 0;
 
   constructor(options: SignerConnectionOptions, handler: SignerConnectionHandler) {
     const { socket, name, pin, instance, limits, clock } = options;
@@ -71,6 +73,11 @@ export class SignerConnection implements Wire {
     this.send(
       encodeLinkFrame({ kind: 'hello', versionMin: LINK_VERSION, versionMax: LINK_VERSION, ...hello }),
     );
+  }
+
+  /** The longest frame that the node side takes, as its welcome says. */
+  get frameBytesMax(): number {
+    return this.#frameBytesMax;
   }
 
   send(frame: Buffer): void {
@@ -109,12 +116,16 @@ export class SignerConnection implements Wire {
     }
   }
 
-  #onWelcome({ version, run, isActive, outstanding }: Extract<LinkFrame, { kind: 'welcome' }>): void {
+  #onWelcome(welcome: Extract<LinkFrame, { kind: 'welcome' }>): void {
+    const { version, run, isActive, frameBytesMax, outstanding } = welcome;
     if (this.#state !== 'new') throw new LinkError('link-protocol', 'a welcome comes once');
     if (version !== LINK_VERSION)
       throw new LinkError('link-version', 'a version nobody offered', { version });
     this.#cancelDeadline();
+    if (frameBytesMax < FRAME_BYTES_MIN)
+      throw new LinkError('link-protocol', 'a node side that takes no answer', { frameBytesMax });
     this.#run = Uint8Array.from(run);
+    this.#frameBytesMax = frameBytesMax;
     if (isActive) {
       this.#begin(outstanding);
       return;

@@ -12,7 +12,7 @@ import { readIdentity } from './identity.ts';
 import { KeyChange } from './key-change.ts';
 import { Ledger } from './ledger.ts';
 import { LINK_LIMITS, type LinkLimits } from './limits.ts';
-import type { LinkEvent, LinkLog } from './log.ts';
+import { type LinkEvent, type LinkLog, tellLimits } from './log.ts';
 import type { PinStore } from './pins.ts';
 import type { RequestHandler } from './protocol.ts';
 import { SignerConnection, type SignerConnectionHandler } from './signer-connection.ts';
@@ -89,8 +89,9 @@ export class SignerSideLink {
     this.#ledger = new Ledger({ limits: this.#limits, handler, onBug });
     this.#handler = {
       active: (connection, run, outstanding) => {
-        this.#ledger.attach(run, outstanding, connection);
+        this.#ledger.attach(run, outstanding, connection, connection.frameBytesMax);
         this.#say('info', 'link-up', `connected to the node at ${this.target}`, {});
+        tellLimits(log, this.#limits.frameBytesMax, connection.frameBytesMax, 'the node');
         this.#setState('up');
       },
       standby: () => {
@@ -241,7 +242,7 @@ export class SignerSideLink {
     const { reason: bye } = reason.facts;
     // Somebody else has our place, or we are not wanted: no hurry to come back.
     if (bye === 'replaced' || bye === 'refused' || bye === 'revoked' || bye === 'version')
-      this.#redialIn(this.#limits.redialMsMax);
+      this.#redialIn(this.#limits.redialUnwantedMs);
     else this.#redial();
   }
 

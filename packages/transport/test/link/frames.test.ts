@@ -61,6 +61,7 @@ const frame: fc.Arbitrary<LinkFrame> = fc.oneof(
     version: fc.nat(65_535),
     run: exactly(16),
     isActive: fc.boolean(),
+    frameBytesMax: u32,
     outstanding: ids,
   }),
   fc.record({ kind: fc.constant('promote' as const), outstanding: ids }),

@@ -92,6 +92,7 @@ export class Side {
 export const QUICK: Partial<LinkLimits> = {
   redialMs: 5,
   redialMsMax: 40,
+  redialUnwantedMs: 40,
   pingMs: 50,
   silenceMs: 400,
   ackMs: 2,

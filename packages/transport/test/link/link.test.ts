@@ -53,18 +53,46 @@ describe('a link over mutual TLS', () => {
     expect(signer.names()).toEqual(['link-up']);
   });
 
-  it('asks nothing longer than the signer takes, and goes on', async () => {
+  it.each(['signer', 'node'] as const)(
+    'holds to the limit of the %s where it is the smaller one',
+    async (who) => {
+      introduce(node, signer);
+      const [large, small] = [
+        { ...QUICK, frameBytesMax: 4_000 },
+        { ...QUICK, frameBytesMax: 2_000 },
+      ];
+      const [here, there] = who === 'node' ? [small, large] : [large, small];
+      const link = await listen(cleanup, node, { limits: here });
+      const early = link.ask(MASTER, new Uint8Array(3_000)).catch((error: unknown) => error);
+      const handler = new Echo();
+      dial(cleanup, signer, link.port, handler, { limits: there });
+      expect(await early).toMatchObject({ code: 'link-request-too-large' });
+      expect(bodyOf(await link.ask(MASTER, bytes('x')))).toBe('x');
+      await expect(link.ask(MASTER, new Uint8Array(3_000))).rejects.toMatchObject({
+        code: 'link-request-too-large',
+      });
+      for (const side of [node, signer]) {
+        expect(side.names().filter((name) => name === 'link-up' || name === 'link-limits')).toEqual([
+          'link-up',
+          'link-limits',
+        ]);
+        expect(side.events.at(-1)).toMatchObject({ level: 'warn', text: /message_bytes_max/ });
+      }
+    },
+  );
+
+  it('says no where the answer is longer than the node takes, each time, and goes on', async () => {
     introduce(node, signer);
-    const link = await listen(cleanup, node, { limits: { ...QUICK, frameBytesMax: 4_000 } });
-    const early = link.ask(MASTER, new Uint8Array(3_000));
+    const link = await listen(cleanup, node, { limits: { ...QUICK, frameBytesMax: 2_000 } });
     const handler = new Echo();
-    dial(cleanup, signer, link.port, handler, { limits: { ...QUICK, frameBytesMax: 2_000 } });
-    await expect(early).rejects.toMatchObject({ code: 'link-request-too-large' });
-    expect(bodyOf(await link.ask(MASTER, bytes('x')))).toBe('x');
-    await expect(link.ask(MASTER, new Uint8Array(3_000))).rejects.toMatchObject({
-      code: 'link-request-too-large',
-    });
-    expect(signer.names()).toEqual(['link-up']);
+    const long = new Uint8Array(3_000);
+    handler.answer = async (_client, body) => ({ kind: 'reply', body: text(body) === 'long' ? long : body });
+    dial(cleanup, signer, link.port, handler, { limits: { ...QUICK, frameBytesMax: 4_000 } });
+    const facts = { frame_bytes: 3_010, limit_bytes: 2_000 };
+    const refusal = { tag: 'link-answer-too-large', temporary: false, facts };
+    for (const _ of [1, 2]) expect(await link.ask(channel(1), bytes('long'))).toMatchObject({ refusal });
+    expect(bodyOf(await link.ask(channel(1), bytes('short')))).toBe('short');
+    expect(signer.names()).not.toContain('link-down');
   });
 
   it('brings a refusal over whole', async () => {
@@ -194,44 +222,13 @@ describe('a link over mutual TLS', () => {
   });
 });
 
-describe('several signers', () => {
-  it('asks the first; the others stand by until they are promoted', async () => {
-    const other = new Side(cleanup);
-    introduce(node, signer, 'a');
-    introduce(node, other, 'b');
-    const link = await listen(cleanup, node);
-    const [a, b] = [new Echo(), new Echo()];
-    dial(cleanup, signer, link.port, a);
-    await link.ask(MASTER, bytes('1'));
-    const standby = dial(cleanup, other, link.port, b);
-    await expect.poll(() => standby.state).toBe('standby');
-    expect(link.activeSigner).toBe('a');
-    expect(link.standbys).toEqual(['b']);
-    link.promote('b');
-    await link.ask(MASTER, bytes('2'));
-    expect(standby.state).toBe('up');
-    expect([a.asked, b.asked]).toEqual([['0:1'], ['0:2']]);
-  });
-
-  it('refuses the others where the configuration says so', async () => {
-    const other = new Side(cleanup);
-    introduce(node, signer, 'a');
-    introduce(node, other, 'b');
-    const link = await listen(cleanup, node, { otherSigners: 'refuse' });
-    dial(cleanup, signer, link.port, new Echo());
-    await link.ask(MASTER, bytes('1'));
-    dial(cleanup, other, link.port, new Echo());
-    await expect.poll(() => other.names()).toContain('link-down');
-    expect(other.events.at(-1)!.facts.reason).toBe('refused');
-    expect(link.standbys).toEqual([]);
-  });
-
+describe('one signer', () => {
   it('replaces a connection of the same signer by its newer one', async () => {
     introduce(node, signer);
     const link = await listen(cleanup, node);
     const [old, fresh] = [new Echo(), new Echo()];
     // Both would come back at once otherwise, and replace each other for ever.
-    const slow = { ...QUICK, redialMsMax: 60_000 };
+    const slow = { ...QUICK, redialUnwantedMs: 60_000 };
     dial(cleanup, signer, link.port, old, { limits: slow });
     await link.ask(MASTER, bytes('1'));
     dial(cleanup, signer, link.port, fresh, { limits: slow });
@@ -254,39 +251,6 @@ describe('at its limits, a link', () => {
       .poll(() => node.events.some(({ text }) => /too many connections of signers/.test(text)))
       .toBe(true);
     expect(link.standbys).toEqual([]);
-  });
-
-  it('gives the place of a signer whose key is revoked to the one that stands by', async () => {
-    const other = new Side(cleanup);
-    introduce(node, signer, 'a');
-    introduce(node, other, 'b');
-    const link = await listen(cleanup, node);
-    dial(cleanup, signer, link.port, new Echo());
-    await link.ask(MASTER, bytes('1'));
-    const handler = new Echo();
-    const standby = dial(cleanup, other, link.port, handler);
-    await expect.poll(() => standby.state).toBe('standby');
-    node.pins.revoke('a');
-    await link.ask(MASTER, bytes('2'));
-    expect(handler.asked).toEqual(['0:2']);
-    expect(link.activeSigner).toBe('b');
-  });
-
-  it('waits for a signer that is promoted before it has come', async () => {
-    const other = new Side(cleanup);
-    introduce(node, signer, 'a');
-    introduce(node, other, 'b');
-    const link = await listen(cleanup, node);
-    link.promote('b');
-    const first = new Echo();
-    const standby = dial(cleanup, signer, link.port, first);
-    await expect.poll(() => standby.state).toBe('standby');
-    const handler = new Echo();
-    dial(cleanup, other, link.port, handler);
-    await link.ask(MASTER, bytes('1'));
-    expect([first.asked, handler.asked]).toEqual([[], ['0:1']]);
-    link.promote('b');
-    expect(link.state).toBe('up');
   });
 
   it('carries the largest message there is, both ways, and no larger', async () => {

@@ -95,7 +95,12 @@ class World {
   connect(): void {
     if (this.connected) return;
     this.connected = true;
-    this.ledger.attach(RUN, this.outbox.outstanding(), { send: (frame) => this.toNode.push(frame) });
+    this.ledger.attach(
+      RUN,
+      this.outbox.outstanding(),
+      { send: (frame) => this.toNode.push(frame) },
+      LIMITS.frameBytesMax,
+    );
     this.outbox.attach({ send: (frame) => this.toSigner.push(frame) }, LIMITS);
   }
 
@@ -242,6 +247,31 @@ describe('requests take effect once', () => {
     expect(world.answered.size).toBe(6);
   });
 
+  it('a preimage is judged before the request that follows it', async () => {
+    const world = new World();
+    world.connect();
+    world.ask('feed preimage', true);
+    world.ask('client revoke', false);
+    world.carryToSigner(100);
+    // Before any promise moves: the handler judges in the order in which it is called.
+    expect(world.handed).toEqual(['feed preimage', 'client revoke']);
+    await world.finish();
+  });
+
+  it('a preimage that waited for the link leaves before the request that was asked after it', async () => {
+    const world = new World();
+    for (const [words, isFeed] of [
+      ['client 1', false],
+      ['feed 1', true],
+      ['client 2', false],
+    ] as const)
+      world.ask(words, isFeed);
+    world.connect();
+    world.carryToSigner(100);
+    expect(world.handed).toEqual(['client 1', 'feed 1', 'client 2']);
+    await world.finish();
+  });
+
   it('a new run of the node forgets the one before, and ends its feeders', async () => {
     const ended: number[] = [];
     const answers: Buffer[] = [];
@@ -254,11 +284,16 @@ describe('requests take effect once', () => {
       },
       onBug: () => {},
     });
-    ledger.attach(RUN, [], { send: (frame) => answers.push(frame) });
+    ledger.attach(RUN, [], { send: (frame) => answers.push(frame) }, LIMITS.frameBytesMax);
     ledger.request({ kind: 'request', id: 1, asker: { kind: 'feed', session: 5 }, body: bytes('x') });
     await turn();
     expect(ledger.size).toBe(1);
-    ledger.attach(new Uint8Array(16).fill(2), [1], { send: (frame) => answers.push(frame) });
+    ledger.attach(
+      new Uint8Array(16).fill(2),
+      [1],
+      { send: (frame) => answers.push(frame) },
+      LIMITS.frameBytesMax,
+    );
     expect(ledger.size).toBe(0);
     expect(ended).toEqual([1]);
     ledger.request({ kind: 'request', id: 1, asker: { kind: 'feed', session: 5 }, body: bytes('y') });
@@ -287,7 +322,7 @@ describe('requests take effect once', () => {
         asker: { kind: 'client', client: channel(1) },
         body: bytes(`${id}`),
       });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     request(1);
     await turn();
     request(2);
@@ -295,14 +330,14 @@ describe('requests take effect once', () => {
     request(4);
     await turn();
     expect(handed).toEqual(['1']);
-    ledger.attach(RUN, [1, 3, 4], { send: () => {} });
+    ledger.attach(RUN, [1, 3, 4], { send: () => {} }, LIMITS.frameBytesMax);
     request(1);
     ledger.ack([1]);
     await turn();
     expect(handed).toEqual(['1', '3', '4']);
     expect(ledger.keptBytes).toBeGreaterThan(200);
     request(5);
-    ledger.attach(new Uint8Array(16), [], { send: () => {} });
+    ledger.attach(new Uint8Array(16), [], { send: () => {} }, LIMITS.frameBytesMax);
     await turn();
     expect(handed).toEqual(['1', '3', '4']);
     expect([ledger.size, ledger.keptBytes]).toEqual([0, 0]);
@@ -325,7 +360,7 @@ describe('requests take effect once', () => {
       },
       onBug: () => {},
     });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     const say = (id: number, words: string) =>
       ledger.request({ kind: 'request', id, asker: { kind: 'feed', session: 1 }, body: bytes(words) });
     say(1, 'a');
@@ -333,7 +368,7 @@ describe('requests take effect once', () => {
     ledger.request({ kind: 'feed-end', id: 3, session: 1 });
     ledger.request({ kind: 'feed-end', id: 4, session: 9 });
     await turn();
-    ledger.attach(new Uint8Array(16), [], { send: () => {} });
+    ledger.attach(new Uint8Array(16), [], { send: () => {} }, LIMITS.frameBytesMax);
     settle();
     await turn();
     say(1, 'c');
@@ -363,7 +398,7 @@ describe('requests take effect once', () => {
     });
     // A node side that starts anew again and again, each time with as much as the window has.
     for (let run = 1; run <= 5; run++) {
-      ledger.attach(new Uint8Array(16).fill(run), [], { send: () => {} });
+      ledger.attach(new Uint8Array(16).fill(run), [], { send: () => {} }, LIMITS.frameBytesMax);
       ledger.request({
         kind: 'request',
         id: 1,
@@ -395,7 +430,7 @@ describe('requests take effect once', () => {
       },
       onBug: (error) => bugs.push(error),
     });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     ledger.request({
       kind: 'request',
       id: 1,
@@ -418,7 +453,7 @@ describe('requests take effect once', () => {
       },
       onBug: (error) => bugs.push(error),
     });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     ledger.request({
       kind: 'request',
       id: 1,
@@ -447,7 +482,7 @@ describe('a node side that breaks the protocol', () => {
       feedEnded: () => {},
     };
     const ledger = new Ledger({ limits: { ...LIMITS, sessionsMax: 2 }, handler, onBug: () => {} });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     return ledger;
   };
 
@@ -496,11 +531,11 @@ describe('a node side that breaks the protocol', () => {
       },
       onBug: () => {},
     });
-    ledger.attach(RUN, [], { send: () => {} });
+    ledger.attach(RUN, [], { send: () => {} }, LIMITS.frameBytesMax);
     ledger.request(clientRequest(1));
     await turn();
     ledger.ack([1]);
-    ledger.attach(RUN, [1], { send: () => {} });
+    ledger.attach(RUN, [1], { send: () => {} }, LIMITS.frameBytesMax);
     expect(() => ledger.request(clientRequest(1))).toThrow(/acknowledged before/);
   });
 });

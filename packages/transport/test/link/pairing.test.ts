@@ -339,6 +339,28 @@ describe('pairing', () => {
     await expect(bring(nowhere)).rejects.toMatchObject({ code: 'link-unreachable' });
   });
 
+  it('is withdrawn before it was used, and shows nothing of its secret', async () => {
+    const { begin, book } = await wait();
+    const token = begin('cellar', 60);
+    begin('attic', 60);
+    expect(book.waiting().map(({ name }) => name)).toEqual(['cellar', 'attic']);
+    expect(Object.keys(book.waiting()[0]!)).toEqual(['name', 'expiresAtSeconds']);
+    expect(book.withdraw('cellar')).toBe(true);
+    expect(book.withdraw('cellar')).toBe(false);
+    await expect(bring(token)).rejects.toMatchObject({ facts: { reason: 'unknown' } });
+    expect(node.pins.list()).toEqual([]);
+    skewMs = 61_000;
+    expect(book.waiting()).toEqual([]);
+  });
+
+  it('that was used does not wait any more', async () => {
+    const { begin, book } = await wait();
+    const token = begin();
+    await bring(token);
+    expect(book.waiting()).toEqual([]);
+    expect(book.withdraw('signer')).toBe(false);
+  });
+
   it('speaks nothing but pairing at its own door', async () => {
     const { door } = await wait();
     signer.pins.add('node', node.pin);

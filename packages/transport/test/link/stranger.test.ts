@@ -183,8 +183,8 @@ describe('a known signer that does not keep to the protocol', () => {
 
   const hello: LinkFrame = {
     kind: 'hello',
-    versionMin: 1,
-    versionMax: 1,
+    versionMin: 2,
+    versionMax: 2,
     instance: new Uint8Array(16),
     requestsMax: 10,
     requestBytesMax: 1_000_000,
@@ -200,7 +200,7 @@ describe('a known signer that does not keep to the protocol', () => {
     ['answers what nobody asked', [hello, answer], /nobody waits/],
     ['greets nobody back', [hello, { ...answer, kind: 'greeting-answer' }], /no greeting/],
     ['takes no requests', [{ ...hello, requestsMax: 0 }], /lets nothing in/],
-    ['speaks another version', [{ ...hello, versionMin: 2, versionMax: 3 }], /version/],
+    ['speaks another version', [{ ...hello, versionMin: 1, versionMax: 1 }], /version/],
     ['asks itself', [hello, { kind: 'ack', ids: [] }], /does not send/],
     ['announces a frame without end', [Uint8Array.of(255, 255, 255, 255)], /no frame/],
     ['sends garbage', [hello, Uint8Array.of(0, 0, 0, 2, 99, 99)], /no known kind/],
@@ -281,9 +281,10 @@ describe('a known node that does not keep to the protocol', () => {
 
   const welcome: LinkFrame = {
     kind: 'welcome',
-    version: 1,
+    version: 2,
     run: new Uint8Array(16),
     isActive: true,
+    frameBytesMax: 1_000_000,
     outstanding: [],
   };
   const request: LinkFrame = {
@@ -298,7 +299,8 @@ describe('a known node that does not keep to the protocol', () => {
     ['asks before its welcome', [request], /nobody asks here yet/],
     ['asks a standby', [{ ...welcome, isActive: false }, request], /nobody asks here yet/],
     ['welcomes twice', [welcome, welcome], /comes once/],
-    ['takes a version nobody offered', [{ ...welcome, version: 2 }], /nobody offered/],
+    ['takes a version nobody offered', [{ ...welcome, version: 1 }], /nobody offered/],
+    ['takes frames too short for anything', [{ ...welcome, frameBytesMax: 1_000 }], /takes no answer/],
     ['promotes the active one', [welcome, { kind: 'promote', outstanding: [] }], /only a standby/],
     [
       'answers',
