@@ -1,5 +1,5 @@
 /** `countersign pair` and `countersign link` on the node side: a signer that meets it, and what they say when something is wrong. */
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openIdentity, type Paired, PinStore, pair } from '@countersign/transport';
@@ -158,6 +158,89 @@ describe('countersign pair', () => {
 });
 
 describe('countersign link', () => {
+  it('shows tokens that wait, never their secret, and withdraws them', async () => {
+    const place = await node();
+    const token = tokenIn((await run('pair', '--name', 'cellar', ...place.at)).text);
+    const book = readFileSync(join(place.directory, 'countersign', 'link', 'pairings.json'), 'utf8');
+    const { secret } = (JSON.parse(book) as { pairings: [{ secret: string }] }).pairings[0];
+    for (const format of [[], ['--json']]) {
+      const { text } = await run('link', 'list', ...format, ...place.at);
+      expect(text).toContain('cellar');
+      expect(text).not.toContain(secret);
+      expect(text).not.toContain(token);
+    }
+    expect((await run('link', 'list', ...place.at)).text).toMatch(
+      /A token for cellar waits for its signer until \d{4}-/,
+    );
+    expect((await run('link', 'revoke', 'cellar', ...place.at)).text).toBe(
+      'Withdrawn: the token for cellar. It lets nobody in any more.\n',
+    );
+    expect((await run('link', 'list', ...place.at)).text).not.toContain('cellar');
+    const waiting = run('pair', '--name', 'attic', '--wait', '--seconds', '3', ...place.at);
+    await expect.poll(() => written, { timeout: 5_000 }).toContain('Waiting for it');
+    await expect(met(place, token)).rejects.toMatchObject({ facts: { reason: 'unknown' } });
+    await waiting;
+  });
+
+  it('shows who is connected, as what and since when', async () => {
+    const place = await node();
+    const pins = PinStore.open(join(place.directory, 'countersign', 'link', 'signers.json'));
+    await run('pair', ...place.at);
+    const names = ['cellar', 'attic', 'barn', 'shed'];
+    names.forEach((name, index) => void pins.add(name, `${index}a`.repeat(32)));
+    pins.activate('shed');
+    const unknown = (await run('link', 'list', ...place.at)).text;
+    expect(unknown).toMatch(/^shed .* active$/m);
+    expect(unknown).toMatch(/^cellar .* –$/m);
+    expect(unknown).toContain('lightningd’s hsmd does not run here');
+    const signers = (['active', 'standby', 'greeted'] as const).map((role, index) => ({
+      name: names[index]!,
+      address: '192.0.2.7',
+      sinceSeconds: 1_700_000_000,
+      role,
+    }));
+    const path = join(place.directory, 'countersign', 'link.sock');
+    const standing = { version: 1, state: 'up', pending: 0, signers };
+    const server = createServer((socket) => void socket.end(JSON.stringify(standing)));
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const { text } = await run('link', 'list', ...place.at);
+    const { text: json } = await run('link', 'list', '--json', ...place.at);
+    await new Promise((resolve) => server.close(resolve));
+    expect(text).toMatch(/^cellar .* active, connected since 2023-11-14 22:13:20 UTC$/m);
+    expect(text).toMatch(/^attic .* standby, connected since 2023-/m);
+    expect(text).toMatch(/^barn .* is being told INIT, connected since 2023-/m);
+    expect(text).toMatch(/^shed .* active, but away$/m);
+    expect(JSON.parse(json)).toMatchObject({
+      state: 'up',
+      active: 'shed',
+      signers: [{ connected: { role: 'active' } }, {}, {}, { name: 'shed', connected: null }],
+      pairings: [{ name: 'signer' }],
+    });
+  });
+
+  it('makes another signer the active one, and says what that takes', async () => {
+    const place = await node();
+    await run('pair', ...place.at);
+    const path = join(place.directory, 'countersign', 'link', 'signers.json');
+    const pins = PinStore.open(path);
+    pins.add('cellar', 'ab'.repeat(32));
+    pins.add('attic', 'cd'.repeat(32));
+    const first = await run('link', 'promote', 'cellar', ...place.at);
+    expect(first).toEqual({
+      status: 0,
+      text: 'The active signer is cellar from now on: a running link changes to it within a second.\n',
+    });
+    const second = await run('link', 'promote', 'attic', ...place.at);
+    expect(second.text).toContain('is attic from now on, not cellar:');
+    expect(second.text).toContain('Its records must hold all that cellar has signed');
+    expect(PinStore.open(path).active).toBe('attic');
+    expect((await run('link', 'promote', 'attic', ...place.at)).text).toContain('active signer already');
+    expect(await run('link', 'promote', 'barn', ...place.at)).toMatchObject({
+      status: 1,
+      text: expect.stringContaining('no key is pinned as barn'),
+    });
+  });
+
   it('forgets a signer', async () => {
     const place = await node();
     PinStore.open(join(place.directory, 'countersign', 'link', 'signers.json'));

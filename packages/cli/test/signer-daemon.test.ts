@@ -50,13 +50,17 @@ interface Ran {
 }
 
 /** Without a terminal, as from a script. */
-function countersign(directory: string, ...args: readonly string[]): Promise<Ran> {
+const countersign = (directory: string, ...args: readonly string[]): Promise<Ran> =>
+  piped('', directory, ...args);
+
+/** The same, with something on standard input. */
+function piped(input: string, directory: string, ...args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
     const child = execFile(LAUNCHER, args, { cwd: directory, timeout: 60_000 }, (error, out, stderr) => {
       const status = error === null ? 0 : Number(error.code);
       resolve({ status, out, error: stderr });
     });
-    child.stdin?.end();
+    child.stdin?.end(input);
   });
 }
 
@@ -298,7 +302,18 @@ describe('what goes wrong is told with what to do', () => {
     expect(nonsense).toMatchObject({ status: 1, error: expect.stringMatching(/Copy the whole line/) });
     const machine = await nodeMachine();
     const token = machine.token();
-    expect((await countersign(directory, 'signer', 'pair', token)).status).toBe(0);
+    const twice = await countersign(directory, 'signer', 'pair', token, '--token-file', 'token');
+    expect(twice).toMatchObject({ status: 2, error: expect.stringMatching(/comes from one place/) });
+    for (const [more, why] of [
+      [[], /no token was given/],
+      [['--token-file', 'nowhere'], /cannot read the token/],
+      [['--token-file', 'pass'], /Copy the whole line/],
+    ] as const)
+      expect((await countersign(directory, 'signer', 'pair', ...more)).error).toMatch(why);
+    writeFileSync(join(directory, 'token'), `${token}\n`, { mode: 0o600 });
+    expect((await countersign(directory, 'signer', 'pair', '--token-file', 'token')).status).toBe(0);
+    // The same signer may bring it again, by any way.
+    expect((await piped(`${token}\n`, directory, 'signer', 'pair', '--token-file', '-')).status).toBe(0);
     const listed = await countersign(directory, 'signer', 'link', 'list', '--json');
     const known = JSON.parse(listed.out);
     expect(known).toMatchObject({

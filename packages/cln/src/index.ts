@@ -2,5 +2,6 @@
 export { CONFIG_VARIABLE, readConfig } from './config-file.ts';
 export * from './descriptors.ts';
 export { type LinkFiles, linkFiles } from './remote/link-files.ts';
+export { LINK_SOCKET, type LinkStanding, readStanding } from './remote/standing.ts';
 export * from './status.ts';
 export * from './version.ts';

@@ -1,5 +1,5 @@
 /** A real countersign-hsmd in remote mode, and a signer that the test plays over a real link: TLS, pinned keys, cuts. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -20,6 +20,7 @@ import { FakeBitcoind } from '../../chain/test/fake-bitcoind.ts';
 import { afterTest, fileWith } from '../../chain/test/support.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { linkFiles } from '../src/remote/link-files.ts';
+import { LINK_SOCKET, readStanding } from '../src/remote/standing.ts';
 import { refusedBy } from './fake-link.ts';
 import {
   DERIVE,
@@ -264,6 +265,33 @@ describe('the start', () => {
     expect(hsmd.logged('info').join('\n')).toContain('countersign: link: ');
   });
 
+  it('asks the next signer where the first does not answer INIT, and says so', async () => {
+    const place = await setting('greeting_seconds = 1');
+    const hsmd = start({ directory: place.directory });
+    await hsmd.master.send(initRequest('regtest'));
+    const mute = new PlayedSigner();
+    mute.answering = () => new Promise(() => {});
+    dial(place, mute, place.port, 'attic');
+    await expect.poll(() => mute.inits(), WAIT).toBe(1);
+    const signer = new PlayedSigner();
+    dial(place, signer, place.port, 'cellar');
+    expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
+    const line = 'countersign: link: attic did not answer INIT within 1 s: cellar is asked instead';
+    expect(hsmd.output()).toContain(line);
+    expect(hsmd.logged('unusual')).toContain(line);
+    expect(signer.inits()).toBe(1);
+    const { state, pending, signers } = (await readStanding(join(place.state, LINK_SOCKET)))!;
+    expect([state, pending]).toEqual(['up', 0]);
+    expect(signers.map(({ name, role }) => [name, role])).toContainEqual(['cellar', 'active']);
+    expect(statSync(join(place.state, LINK_SOCKET)).mode & 0o777).toBe(0o600);
+  });
+
+  it('says nothing of its link where it does not run', async () => {
+    const { state } = await setting();
+    expect(await readStanding(join(state, LINK_SOCKET))).toBeNull();
+    expect(await readStanding(`/${'x'.repeat(200)}`)).toBeNull();
+  });
+
   it('names the signers that it knows', async () => {
     const place = await setting();
     paired(place, 'cellar');
@@ -275,7 +303,7 @@ describe('the start', () => {
   it('makes no secret and no store, loads no curve, and keeps its link private', async () => {
     const { directory, state, hsmd } = await serving();
     expect(existsSync(join(directory, 'hsm_secret'))).toBe(false);
-    expect(readdirSync(state).sort()).toEqual(['link', 'node.sock']);
+    expect(readdirSync(state).sort()).toEqual(['link', 'link.sock', 'node.sock']);
     const loaded = existsSync('/proc') ? readFileSync(`/proc/${hsmd.pid}/maps`, 'utf8') : '';
     expect(loaded).not.toContain('secp256k1');
   });

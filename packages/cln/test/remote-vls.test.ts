@@ -27,6 +27,7 @@ async function listen(pins: readonly string[]) {
     pins,
     startPatienceSeconds: null,
     linkPatienceSeconds: null,
+    greetingSeconds: 10,
     retrySeconds: 0,
   };
   const greeted: string[] = [];

@@ -17,6 +17,7 @@ describe('the node side of a remote signer', () => {
       pins: [],
       startPatienceSeconds: null,
       linkPatienceSeconds: null,
+      greetingSeconds: 10,
       retrySeconds: 10,
     });
   });
@@ -27,6 +28,7 @@ listen = "10.0.0.2:2701"
 pins = ["${PIN}"]
 start_patience_seconds = 60
 link_patience_seconds = 604_800
+greeting_seconds = 30
 retry_seconds = 0
 `;
     expect(remoteOf(text)).toEqual({
@@ -35,6 +37,7 @@ retry_seconds = 0
       pins: [PIN],
       startPatienceSeconds: 60,
       linkPatienceSeconds: 604_800,
+      greetingSeconds: 30,
       retrySeconds: 0,
     });
   });

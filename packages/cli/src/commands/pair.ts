@@ -103,6 +103,7 @@ function explanation(
     '',
     `  countersign signer pair ${token}`,
     '',
+    'or, where others have accounts too: countersign signer pair --token-file -, and the token as its input.',
     `It is good until ${moment(expiresAtSeconds)}, once, for a signer that will be called "${name}",`,
     `and leads to ${addresses.map(textOf).join(', ')}.`,
     wait === true

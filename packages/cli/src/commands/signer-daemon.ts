@@ -1,4 +1,5 @@
 /** `countersign signer`: the signer on a machine of its own. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   linkFiles,
@@ -11,6 +12,7 @@ import {
 import { PinStore, pair } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print } from '../admin/options.ts';
+import { CommandError } from '../command-error.ts';
 import {
   addConfigOption,
   addNodeOptions,
@@ -23,6 +25,12 @@ import { toldPlainly } from '../signer/failure.ts';
 import { addSignerLinkCommand } from './signer-link.ts';
 import { addInitCommand, addPassphraseCommand } from './signer-seed.ts';
 
+interface PairFlags extends NodeFlags {
+  readonly tokenFile?: string;
+}
+
+/** Far more than a token has: a wrong file is told as one. */
+const TOKEN_CHARACTERS_MAX = 4096;
 /** The directory with `packages` and `node_modules`. */
 const PROGRAM = join(import.meta.dirname, '../../../..');
 
@@ -50,8 +58,9 @@ export function addSignerCommand(program: Command): void {
       .description(
         'Bring the token that "countersign pair" printed on the node\'s machine. Afterwards each side knows the other by its key, and the token is worth nothing. A running signer dials the node within a second.',
       )
-      .argument('<token>', 'the whole line'),
-  ).action((token: string, flags: NodeFlags) => toldPlainly(() => pairSigner(token, flags)));
+      .argument('[token]', 'the whole line; other users of this machine can read it while the command runs')
+      .option('--token-file <file>', 'read the token from a file, or from standard input with -'),
+  ).action((token: string | undefined, flags: PairFlags) => toldPlainly(() => pairSigner(token, flags)));
   addSignerLinkCommand(signer);
   addConfigOption(
     signer
@@ -64,13 +73,37 @@ async function run({ config }: ConfigFlags): Promise<void> {
   process.exitCode = await runSigner(config);
 }
 
-async function pairSigner(token: string, flags: NodeFlags): Promise<void> {
+async function pairSigner(given: string | undefined, flags: PairFlags): Promise<void> {
+  const token = given === undefined ? readToken(flags) : given;
+  if (given !== undefined && flags.tokenFile !== undefined)
+    throw new CommandError(
+      'usage',
+      'a token comes from one place',
+      'Leave out the argument or --token-file.',
+    );
   const { name, directory } = nodeIn(readFrom(flags), flags.node);
   const files = linkFiles(directory);
   const pins = PinStore.open(files.pins);
   const { address, pin } = await pair({ token, identityPath: files.identity, pins, name: NODE_PIN_NAME });
   writeAddress(files, address);
   print([`Paired: node ${name} at ${address.host}:${address.port}`, `its key ${pin}`]);
+}
+
+/** Arguments are there for every user of the machine to see; a file or a pipe is not. */
+function readToken({ tokenFile }: PairFlags): string {
+  if (tokenFile === undefined)
+    throw new CommandError(
+      'usage',
+      'no token was given',
+      'Give the line, or --token-file FILE, or --token-file -.',
+    );
+  try {
+    const text = readFileSync(tokenFile === '-' ? 0 : tokenFile, 'utf8');
+    return text.slice(0, TOKEN_CHARACTERS_MAX).trim();
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error;
+    throw new CommandError('usage', `cannot read the token: ${error.message}`, 'Give another file.');
+  }
 }
 
 function permissions(flags: ConfigFlags): void {

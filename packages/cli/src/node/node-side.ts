@@ -4,7 +4,7 @@
  */
 import { join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
-import { CONFIG_VARIABLE, type LinkFiles, linkFiles, readConfig } from '@countersign/cln';
+import { CONFIG_VARIABLE, LINK_SOCKET, type LinkFiles, linkFiles, readConfig } from '@countersign/cln';
 import type { ListenAddress } from '@countersign/host';
 import type { Command } from 'commander';
 import { CommandError } from '../command-error.ts';
@@ -17,6 +17,8 @@ export interface NodeSideFlags {
 export interface NodeSide {
   readonly listen: Extract<ListenAddress, { kind: 'tcp' }>;
   readonly files: LinkFiles;
+  /** Where a running hsmd says how the link stands. */
+  readonly socket: string;
 }
 
 export function addNodeSideOptions(command: Command): Command {
@@ -58,5 +60,6 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
       'Nothing is to be paired. For a signer on another machine, let [remote] listen at an address and a port.',
     );
   }
-  return { listen, files: linkFiles(join(nodeDirectory, config.stateDirectory)) };
+  const stateDirectory = join(nodeDirectory, config.stateDirectory);
+  return { listen, files: linkFiles(stateDirectory), socket: join(stateDirectory, LINK_SOCKET) };
 }

@@ -12,7 +12,7 @@ import type { Greet, Listening } from './open.ts';
 /** Rejects with `CountersignError`. */
 export async function listenForVls(
   config: Config,
-  { listen, pins }: RemoteConfig,
+  { listen, pins, greetingSeconds }: RemoteConfig,
   greet: Greet,
   log: Surroundings['log'],
 ): Promise<Listening> {
@@ -29,7 +29,7 @@ export async function listenForVls(
     greet,
     log: (level, text) => log(level, `countersign: vls: ${text}`),
     // What is refused for the moment is asked again by the door.
-    limits: { messageBytesMax: config.messageBytesMax, retryTotalMs: 0 },
+    limits: { messageBytesMax: config.messageBytesMax, initMs: greetingSeconds * 1000, retryTotalMs: 0 },
   });
   const address = `${host.includes(':') ? `[${host}]` : host}:${link.port}`;
   const waiting = `waiting for a signer of VLS's kind at ${address}`;

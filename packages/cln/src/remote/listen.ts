@@ -16,6 +16,7 @@ import {
 import type { DoorLogLevel, Surroundings } from '../door.ts';
 import { linkFiles } from './link-files.ts';
 import type { Greet, Listening } from './open.ts';
+import type { LinkStanding } from './standing.ts';
 
 /** A frame of the link holds a message, and who asks. */
 const FRAME_EXTRA_BYTES = 256;
@@ -34,11 +35,12 @@ export async function listenForSigner(
   }
   const { listen } = remote;
   const frameBytesMax = Math.max(LINK_LIMITS.frameBytesMax, config.messageBytesMax + FRAME_EXTRA_BYTES);
-  const options = { greet, limits: { frameBytesMax }, log: (event: LinkEvent) => tell(event, log) };
+  const limits = { frameBytesMax, greetingMs: remote.greetingSeconds * 1000 };
+  const options = { greet, limits, log: (event: LinkEvent) => tell(event, log) };
   if (listen.kind === 'unix') {
     const path = resolve(listen.path);
     const link = await NodeSideLink.listen({ ...options, listen: { kind: 'unix', path } });
-    return { link, advice: () => [`waiting for the signer at ${path}`] };
+    return { link, advice: () => [`waiting for the signer at ${path}`], standing: () => standingOf(link) };
   }
   const files = linkFiles(config.stateDirectory);
   const pins = PinStore.open(files.pins);
@@ -55,11 +57,17 @@ export async function listenForSigner(
     listen: { kind: 'tcp', host, port, identityPath, pins, pairing },
   });
   const waiting = `waiting for the signer at ${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return { link, advice: () => [waiting, whoIsAwaited(pins)] };
+  return { link, advice: () => [waiting, whoIsAwaited(pins)], standing: () => standingOf(link) };
+}
+
+function standingOf({ state, pending, signers }: NodeSideLink): LinkStanding {
+  return { state, pending, signers };
 }
 
 function whoIsAwaited(pins: PinStore): string {
   const names = pins.list().map(({ name }) => name);
+  if (pins.active !== null && names.length > 1)
+    return `${pins.active} is its signer: see that "countersign signer run" runs there, or "countersign link promote NAME" another`;
   if (names.length > 0)
     return `paired with ${names.join(', ')}: see that "countersign signer run" runs there`;
   return (

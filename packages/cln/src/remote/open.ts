@@ -13,6 +13,7 @@ import { openFeedSocket } from './feed-socket.ts';
 import { type InitFailure, Introduction } from './introduction.ts';
 import { type NodeChain, openNodeChain } from './node-chain.ts';
 import { Presence } from './presence.ts';
+import { LINK_SOCKET, type LinkStanding, openStandingSocket } from './standing.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
 const GENERIC_ERROR_CODE = 20;
@@ -23,6 +24,8 @@ export type Greet = (ask: GreetingAsk, signer: string) => Promise<void>;
 export interface Listening {
   readonly link: SignerLink;
   readonly advice: () => readonly string[];
+  /** For the operator's commands; a transport that has none is not asked. */
+  readonly standing?: () => LinkStanding;
 }
 
 export interface RemoteOptions {
@@ -48,7 +51,11 @@ export async function openRemote(
   const introduction = new Introduction({ init, messageBytesMax, log, onFailed: failure.resolve });
   let listening: Listening;
   try {
-    listening = await options.listen(introduction.greet, log);
+    listening = await options.listen(introduction.greet, (level, text) => {
+      log(level, text);
+      const isForOperator = level === 'unusual' || level === 'broken';
+      if (isForOperator && introduction.reply === null) options.tellTerminal(text);
+    });
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     return failed(`${errorText(error)} (${error.code})`);
@@ -56,11 +63,12 @@ export async function openRemote(
   const { link } = listening;
   const presence = presenceOf(options, listening, log);
   const feeds = await openFeeds(config, link, surroundings);
+  const standing = await openStanding(config, listening, log);
   let chain: NodeChain | null = null;
   const onClose = async (): Promise<void> => {
     presence.close();
     await chain?.stop();
-    await Promise.all([feeds?.close(), link.close()]);
+    await Promise.all([feeds?.close(), standing?.close(), link.close()]);
   };
   const end = await Promise.race([failure.promise, presence.first()]);
   if (end === true && introduction.reply !== null) {
@@ -109,6 +117,22 @@ async function openFeeds(
   } catch (error) {
     if (!(error instanceof SocketError)) throw error;
     log('broken', `countersign: ${errorText(error)} (${error.code})`);
+    return null;
+  }
+}
+
+/** Without it the commands know less; nothing else needs it. */
+async function openStanding(
+  { stateDirectory }: Config,
+  { standing }: Listening,
+  log: Surroundings['log'],
+): Promise<UnixListener | null> {
+  if (standing === undefined) return null;
+  try {
+    return await openStandingSocket(join(stateDirectory, LINK_SOCKET), standing);
+  } catch (error) {
+    if (!(error instanceof SocketError)) throw error;
+    log('unusual', `countersign: ${errorText(error)} (${error.code})`);
     return null;
   }
 }

@@ -24,22 +24,24 @@ export function typeOf(body: Uint8Array): number {
   return body.length >= 2 ? (body[0]! << 8) | body[1]! : -1;
 }
 
-/** The signer's answer to `request`, in the session's terms. */
-export function doorAnswer(request: Uint8Array, answer: LinkAnswer, messageBytesMax: number): RemoteAnswer {
+/** The signer's answer to what was asked, in the session's terms. */
+export function doorAnswer(asked: Uint8Array, answer: LinkAnswer, messageBytesMax: number): RemoteAnswer {
   if (answer.kind === 'refused') {
-    const { refusal } = answer;
-    return { kind: 'refused', refusal: fromLinkRefusal(refusal), id: refusal.auditId };
+    const refusal = fromLinkRefusal(answer.refusal);
+    // The link itself, which said no for the signer, knows no requests.
+    const request = refusal.request === 'unknown' ? nameOf(asked) : refusal.request;
+    return { kind: 'refused', refusal: { ...refusal, request }, id: answer.refusal.auditId };
   }
-  if (typeOf(answer.body) === MESSAGES.vls_signer_error.number) return refusedInReply(request, answer.body);
-  const fault = replyFault(request, answer.body, messageBytesMax);
+  if (typeOf(answer.body) === MESSAGES.vls_signer_error.number) return refusedInReply(asked, answer.body);
+  const fault = replyFault(asked, answer.body, messageBytesMax);
   if (fault === null) return { kind: 'body', body: answer.body };
   const facts = {
-    request_type: typeOf(request),
+    request_type: typeOf(asked),
     reply_type: typeOf(answer.body),
     reply_bytes: answer.body.length,
   };
   const refusal = malformedRefusal(
-    nameOf(request),
+    nameOf(asked),
     null,
     `the signer's answer is none to this request: ${fault}`,
     facts,

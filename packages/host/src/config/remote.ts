@@ -22,6 +22,8 @@ export interface RemoteConfig {
   readonly startPatienceSeconds: number | null;
   /** How long a request waits for a lost signer before it is refused; null: until it comes back. */
   readonly linkPatienceSeconds: number | null;
+  /** How long a signer may take to answer INIT before the next one is asked. */
+  readonly greetingSeconds: number;
   /** How long a request that was refused for the moment is asked again. */
   readonly retrySeconds: number;
 }
@@ -33,6 +35,8 @@ export interface Place {
 }
 
 export const RETRY_SECONDS_DEFAULT = 10;
+/** It is answered from what the daemon has open already: in milliseconds. VLS's signer makes its keys then. */
+export const GREETING_SECONDS_DEFAULT = { link: 10, 'vls-grpc': 30 } as const;
 /** Beside bitcoind's and lightningd's own. */
 export const REMOTE_PORT_DEFAULT = 9737;
 /** VLS's own. */
@@ -83,6 +87,7 @@ function readRemote(source: Source, form: Form): RemoteConfig {
     pins,
     startPatienceSeconds: form.start_patience_seconds ?? null,
     linkPatienceSeconds: form.link_patience_seconds ?? null,
+    greetingSeconds: form.greeting_seconds ?? GREETING_SECONDS_DEFAULT[transport],
     retrySeconds: form.retry_seconds ?? RETRY_SECONDS_DEFAULT,
   };
 }

@@ -31,6 +31,7 @@ const POLL_SECONDS_MAX = 3600;
 const HEARTBEAT_SECONDS_MIN = 1;
 const HEARTBEAT_SECONDS_MAX = 3600;
 const PATIENCE_SECONDS_MAX = 604_800;
+const GREETING_SECONDS_MAX = 600;
 const RETRY_SECONDS_MAX = 120;
 
 export const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ');
@@ -174,6 +175,7 @@ export const document = v.strictObject({
         pins: v.optional(v.pipe(v.array(pin, PINS), v.minLength(1, PINS))),
         start_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
         link_patience_seconds: v.optional(whole(1, PATIENCE_SECONDS_MAX, 'seconds')),
+        greeting_seconds: v.optional(whole(1, GREETING_SECONDS_MAX, 'seconds')),
         retry_seconds: v.optional(whole(0, RETRY_SECONDS_MAX, 'seconds')),
       },
       'a table: [remote] on a line of its own, its keys below',

@@ -73,7 +73,8 @@ export class SignerSideLink {
   /** Being answered, also those of connections that are over. */
   #greetings = 0;
   #lastFailure = '';
-  #cancelDial: () => void = () => {};
+  /** Set while nothing is dialled and nobody connected. */
+  #cancelDial: (() => void) | null = null;
   #keys: KeyChange | null = null;
   #stopWatching: () => void = () => {};
 
@@ -143,7 +144,7 @@ export class SignerSideLink {
     if (this.#state === 'closed') return;
     this.#setState('closed');
     clearInterval(this.#alive);
-    this.#cancelDial();
+    this.#cancelDial?.();
     this.#stopWatching();
     this.#keys?.close();
     this.#connection?.bye('closing');
@@ -168,6 +169,7 @@ export class SignerSideLink {
   }
 
   async #dial(): Promise<void> {
+    this.#cancelDial = null;
     let socket: Duplex;
     let pin: string | null = null;
     try {
@@ -267,7 +269,7 @@ export class SignerSideLink {
 
   /** From half of it up to all of it: many signers of one node must not come all at once. */
   #redialIn(pauseMs: number): void {
-    this.#cancelDial();
+    this.#cancelDial?.();
     this.#cancelDial = this.#clock.after(
       pauseMs * (0.5 + fraction(this.#random) / 2),
       () => void this.#dial(),
@@ -291,7 +293,14 @@ export class SignerSideLink {
   #onPinsChanged(): void {
     const { dial } = this.#options;
     const connection = this.#connection;
-    if (dial.kind !== 'tcp' || connection === null || connection.pin === null) return;
+    if (dial.kind !== 'tcp') return;
+    if (this.#cancelDial !== null) {
+      // Paired anew, or the node has another key: nobody should wait out a pause for that.
+      this.#cancelDial();
+      void this.#dial();
+      return;
+    }
+    if (connection === null || connection.pin === null) return;
     if (dial.pins.find(connection.pin)?.name === dial.node) return;
     this.#say('warn', 'link-revoked', `the key of ${dial.node} is no longer trusted`, { node: dial.node });
     connection.bye('revoked');

@@ -280,6 +280,22 @@ describe('keys', () => {
     expect(link.activeSigner).toBeNull();
   });
 
+  it('that are pinned anew are tried at once, whatever the pause was', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const limits = { ...QUICK, redialUnwantedMs: 60_000, redialMsMax: 60_000 };
+    const remote = dial(cleanup, signer, link.port, new Echo(), { limits });
+    await link.ask(MASTER, bytes('1'));
+    node.pins.revoke('signer');
+    await expect.poll(() => remote.state).toBe('dialling');
+    node.pins.add('signer', signer.pin);
+    // As the command does: another process.
+    const { pins } = signer;
+    pins.revoke('node');
+    pins.add('node', node.pin);
+    expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
+  });
+
   it('are revoked by the signer too', async () => {
     introduce(node, signer);
     const link = await listen(cleanup, node);
