@@ -4,9 +4,9 @@
  */
 import {
   BlockReader,
+  type BlockTransaction,
   type OutPoint,
   outPointToString,
-  type Transaction,
   type TxOutput,
 } from '@countersign/bitcoin';
 
@@ -16,6 +16,8 @@ export interface Coin {
   readonly keyIndex: number;
   readonly heightBlocks: number;
   readonly isCoinbase: boolean;
+  /** The transaction it is an output of, whole: proves the amount. */
+  readonly previous: Uint8Array;
 }
 
 interface BookedCoin extends Coin {
@@ -43,7 +45,7 @@ export class CoinBook {
   }
 
   blockConnected(raw: Uint8Array, heightBlocks: number): void {
-    const reader = new BlockReader((tx) => this.#take(tx, tx.txid, heightBlocks, tx.isCoinbase));
+    const reader = new BlockReader((tx) => this.#take(tx, heightBlocks));
     reader.push(raw);
     reader.finish();
     this.#heightBlocks = heightBlocks;
@@ -60,7 +62,9 @@ export class CoinBook {
     this.#heightBlocks = heightBlocks - 1;
   }
 
-  #take(tx: Transaction, txid: Uint8Array, heightBlocks: number, isCoinbase: boolean): void {
+  #take(tx: BlockTransaction, heightBlocks: number): void {
+    const { isCoinbase } = tx;
+    let kept: Uint8Array | null = null;
     for (const input of tx.inputs) {
       const key = outPointToString(input);
       const coin = this.#coins.get(key);
@@ -70,7 +74,9 @@ export class CoinBook {
     tx.outputs.forEach(({ value, script }, vout) => {
       const keyIndex = this.#keyIndexOf(script);
       if (keyIndex === undefined) return;
-      const outpoint = { txid: txid.slice(), vout };
+      const outpoint = { txid: tx.txid.slice(), vout };
+      const previous: Uint8Array = kept ?? tx.bytes.slice();
+      kept = previous;
       const output = { value, script: script.slice() };
       this.#coins.set(outPointToString(outpoint), {
         outpoint,
@@ -78,6 +84,7 @@ export class CoinBook {
         keyIndex,
         heightBlocks,
         isCoinbase,
+        previous,
         spentAtBlocks: null,
       });
     });

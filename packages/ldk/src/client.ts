@@ -1,0 +1,153 @@
+/**
+ * Asking the signer, for callers that must not throw: every outcome is a value. Whoever asks gets the reply it expects or what
+ * stood in its way, and the listener hears of everything that did.
+ */
+import { toHex } from '@countersign/bitcoin';
+import type { SyncDoor, SyncDoorClient } from '@countersign/transport';
+import {
+  decodeMessage,
+  encodeMessage,
+  type MessageOf,
+  type ReplyNameTo,
+  type Request,
+  type RequestName,
+} from '@countersign/wire';
+
+/** Why a call was not answered as LDK wanted. */
+export interface LdkRefusal {
+  /** LDK's method, or the hook, that led to it. */
+  readonly method: string;
+  /** The message that was refused; null where none was sent. */
+  readonly request: RequestName | null;
+  /** Hex of LDK's `channel_keys_id`; null for what concerns the node. */
+  readonly channelKeysId: string | null;
+  /** The rule's tag; `unreachable` without a signer, `unsupported` for what this adapter has no answer to. */
+  readonly tag: string;
+  /** Tag, sentence and facts, as the signer says them. */
+  readonly text: string;
+  /** The same call may pass later: `retry` asks LDK to make it again. */
+  readonly temporary: boolean;
+}
+
+export type RefusalListener = (refusal: LdkRefusal) => void;
+
+export type Asked<N extends RequestName> =
+  | { readonly ok: true; readonly reply: MessageOf<ReplyNameTo<N>> }
+  | { readonly ok: false; readonly refusal: LdkRefusal };
+
+/** Everything: the node is one client, whatever of it asks. */
+const ALL_PERMISSIONS = 0xffff_ffff_ffff_ffffn;
+/** A channel's number beside its name: LDK has none. */
+export const CHANNEL_DBID = 1n;
+/** First byte of the name of a channel whose peer is not known by node id. */
+const NAMED_BY_KEYS_ID = 0x00;
+const TEMPORARY_MARK = '(temporary: try again later)';
+const UNREACHABLE_CODE = 6;
+
+/** How the signer knows the channel. */
+export function channelName(channelKeysId: Uint8Array): Uint8Array {
+  const name = new Uint8Array(1 + channelKeysId.length);
+  name[0] = NAMED_BY_KEYS_ID;
+  name.set(channelKeysId, 1);
+  return name;
+}
+
+export class SignerClient {
+  readonly #door: SyncDoor;
+  readonly #listeners = new Set<RefusalListener>();
+
+  constructor(door: SyncDoor) {
+    this.#door = door;
+  }
+
+  /** Called after LDK's callback has returned, so it may use LDK. */
+  onRefusal(listener: RefusalListener): void {
+    this.#listeners.add(listener);
+  }
+
+  /** `channelKeysId` null: the node itself asks. */
+  ask<N extends RequestName>(
+    method: string,
+    channelKeysId: Uint8Array | null,
+    request: Extract<Request, { name: N }>,
+  ): Asked<N> {
+    const client: SyncDoorClient = {
+      peerId: channelKeysId === null ? null : channelName(channelKeysId),
+      dbid: channelKeysId === null ? 0n : CHANNEL_DBID,
+      permissions: ALL_PERMISSIONS,
+    };
+    const outcome = this.#answer(client, request);
+    if (typeof outcome !== 'string' && outcome.name !== 'vls_signer_error')
+      return { ok: true, reply: outcome as MessageOf<ReplyNameTo<N>> };
+    return {
+      ok: false,
+      refusal: this.refuse(method, channelKeysId, request.name, textOf(outcome), codeOf(outcome)),
+    };
+  }
+
+  /** The reply; a string says why there is none. */
+  #answer(
+    client: SyncDoorClient,
+    request: Request,
+  ): MessageOf<ReplyNameTo<RequestName> | 'vls_signer_error'> | string {
+    try {
+      const decoded = decodeMessage(this.#door.ask(client, encodeMessage(request)), 'reply');
+      if (!decoded.ok || decoded.message.name === 'unknown')
+        return 'unreachable: the signer’s answer cannot be read';
+      return decoded.message as MessageOf<ReplyNameTo<RequestName>>;
+    } catch (error) {
+      return `unreachable: ${error instanceof Error ? error.message : 'the signer could not be asked'}`;
+    }
+  }
+
+  /** Notes a refusal and tells the listeners, once nothing of LDK is under way. */
+  refuse(
+    method: string,
+    channelKeysId: Uint8Array | null,
+    request: RequestName | null,
+    text: string,
+    wireCode: number | null = null,
+  ): LdkRefusal {
+    const tag = text.slice(0, Math.max(0, text.indexOf(':'))) || text;
+    const isUnreachable = tag === 'unreachable' || wireCode === UNREACHABLE_CODE;
+    const refusal: LdkRefusal = {
+      method,
+      request,
+      channelKeysId: channelKeysId === null ? null : toHex(channelKeysId),
+      tag,
+      text,
+      temporary: isUnreachable || text.endsWith(TEMPORARY_MARK),
+    };
+    queueMicrotask(() => this.#tell(refusal));
+    return refusal;
+  }
+
+  #tell(refusal: LdkRefusal): void {
+    for (const listener of this.#listeners) listener(refusal);
+  }
+
+  async feed<N extends RequestName>(request: Extract<Request, { name: N }>): Promise<Asked<N>> {
+    const method = 'feed';
+    try {
+      const decoded = decodeMessage(await this.#door.feed(encodeMessage(request)), 'reply');
+      if (decoded.ok && decoded.message.name !== 'unknown' && decoded.message.name !== 'vls_signer_error')
+        return { ok: true, reply: decoded.message as MessageOf<ReplyNameTo<N>> };
+      const text =
+        decoded.ok && decoded.message.name === 'vls_signer_error'
+          ? decoded.message.message
+          : 'unreachable: the signer’s answer cannot be read';
+      return { ok: false, refusal: this.refuse(method, null, request.name, text) };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'the signer could not be asked';
+      return { ok: false, refusal: this.refuse(method, null, request.name, `unreachable: ${why}`) };
+    }
+  }
+}
+
+type Outcome = MessageOf<ReplyNameTo<RequestName> | 'vls_signer_error'> | string;
+
+const textOf = (outcome: Outcome): string =>
+  typeof outcome === 'string' ? outcome : outcome.name === 'vls_signer_error' ? outcome.message : '';
+
+const codeOf = (outcome: Outcome): number | null =>
+  typeof outcome !== 'string' && outcome.name === 'vls_signer_error' ? outcome.code : null;

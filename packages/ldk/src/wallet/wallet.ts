@@ -1,0 +1,207 @@
+/**
+ * The wallet as an application uses it: addresses, balance, fundings of channels, payments, and LDK's source of coins. All keys
+ * are the signer's; what is spent for anything but channels and fees needs the operator's word.
+ */
+import {
+  createPsbt,
+  PSBT_IN,
+  type Sat,
+  serializeTransaction,
+  setPsbtInputField,
+  setPsbtWitnessUtxo,
+  toHex,
+  txid,
+} from '@countersign/bitcoin';
+import {
+  type CoinSelectionSource,
+  type Logger,
+  OutPoint,
+  Result_CVec_UtxoZNoneZ,
+  Result_CVec_u8ZNoneZ,
+  Result_TransactionNoneZ,
+  TxOut,
+  Utxo,
+  Wallet,
+  WalletSource,
+} from 'lightningdevkit';
+import type { SignerClient } from '../client.ts';
+import { answered, replyOf } from '../signer/answers.ts';
+import { buildPayment, P2WPKH_WITNESS_WEIGHT, type UnsignedPayment } from './payment.ts';
+import type { WalletSigner } from './wallet-signer.ts';
+
+export interface FundingOrder {
+  readonly script: Uint8Array;
+  readonly valueSat: bigint;
+  readonly feeratePerKw: number;
+}
+
+export interface UnsignedFunding {
+  /** Internal byte order. */
+  readonly txid: Uint8Array;
+  readonly vout: number;
+}
+
+/** LDK style keeps LDK's destination and shutdown keys at 0 and 1; nothing new is received there. */
+const FIRST_INDEX = 2;
+/** An empty scriptSig's length beside the witness. */
+const SATISFACTION_WEIGHT = BigInt(4 + P2WPKH_WITNESS_WEIGHT);
+const FUNDINGS_MAX = 256;
+
+export class LdkWallet {
+  readonly #client: SignerClient;
+  readonly #signer: WalletSigner;
+  readonly #fundings = new Map<string, UnsignedPayment>();
+  #nextIndex: number;
+  #change: Uint8Array | null = null;
+
+  constructor(client: SignerClient, signer: WalletSigner, firstIndex = FIRST_INDEX) {
+    this.#client = client;
+    this.#signer = signer;
+    this.#nextIndex = firstIndex;
+  }
+
+  get heightBlocks(): number {
+    return this.#signer.coins.heightBlocks;
+  }
+
+  /** A new address of the wallet, as a script. */
+  receiveScript(): Uint8Array {
+    const index = this.#nextIndex++;
+    const script = this.#signer.keys.script(index);
+    // The signer counts an address as ours up to a window above the highest that was handed out.
+    const pubkey = this.#signer.keys.publicKey(index);
+    replyOf(
+      this.#client.ask<'hsmd_check_pubkey'>('receive', null, { name: 'hsmd_check_pubkey', index, pubkey }),
+    );
+    return script;
+  }
+
+  /** The same for the life of this object, so that a sweep made again pays the same script. */
+  changeScript(): Uint8Array {
+    this.#change ??= this.receiveScript();
+    return this.#change;
+  }
+
+  balanceSat(): bigint {
+    return this.#signer.coins.balanceSat();
+  }
+
+  owns(script: Uint8Array): boolean {
+    return this.#signer.keys.indexOf(script) !== undefined;
+  }
+
+  blockConnected(raw: Uint8Array, heightBlocks: number): void {
+    this.#signer.coins.blockConnected(raw, heightBlocks);
+  }
+
+  blockDisconnected(heightBlocks: number): void {
+    this.#signer.coins.blockDisconnected(heightBlocks);
+  }
+
+  /** Unsigned: the signer signs a funding only once it has the first commitment. Null when the coins do not suffice. */
+  buildFunding({ script, valueSat, feeratePerKw }: FundingOrder): UnsignedFunding | null {
+    const { coins } = this.#signer;
+    const payment = buildPayment(coins.spendable(), {
+      outputs: [{ script, value: valueSat as Sat }],
+      changeScript: this.changeScript(),
+      feeratePerKw,
+      locktime: 0,
+    });
+    if (payment === null) return null;
+    coins.reserve(payment.coins.map(({ outpoint }) => outpoint));
+    const id = txid(payment.tx);
+    this.#fundings.set(toHex(id), payment);
+    const [oldest] = this.#fundings.keys();
+    if (this.#fundings.size > FUNDINGS_MAX && oldest !== undefined) this.dropFunding(oldest);
+    return { txid: id, vout: 0 };
+  }
+
+  /** For `FundingTxBroadcastSafe`: the transaction to publish. Null when it is none of ours, or the signer refused. */
+  signFunding(id: Uint8Array): Uint8Array | null {
+    const payment = this.#fundings.get(toHex(id));
+    return payment === undefined ? null : this.#sign('sign_funding', payment);
+  }
+
+  /** The channel did not come about: its coins are free again. */
+  dropFunding(id: string): void {
+    const payment = this.#fundings.get(id);
+    this.#fundings.delete(id);
+    if (payment !== undefined) this.#signer.coins.release(payment.coins.map(({ outpoint }) => outpoint));
+  }
+
+  /** Pays a script. The operator's approval, or an entry of the allowlist, is the signer's condition. */
+  pay(order: FundingOrder): Uint8Array | null {
+    const payment = buildPayment(this.#signer.coins.spendable(), {
+      outputs: [{ script: order.script, value: order.valueSat as Sat }],
+      changeScript: this.changeScript(),
+      feeratePerKw: order.feeratePerKw,
+      locktime: 0,
+    });
+    return payment === null ? null : this.#sign('pay', payment);
+  }
+
+  #sign(method: string, { tx, coins }: UnsignedPayment): Uint8Array | null {
+    const psbt = coins.reduce(
+      (described, { output, previous }, index) =>
+        setPsbtInputField(
+          setPsbtWitnessUtxo(described, index, output),
+          index,
+          PSBT_IN.NON_WITNESS_UTXO,
+          previous,
+        ),
+      createPsbt(tx),
+    );
+    return answered<Uint8Array | null>({
+      client: this.#client,
+      method,
+      channelKeysId: null,
+      work: () => serializeTransaction(this.#signer.signWallet(method, psbt).tx),
+      otherwise: () => null,
+    });
+  }
+
+  /** For `BumpTransactionEventHandler`. */
+  coinSelection(logger: Logger): CoinSelectionSource {
+    return Wallet.constructor_new(this.walletSource(), logger).as_CoinSelectionSource();
+  }
+
+  walletSource(): WalletSource {
+    const guarded = <T>(method: string, work: () => T, otherwise: () => T): T =>
+      answered({ client: this.#client, method, channelKeysId: null, work, otherwise });
+    return WalletSource.new_impl({
+      list_confirmed_utxos: () =>
+        guarded(
+          'list_confirmed_utxos',
+          () => Result_CVec_UtxoZNoneZ.constructor_ok(this.#utxos()),
+          () => Result_CVec_UtxoZNoneZ.constructor_err(),
+        ),
+      get_change_script: () =>
+        guarded(
+          'get_change_script',
+          () => Result_CVec_u8ZNoneZ.constructor_ok(this.changeScript()),
+          () => Result_CVec_u8ZNoneZ.constructor_err(),
+        ),
+      sign_psbt: (psbt) =>
+        guarded(
+          'sign_psbt',
+          () =>
+            Result_TransactionNoneZ.constructor_ok(
+              serializeTransaction(this.#signer.signPsbt('sign_psbt', psbt)),
+            ),
+          () => Result_TransactionNoneZ.constructor_err(),
+        ),
+    });
+  }
+
+  #utxos(): Utxo[] {
+    return this.#signer.coins
+      .spendable()
+      .map(({ outpoint, output }) =>
+        Utxo.constructor_new(
+          OutPoint.constructor_new(outpoint.txid, outpoint.vout),
+          TxOut.constructor_new(output.value, output.script),
+          SATISFACTION_WEIGHT,
+        ),
+      );
+  }
+}
