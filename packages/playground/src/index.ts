@@ -1,5 +1,6 @@
 /** A small Lightning world in one process: chain, LDK nodes, signers. For the demo and the real-client suite. */
 export * from './chain/embedded-chain.ts';
+export * from './node/countersign-keys.ts';
 export * from './node/event-desk.ts';
 export * from './node/keys.ts';
 export * from './node/ldk-library.ts';

@@ -80,7 +80,7 @@ async function headersTo(client: SignerClient, source: BlockSource, tip: Tip): P
 
 /** The height of the last block that both have. */
 async function forkOf(client: SignerClient, source: BlockSource, tip: Tip): Promise<number> {
-  for (let height = Math.min(source.heightBlocks, tip.tipHeightBlocks); height > 0; height--) {
+  for (let height = Math.min(source.heightBlocks, tip.tipHeightBlocks); height >= 0; height--) {
     const asked = await client.feed<'countersign_header_hash'>({
       name: 'countersign_header_hash',
       heightBlocks: height,

@@ -94,7 +94,7 @@ export function readParameters(given: ChannelTransactionParameters): ChannelPara
   const counterparty = given.get_counterparty_parameters();
   const keys = counterparty.get_pubkeys();
   const outpoint = given.get_funding_outpoint();
-  const channelType = withoutLength(given.get_channel_type_features().write());
+  const channelType = given.get_channel_type_features().le_flags().reverse();
   return {
     isOutbound: Boolean(given.get_is_outbound_from_holder()),
     funding: { txid: outpoint.get_txid(), vout: outpoint.get_index() },
@@ -113,6 +113,3 @@ export function readParameters(given: ChannelTransactionParameters): ChannelPara
     format: hasFeature(channelType, ANCHORS_ZERO_FEE_HTLC) ? 'anchors_zero_fee_htlc' : 'static_remotekey',
   };
 }
-
-/** LDK writes features behind a u16 length. */
-const withoutLength = (features: Uint8Array): Uint8Array => features.slice(2);

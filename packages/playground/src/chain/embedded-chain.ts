@@ -96,6 +96,20 @@ export class EmbeddedChain {
     return found;
   }
 
+  header(heightBlocks: number): Uint8Array {
+    return this.#at(heightBlocks).header;
+  }
+
+  block(heightBlocks: number): Uint8Array {
+    return serializeBlock(this.#at(heightBlocks));
+  }
+
+  #at(heightBlocks: number): BlockNode {
+    let node = this.#simulator.tip;
+    while (node.height > heightBlocks && node.parent !== null) node = node.parent;
+    return node;
+  }
+
   /** To the mempool, as a node would take it. */
   submit(raw: Uint8Array): Submission {
     return this.#simulator.submit(parseTx(raw));

@@ -5,6 +5,8 @@
 import type {
   BumpTransactionEvent,
   BumpTransactionEventHandler,
+  ChainMonitor,
+  ChannelManager,
   CoinSelectionSource,
   EntropySource,
   Logger,
@@ -55,6 +57,8 @@ export interface NodeKeys {
   preapproveKeysend(destination: Uint8Array, paymentHash: Uint8Array, amountMsat: bigint): boolean;
   /** Terms the signer is not told by LDK, before the channel is set up. */
   announceChannel(userChannelId: bigint, pushMsat: bigint): void;
+  /** Calls that the signer could not answer are made again. */
+  retry(manager: ChannelManager, monitor: ChainMonitor): void;
   handleBump(event: BumpTransactionEvent, handler: BumpTransactionEventHandler): void;
   close(): Promise<void>;
 }

@@ -225,6 +225,7 @@ export class LightningNode {
   async blockConnected(block: ConnectedBlock): Promise<void> {
     await this.keys.blockConnected(block);
     if (block.heightBlocks > this.#heightBlocks) this.tellLdk(block);
+    this.keys.retry(this.manager, this.monitor);
   }
 
   /** Blocks that came while the node was down. */

@@ -145,6 +145,7 @@ export function ownKeys(seed: Uint8Array, nowSeconds: number): OwnKeys & { reado
     preapproveKeysend: () => true,
     announceChannel: () => {},
     handleBump: (event, handler) => handler.handle_event(event),
+    retry: () => {},
     close: async () => {},
   };
 }
