@@ -202,8 +202,11 @@ describe.each(SWEEPS)('sweeps: %s', (kind) => {
   });
 
   it('policy-sweep-locktime: trips on a locktime of no use', () => {
-    for (const locktime of [1, 110, 500_000_000])
+    for (const locktime of [500_000_000, 0xffff_ffff])
       expect(tagOf(() => ({ locktime }))).toBe('policy-sweep-locktime');
+  });
+  it('policy-sweep-locktime: passes any height where the signer follows no chain', () => {
+    for (const locktime of [1, 110, 499_999_999]) channel.ask(retx<Sweep>(request, () => ({ locktime })));
   });
   it('policy-sweep-locktime: passes none, and one of the present by our own chain', () => {
     const other = running();
@@ -216,7 +219,11 @@ describe.each(SWEEPS)('sweeps: %s', (kind) => {
     const again = sweepOf(other, kind);
     other.channel.ask(again);
     other.channel.ask(retx<Sweep>(again, () => ({ locktime: 1002 })));
-    expect(other.channel.tagOf(retx<Sweep>(again, () => ({ locktime: 1003 })))).toBe('policy-sweep-locktime');
+    const early = retx<Sweep>(again, () => ({ locktime: 1003 }));
+    const time = retx<Sweep>(again, () => ({ locktime: 500_000_000 }));
+    const refusal = { tag: 'policy-sweep-locktime', temporary: true };
+    expect(other.channel.refused(early)).toMatchObject(refusal);
+    expect(other.channel.refused(time)).toMatchObject({ ...refusal, temporary: false });
   });
 
   it('policy-sweep-destination-allowlisted: trips on any output to a stranger', () => {
@@ -282,14 +289,15 @@ describe('sweeps', () => {
     });
   });
 
-  it('policy-sweep-locktime: passes the expiry of an HTLC that timed out, and trips on any other', () => {
+  it('policy-sweep-locktime: passes the expiry of an HTLC that timed out and later, and trips before', () => {
     const all = running();
     const { model, balances, channel } = all;
     // The peer's commitment has our HTLC as a received one: BOLT 3 puts its expiry into the script.
     const onlyOurs = { ...balances, htlcs: balances.htlcs.filter(({ offeredBy }) => offeredBy === 'holder') };
     const claim = model.claimRemoteHtlc(1, onlyOurs);
     channel.ask(retx(claim, () => ({ locktime: 700_000 })));
-    for (const locktime of [0, 699_999, 700_001])
+    channel.ask(retx(claim, () => ({ locktime: 700_001 })));
+    for (const locktime of [0, 699_999])
       expect(channel.tagOf(retx(claim, () => ({ locktime })))).toBe('policy-sweep-locktime');
   });
 

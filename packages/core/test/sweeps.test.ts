@@ -9,7 +9,10 @@ import {
   derivePublicKey,
   deriveRevocationPublicKey,
   psbtSpentOutput,
+  SIGHASH,
+  sat,
   segwitV0Sighash,
+  setPsbtSighashType,
   type Transaction,
 } from '@countersign/bitcoin';
 import type { BitcoinTx, MessageOf, Reply, Request } from '@countersign/wire';
@@ -100,8 +103,10 @@ describe('malformed sweeps', () => {
 
   it('have not exactly one input, or name another one', () => {
     const two = (tx: Transaction) => ({ inputs: [...tx.inputs, input({ txid: bytesOf('x'), vout: 0 })] });
-    for (const request of [penalty, delayed, claim, local!])
-      expect(channel.tagOf(retx(request, two))).toBe(generic);
+    for (const request of [penalty, delayed, claim]) expect(channel.tagOf(retx(request, two))).toBe(generic);
+    const plain = running({ format: 'static_remotekey' });
+    const [ours] = plain.model.signLocalHtlcs(1, plain.balances);
+    expect(plain.channel.tagOf(retx(ours!, two))).toBe(generic);
     expect(channel.tagOf(retx(remote!, two))).toBe('policy-commitment-input-single');
     const named: Request[] = [
       { ...penalty, ...onBehalf(channel, 1), name: 'hsmd_sign_any_penalty_to_us' },
@@ -207,9 +212,18 @@ describe('policy-htlc-belongs', () => {
 
   const changes: readonly (readonly [string, (tx: Transaction) => Partial<Transaction>])[] = [
     ['another commitment', (tx) => ({ inputs: tx.inputs.map((one) => ({ ...one, txid: bytesOf('x') })) })],
-    ['another output more', (tx) => ({ outputs: [...tx.outputs, tx.outputs[0]!] })],
     ['no output', () => ({ outputs: [] })],
   ];
+  it('policy-htlc-belongs: trips on one with another output more, where it is not signed over the whole', () => {
+    const more = (tx: Transaction) => ({ outputs: [...tx.outputs, tx.outputs[0]!] });
+    const plain = running({ format: 'static_remotekey' });
+    const requests = [
+      ...plain.model.signRemoteHtlcs(1, plain.balances),
+      ...plain.model.signLocalHtlcs(1, plain.balances),
+    ];
+    for (const request of requests) expect(plain.channel.tagOf(retx<Htlc>(request, more))).toBe(tag);
+    for (const request of remote) expect(channel.tagOf(retx(request, more))).toBe(tag);
+  });
   it.each(changes)('policy-htlc-belongs: trips on an HTLC transaction with %s', (_, change) => {
     for (const request of [...local, ...remote]) expect(channel.tagOf(retx<Htlc>(request, change))).toBe(tag);
   });
@@ -285,13 +299,20 @@ describe('policy-sighash, second level', () => {
       );
   });
 
-  it('policy-sighash: trips on a claim with SINGLE and more or fewer than one output', () => {
+  it('policy-sighash: passes a claim with SINGLE only with one input, one output and no other wish', () => {
     const { channel, model, balances } = running();
     const claim = model.claimRemoteHtlc(1, balances);
-    for (const count of [0, 2]) {
-      const outputs = Array.from({ length: count }, () => claim.tx.tx.outputs[0]!);
-      expect(channel.tagOf(retx(claim, () => ({ outputs })))).toBe('policy-sighash');
-    }
+    const { value, script } = claim.tx.tx.outputs[0]!;
+    const outputs = [1n, 2n].map((share) => ({ value: sat((value * share) / 3n), script }));
+    const { tx, psbt } = claim.tx;
+    const types = [
+      claim,
+      retx(claim, () => ({ outputs })),
+      { ...claim, tx: { tx, psbt: setPsbtSighashType(psbt, 0, SIGHASH.ALL) } },
+    ].map((request) => {
+      return signatureIn(channel.ask(request)).sighash;
+    });
+    expect(types).toEqual([0x83, 0x01, 0x01]);
   });
 
   it('policy-sighash: passes a claim with ALL and any outputs, and one of a channel nobody set up here', () => {

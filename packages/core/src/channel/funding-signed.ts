@@ -14,12 +14,8 @@ import type { Context } from '../context.ts';
 import { malformed } from '../form.ts';
 import { FUNDING_ROUNDS_MAX, fundingInputRecords } from '../records/chain.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
-import {
-  FUNDING_INPUTS_MAX,
-  SIGNED_INPUTS_MAX,
-  type SignedInput,
-  signedTransactionRecords,
-} from '../records/spending.ts';
+import { FUNDING_INPUTS_MAX, type SignedInput, signedTransactionRecords } from '../records/spending.ts';
+import { withInputs } from '../spending/signed-inputs.ts';
 import { saveChannel } from './lookup.ts';
 
 /** Call it for every transaction of which an input is signed and which may create a funding, with what of it is ours. */
@@ -59,22 +55,6 @@ function spentBy({ inputs }: Transaction): readonly OutPoint[] {
 }
 
 const isSame = (a: SignedInput, b: SignedInput): boolean => a.index === b.index && a.valueSat === b.valueSat;
-
-/** Of each input the largest amount it was signed with: another may have been a lie. None is ever left out. */
-function withInputs(known: readonly SignedInput[], ours: readonly SignedInput[]): readonly SignedInput[] {
-  const largest = new Map<number, SignedInput>();
-  for (const one of [...known, ...ours]) {
-    const before = largest.get(one.index);
-    if (before === undefined || one.valueSat > before.valueSat) largest.set(one.index, one);
-  }
-  if (largest.size > SIGNED_INPUTS_MAX) {
-    malformed('too many inputs of ours in one transaction', {
-      inputs: largest.size,
-      inputs_max: SIGNED_INPUTS_MAX,
-    });
-  }
-  return [...largest.values()];
-}
 
 function markCandidate(ctx: Context, outpoint: OutPoint): void {
   const channelId = ctx.draft.get(fundingRecords, outPointToString(outpoint));

@@ -45,6 +45,17 @@ export const signedTransactionRecords: RecordKind<SignedTransaction> = {
   },
 };
 
+/**
+ * Id: the txid in display hex, of a sweep with several inputs: those that were signed, each with its worth. Apart from the
+ * wallet's, because a sweep is judged by other rules.
+ */
+export const signedSweepRecords: RecordKind<readonly SignedInput[]> = {
+  name: 'signed-sweep',
+  schemaVersion: 1,
+  codec: signedInputs,
+  migrations: {},
+};
+
 /** What a velocity has counted for spending one output. */
 export interface CountedFee {
   readonly outpoint: OutPoint;

@@ -18,8 +18,6 @@ import {
   type Transaction,
   type TxOutput,
   toHex,
-  txid,
-  txidToHex,
 } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
 import { markFundingSigned } from '../channel/funding-signed.ts';
@@ -27,7 +25,6 @@ import { scopeOf } from '../channel/live.ts';
 import { type OpenChannel, requireChannel } from '../channel/lookup.ts';
 import type { CommitmentContent, ValidatedCommitment } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { largest } from './balance.ts';
@@ -37,6 +34,7 @@ import { isOurs } from './ownership.ts';
 import { noteWalletOutputs } from './reserve.ts';
 import { keyUse, noUnknownOutputs, onchainFeeRange } from './rules.ts';
 import { htlcTransactionsAt } from './second-level.ts';
+import { signedBefore } from './signed-inputs.ts';
 import { noteSpentIndices, requireKnownAmounts, signedInput } from './wallet.ts';
 
 /** sign_anchorspend (147): wallet inputs, and our own anchor wherever the PSBT names our funding key for it. */
@@ -166,7 +164,8 @@ function judgeBump(
   const scope = scopeOf(channel.record);
   requireKnownAmounts(ctx, psbt, owned);
   const own = tx.outputs.flatMap(({ script, value }, index) => {
-    if (bump.paired.includes(index)) return [];
+    // LDK fills in an OP_RETURN where no change is left: an output of nothing takes nothing.
+    if (bump.paired.includes(index) || value === 0n) return [];
     if (!isOurs(ctx, script)) {
       refuse(noUnknownOutputs, 'what raises a fee pays only to our wallet, beside the HTLC itself', {
         output: index,
@@ -197,7 +196,7 @@ function inputValueSat(
   paired: readonly number[],
 ): Sat {
   const tx = psbt.unsignedTx;
-  const before = ctx.draft.get(signedTransactionRecords, txidToHex(txid(tx)))?.inputs ?? [];
+  const before = signedBefore(ctx, tx);
   const values = tx.inputs.map((_, index) => {
     if (paired.includes(index)) return 0n;
     const claims = [...owned.map(signedInput), ...before].filter((one) => one.index === index);

@@ -106,7 +106,7 @@ export const sweepLocktime = softRule({
   law: 5,
   operations: ['sweep'],
   documentation:
-    "The locktime of a sweep is zero, the expiry of the HTLC that timed out, or at most two blocks ahead of the signer's own chain.",
+    "The locktime of a sweep is zero, the expiry of the HTLC that timed out, or at most two blocks ahead of the signer's own chain; where it follows none, any height.",
 });
 export const sweepDestination = softRule({
   tag: 'policy-sweep-destination-allowlisted',
@@ -121,5 +121,5 @@ export const sweepFeeRange = softRule({
   operations: ['sweep'],
   carriesPromise: true,
   documentation:
-    'The fee of a sweep is within the fee rates. Of an output that nobody contests it takes at most a share, unless the output is small and the rate usual; before a deadline (an HTLC, a penalty) it may take all but dust: better fees than the adversary.',
+    'The fee of a sweep is within the fee rates. Where it has several inputs, which are signed one at a time, all that were signed of it so far count, each at the highest amount it was signed with. Of an output that nobody contests it takes at most a share, unless the output is small and the rate usual; before a deadline (an HTLC, a penalty) it may take all but dust: better fees than the adversary.',
 });

@@ -69,7 +69,7 @@ export const inputAmountsProven = rule({
   severity: 'hard',
   operations: ['onchain'],
   documentation:
-    'Every segwit version 0 input we sign has its amount proven: by its whole previous transaction in the PSBT, by the record of the commitment it comes from, or because it is the only input. Otherwise two requests with false amounts would burn the difference as fee: each signature commits to the amount of its own input only.',
+    'Every segwit version 0 input we sign has its amount proven: by its whole previous transaction in the PSBT, by the record of the commitment it comes from, by the proven block that created it, or because it is the only input. Otherwise two requests with false amounts would burn the difference as fee: each signature commits to the amount of its own input only. Inputs of sweeps are signed one at a time, and counted together (policy-sweep-fee-range).',
 });
 
 export const fundingNonMalleable = rule({

@@ -56,7 +56,7 @@ import {
 import { chargeFee } from './fees.ts';
 import { sighashRule } from './rules.ts';
 import { LOCKTIME_HEIGHT_MAX } from './spend-form.ts';
-import { requireOnlyInput, type WireTx } from './wire-tx.ts';
+import { isSignedAlone, requireInput, requireOnlyInput, type WireTx } from './wire-tx.ts';
 
 /** sign_remote_htlc_tx (20): our signature on a second-level transaction of a commitment of the peer. */
 export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_remote_htlc_tx'>): Release {
@@ -74,19 +74,26 @@ export function signRemoteHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_rem
     });
   }
   const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
-  const htlcTx = requireHtlcTransaction(ctx, channel, 'counterparty', point.point, variants, request);
+  const asked = { ...request, input: 0 };
+  const htlcTx = requireHtlcTransaction(ctx, channel, 'counterparty', point.point, variants, asked);
   return {
     kind: 'sign-htlc',
     channel: channel.ref,
     perCommitmentPoint: point.point,
-    sighash: htlcSighash(request.tx.tx, htlcTx, sighashType),
+    sighash: htlcSighash(request.tx.tx, 0, htlcTx, sighashType),
     sighashType,
   };
 }
 
-/** sign_any_local_htlc_tx (146): our own signature on a second-level transaction of our own commitment. */
+/**
+ * sign_any_local_htlc_tx (146): our own signature on a second-level transaction of our own commitment. With anchors LDK puts
+ * several of them into one transaction, with what pays their fee behind: the signature is over the whole, and safe because
+ * BOLT 3's own over one pair of input and output already lets anybody add the rest.
+ */
 export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_local_htlc_tx'>): Release {
-  requireOnlyInput(request.tx.tx, request.input);
+  const { input } = request;
+  const { tx } = request.tx;
+  const spends = requireInput(tx, input);
   const channel = requireChannel(ctx, { peerId: request.peerid, dbid: request.channelDbid });
   const number = requireCommitmentNumber(request.commitNum);
   const { record } = channel;
@@ -96,7 +103,7 @@ export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_
       first_unrevoked: record.holderNextRevoke,
     });
   }
-  const spends = singleInput(request.tx.tx);
+  if (channel.setup.format === 'static_remotekey') requireOnlyInput(tx);
   const validated = record.candidates
     .flatMap((candidate) => candidate.validated)
     .find((c) => c.number === number && equalBytes(c.txid, spends.txid));
@@ -107,7 +114,8 @@ export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_
       { number, spends: txidToHex(spends.txid) },
     );
   }
-  const sighashType = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
+  const alone = htlcSighashType(channel.setup.format, request.optionAnchorOutputs);
+  const sighashType = isSignedAlone(request.tx, input) ? alone : SIGHASH_ALL;
   const point = ctx.keys.perCommitmentPoint(channel.ref, number);
   const htlcTx = requireHtlcTransaction(ctx, channel, 'holder', point, [validated], request);
   chargeFee(ctx, scopeOf(record), [spends], htlcTx.feeSat, 'defensive');
@@ -115,7 +123,7 @@ export function signLocalHtlcTx(ctx: Context, request: MessageOf<'hsmd_sign_any_
     kind: 'sign-htlc',
     channel: channel.ref,
     perCommitmentPoint: point,
-    sighash: htlcSighash(request.tx.tx, htlcTx, sighashType),
+    sighash: htlcSighash(tx, input, htlcTx, sighashType),
     sighashType,
   };
 }
@@ -147,9 +155,17 @@ export function htlcTransactionsAt(
 const delayOf = ({ setup }: OpenChannel, broadcaster: Broadcaster): number =>
   broadcaster === 'holder' ? setup.holderToSelfDelayBlocks : setup.counterpartyToSelfDelayBlocks;
 
+/** The transaction of the pair at this index alone, as BOLT 3 has it: nothing else is in it. */
+const pairAt = (tx: Transaction, index: number): Transaction => ({
+  ...tx,
+  inputs: tx.inputs.slice(index, index + 1),
+  outputs: tx.outputs.slice(index, index + 1),
+});
+
 /**
  * The second-level transaction of the HTLC whose script the request names, rebuilt from the commitment on record. The
- * request's must be the same: any other output would leave the channel without the delay and the revocation path.
+ * request's must be the same, or with anchors have the same input and output at the index that is signed: any other output
+ * would leave the channel without the delay and the revocation path.
  */
 function requireHtlcTransaction(
   ctx: Context,
@@ -157,9 +173,11 @@ function requireHtlcTransaction(
   broadcaster: Broadcaster,
   perCommitmentPoint: Uint8Array,
   variants: readonly CommitmentContent[],
-  request: { readonly tx: WireTx; readonly wscript: Uint8Array },
+  request: { readonly tx: WireTx; readonly wscript: Uint8Array; readonly input: number },
 ): HtlcTransaction {
-  const { tx } = request.tx;
+  const { input } = request;
+  const isWhole = broadcaster === 'counterparty' || channel.setup.format === 'static_remotekey';
+  const tx = isWhole ? request.tx.tx : pairAt(request.tx.tx, input);
   const outputIndex = tx.inputs[0]!.vout;
   const built = htlcTransactionsAt(ctx, channel, broadcaster, perCommitmentPoint, variants, {
     outputIndex,
@@ -182,7 +200,9 @@ function requireHtlcTransaction(
     });
   }
   const keys = commitmentKeys(ctx, channel, broadcaster, perCommitmentPoint);
-  refuseDifference(ctx, channel, request.tx, nearest, { keys, delayBlocks: delayOf(channel, broadcaster) });
+  const witnessScript = psbtOutputWitnessScript(request.tx.psbt, input);
+  const delayBlocks = delayOf(channel, broadcaster);
+  refuseDifference(ctx, channel, { tx, witnessScript }, nearest, { keys, delayBlocks });
   return nearest;
 }
 
@@ -212,7 +232,7 @@ interface ExpectedOutput {
 function refuseDifference(
   ctx: Context,
   channel: OpenChannel,
-  { tx, psbt }: WireTx,
+  { tx, witnessScript }: { readonly tx: Transaction; readonly witnessScript: Uint8Array | undefined },
   { transaction: built, spent }: HtlcTransaction,
   expected: ExpectedOutput,
 ): void {
@@ -244,7 +264,7 @@ function refuseDifference(
   const [output, outputExpected] = [tx.outputs[0]!, built.outputs[0]!];
   if (!equalBytes(output.script, outputExpected.script)) {
     refuse(
-      differingKey(output.script, psbtOutputWitnessScript(psbt, 0), expected),
+      differingKey(output.script, witnessScript, expected),
       'the output is not what BOLT 3 gives this HTLC transaction',
       { ...facts, delay_expected_blocks: expected.delayBlocks },
     );
@@ -294,9 +314,10 @@ const NO_DATA = new Uint8Array(0);
 
 const htlcSighash = (
   tx: Transaction,
+  input: number,
   { spent, spentSat }: HtlcTransaction,
   sighashType: number,
-): Uint8Array => segwitV0Sighash(tx, 0, spent.witnessScript, spentSat, sighashType);
+): Uint8Array => segwitV0Sighash(tx, input, spent.witnessScript, spentSat, sighashType);
 
 export function htlcSighashType(format: string, optionAnchorOutputs: boolean): number {
   if (optionAnchorOutputs !== (format === 'anchors_zero_fee_htlc')) {

@@ -23,6 +23,7 @@ import { isAllowlisted } from './allowlist.ts';
 import { type Funding, fundingsCreated, fundingsSpent } from './fundings.ts';
 import { isOurs, isOursAtHint, walletIndexLimit, walletScriptsAt } from './ownership.ts';
 import { sharedAllowlist } from './rules.ts';
+import { signedBefore } from './signed-inputs.ts';
 
 export interface Sums {
   /** Wallet inputs of ours, and our balance in every funding that is spent. */
@@ -80,7 +81,7 @@ function ourInputs(
   spent: readonly Funding[],
 ): readonly SignedInput[] {
   const tx = psbt.unsignedTx;
-  const before = ctx.draft.get(signedTransactionRecords, txidToHex(txid(tx)))?.inputs ?? [];
+  const before = signedBefore(ctx, tx);
   return tx.inputs.flatMap((_, index): readonly SignedInput[] => {
     const funding = spent.find((one) => one.index === index);
     // Payments move the balance while a splice is pending, on every funding alike: only the present one counts.

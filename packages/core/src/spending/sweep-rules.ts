@@ -2,7 +2,13 @@
  * What every sweep of a commitment output is judged by: its form, where it pays to, and what it leaves to miners. The
  * handlers say which output it is, and so which locks it needs and whether somebody contests it.
  */
-import { scriptDustLimitSat, type Transaction, toHex, txidToHex } from '@countersign/bitcoin';
+import {
+  psbtSpentOutput,
+  scriptDustLimitSat,
+  type Transaction,
+  toHex,
+  txidToHex,
+} from '@countersign/bitcoin';
 import { scopeOf } from '../channel/live.ts';
 import { channelId } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
@@ -24,11 +30,15 @@ import {
 } from './claim-rules.ts';
 import { bareWeight, chargeFee, requireFee, signedWeight } from './fees.ts';
 import { isOurs } from './ownership.ts';
-import { onlySpent, type WireTx } from './wire-tx.ts';
+import { hasWalletInputs, noteSwept } from './signed-inputs.ts';
+import { LOCKTIME_HEIGHT_MAX } from './spend-form.ts';
+import { requireInput, spentAt, type WireTx } from './wire-tx.ts';
 
 export interface Sweep {
   readonly channel: ChannelRef;
   readonly wire: WireTx;
+  /** The one being signed; the others are signed by themselves, or are none of ours. */
+  readonly input: number;
   /** Sequences that let it confirm as soon as the output may be spent. */
   readonly sequences: readonly number[];
   /** The expiry of an HTLC that timed out, else 0. */
@@ -46,15 +56,16 @@ export const UNLOCKED_SEQUENCES: readonly number[] = [0, 0xffff_fffd, 0xffff_fff
 /** The node may be ahead of the signer's chain by as much. */
 const LOCKTIME_AHEAD_BLOCKS = 2;
 
-/** Before anything is assumed of the number of inputs: the locks that count are those of the input being signed. */
-export function requireSweepForm(ctx: Context, sweep: Sweep, input: number): void {
+/** The locks that count are those of the input being signed. */
+export function requireSweepForm(ctx: Context, sweep: Sweep): void {
   const { tx } = sweep.wire;
+  const { input } = sweep;
   const scope = scopeAt(ctx, sweep.channel);
-  const broken = (rule: Rule, message: string, facts: Record<string, number | string>) =>
-    enforce(ctx, rule, scope, { message, facts });
+  const broken = (rule: Rule, message: string, facts: Record<string, number | string>, isTemporary = false) =>
+    enforce(ctx, rule, scope, { message, facts, isTemporary });
   if (tx.version !== 2) broken(sweepVersion, 'a sweep has version 2', { version: tx.version });
-  const sequence = tx.inputs[input]?.sequence;
-  if (sequence !== undefined && !sweep.sequences.includes(sequence)) {
+  const { sequence } = requireInput(tx, input);
+  if (!sweep.sequences.includes(sequence)) {
     broken(sweepSequence, 'the sequence is not what the swept output needs', {
       input,
       sequence,
@@ -62,35 +73,48 @@ export function requireSweepForm(ctx: Context, sweep: Sweep, input: number): voi
     });
   }
   if (!isLocktimeSane(ctx, tx, sweep.locktime)) {
-    broken(sweepLocktime, 'the locktime is not what the swept output needs', {
-      locktime: tx.locktime,
-      locktime_expected: sweep.locktime,
-    });
+    const facts = { locktime: tx.locktime, locktime_expected: sweep.locktime };
+    const isEarly = ctx.chain !== null && tx.locktime > sweep.locktime && tx.locktime <= LOCKTIME_HEIGHT_MAX;
+    broken(sweepLocktime, 'the locktime is not what the swept output needs', facts, isEarly);
   }
 }
 
+/** LDK names the present height, which nobody but the chain can tell. */
 function isLocktimeSane(ctx: Context, { locktime }: Transaction, needed: number): boolean {
   if (locktime === needed) return true;
-  return (
-    ctx.chain !== null && locktime > needed && locktime <= ctx.chain.heightBlocks + LOCKTIME_AHEAD_BLOCKS
-  );
+  const presentMax =
+    ctx.chain === null ? LOCKTIME_HEIGHT_MAX : ctx.chain.heightBlocks + LOCKTIME_AHEAD_BLOCKS;
+  return locktime > needed && locktime <= presentMax;
 }
 
-/** Destinations and fee. */
+/**
+ * Destinations and fee. What is not signed yet counts nothing: of a transaction with several inputs the fee is right when the
+ * last of them is signed, and before that it is less.
+ */
 export function judgeSweep(ctx: Context, sweep: Sweep): void {
-  const { tx } = sweep.wire;
+  const { wire, input } = sweep;
+  const { tx, psbt } = wire;
   const record = recordAt(ctx, sweep.channel);
   const scope = scopeAt(ctx, sweep.channel);
-  requireDestinations(ctx, scope, tx, sweep.isScriptKnown || isKnownCommitment(ctx, record, tx));
-  const spent = onlySpent(sweep.wire);
+  requireDestinations(ctx, scope, tx, sweep.isScriptKnown || isKnownCommitment(ctx, record, tx, input));
+  const swept = noteSwept(ctx, tx, { index: input, valueSat: spentAt(wire, input).value });
+  const inSat = swept.reduce((sum, { valueSat }) => sum + valueSat, 0n);
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
-  const feeSat = spent.value - outSat;
-  const weight = signedWeight(tx, [spent]);
-  requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin: bareWeight(tx) });
-  if (sweep.isUncontested) requireShare(ctx, scope, feeSat, spent.value, weight);
+  const feeSat = inSat - outSat;
+  const weight = signedWeight(
+    tx,
+    tx.inputs.map((_, index) => psbtSpentOutput(psbt, index)),
+  );
+  const weightMin = swept.length === tx.inputs.length ? bareWeight(tx) : null;
+  requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin });
+  if (sweep.isUncontested) requireShare(ctx, scope, feeSat, inSat, weight);
   else requireAboveDust(ctx, scope, tx, outSat);
   // lightningd ends when a sweep is refused, and asks again at its next start: counted, but never a matter of velocity.
-  if (!sweep.isInAdvance) chargeFee(ctx, scope, [tx.inputs[0]!], feeSat, 'defensive');
+  if (sweep.isInAdvance) return;
+  const outpoints = swept.map(({ index }) => tx.inputs[index]!);
+  // With money of the wallet beside it, it is a spend of the wallet as well.
+  const urgency = hasWalletInputs(ctx, tx) ? 'free' : 'defensive';
+  chargeFee(ctx, scope, outpoints, feeSat, urgency);
 }
 
 const recordAt = (ctx: Context, channel: ChannelRef): ChannelRecord | null =>
@@ -102,8 +126,13 @@ function scopeAt(ctx: Context, channel: ChannelRef): PolicyScope {
 }
 
 /** An unrevoked commitment of either side, or a transaction of ours (an HTLC transaction with wallet inputs). */
-function isKnownCommitment(ctx: Context, record: ChannelRecord | null, tx: Transaction): boolean {
-  const id = txidToHex(tx.inputs[0]!.txid);
+function isKnownCommitment(
+  ctx: Context,
+  record: ChannelRecord | null,
+  tx: Transaction,
+  input: number,
+): boolean {
+  const id = txidToHex(tx.inputs[input]!.txid);
   const commitments = record?.candidates.flatMap(({ validated, issued }) => [...validated, ...issued]) ?? [];
   if (commitments.some((one) => txidToHex(one.txid) === id)) return true;
   return ctx.draft.get(signedTransactionRecords, id) !== null;

@@ -1,6 +1,6 @@
 /**
- * Sweeps to us: our delayed outputs, HTLCs of the peer's commitment, and penalties. Each signs one input with the one
- * key that output is for, and pays to our wallet.
+ * Sweeps to us: our delayed outputs, HTLCs of the peer's commitment, and penalties. Each signs one input with the one key that
+ * output is for, and pays to our wallet. `input` null: the forms of CLN's daemons, which name none.
  */
 import {
   derivePublicKey,
@@ -19,10 +19,10 @@ import { requireCommitmentNumber } from '../ratchet/commitment.ts';
 import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
-import { keyUse, sighashRule } from './rules.ts';
+import { keyUse } from './rules.ts';
 import { htlcSighashType } from './second-level.ts';
 import { judgeSweep, requireSweepForm, type Sweep, UNLOCKED_SEQUENCES } from './sweep-rules.ts';
-import { onlyInputSighash, requireOnlyInput, type WireTx } from './wire-tx.ts';
+import { inputSighash, isSignedAlone, requireOnlyInput, type WireTx } from './wire-tx.ts';
 
 /** sign_penalty_to_us (14, in advance) and sign_any_penalty_to_us (144): the revocation key of a revealed secret. */
 export function signPenalty(
@@ -34,20 +34,21 @@ export function signPenalty(
   const sweep: Sweep = {
     channel,
     wire: request.tx,
+    input: input ?? 0,
     sequences: UNLOCKED_SEQUENCES,
     locktime: 0,
     isUncontested: false,
     isInAdvance: input === null,
     isScriptKnown: isRevokedScript(ctx, channel, request),
   };
-  requireSweepForm(ctx, sweep, input ?? 0);
-  requireOnlyInput(request.tx.tx, input ?? 0);
+  requireSweepForm(ctx, sweep);
+  if (input === null) requireOnlyInput(request.tx.tx);
   judgeSweep(ctx, sweep);
   return {
     kind: 'sign-revocation',
     channel,
     revocationSecret: request.revocationSecret,
-    sighash: onlyInputSighash(request.tx, request.wscript, SIGHASH_ALL),
+    sighash: inputSighash(request.tx, sweep.input, request.wscript, SIGHASH_ALL),
   };
 }
 
@@ -78,7 +79,7 @@ export function signDelayedPayment(
   ctx: Context,
   channel: ChannelRef,
   request: { readonly tx: WireTx; readonly wscript: Uint8Array; readonly commitNum: bigint },
-  input = 0,
+  input: number | null = null,
 ): Release {
   const number = requireCommitmentNumber(request.commitNum);
   const perCommitmentPoint = ctx.keys.perCommitmentPoint(channel, number);
@@ -86,20 +87,21 @@ export function signDelayedPayment(
   const sweep: Sweep = {
     channel,
     wire: request.tx,
+    input: input ?? 0,
     sequences: [delayBlocks],
     locktime: 0,
     isUncontested: true,
     isInAdvance: false,
     isScriptKnown: false,
   };
-  requireSweepForm(ctx, sweep, input);
-  requireOnlyInput(request.tx.tx, input);
+  requireSweepForm(ctx, sweep);
+  if (input === null) requireOnlyInput(request.tx.tx);
   judgeSweep(ctx, sweep);
   return {
     kind: 'sign-delayed',
     channel,
     perCommitmentPoint,
-    sighash: onlyInputSighash(request.tx, request.wscript, SIGHASH_ALL),
+    sighash: inputSighash(request.tx, sweep.input, request.wscript, SIGHASH_ALL),
   };
 }
 
@@ -142,13 +144,14 @@ export function signRemoteHtlcToUs(
     readonly remotePerCommitmentPoint: Uint8Array;
     readonly optionAnchorOutputs: boolean;
   },
-  input = 0,
+  input: number | null = null,
 ): Release {
   if (!ctx.secp.isPublicKey(request.remotePerCommitmentPoint))
     malformed('the point is no point on the curve');
   const sweep: Sweep = {
     channel,
     wire: request.tx,
+    input: input ?? 0,
     sequences: request.optionAnchorOutputs ? [1] : UNLOCKED_SEQUENCES,
     locktime: expiryIn(request.wscript),
     isUncontested: false,
@@ -159,16 +162,16 @@ export function signRemoteHtlcToUs(
   // A channel that was restored without its record is what the request says it is.
   const setup = ctx.draft.get(channelRecords, channelId(channel))?.setup ?? null;
   if (setup !== null) htlcSighashType(setup.format, request.optionAnchorOutputs);
-  requireSweepForm(ctx, sweep, input);
-  requireOnlyInput(request.tx.tx, input);
-  const sighashType = request.optionAnchorOutputs ? SIGHASH_SINGLE_ANYONECANPAY : SIGHASH_ALL;
-  if (request.optionAnchorOutputs) requireSingleOutput(request.tx.tx.outputs.length);
+  requireSweepForm(ctx, sweep);
+  if (input === null) requireOnlyInput(request.tx.tx);
+  const isSingle = request.optionAnchorOutputs && isSignedAlone(request.tx, sweep.input);
+  const sighashType = isSingle ? SIGHASH_SINGLE_ANYONECANPAY : SIGHASH_ALL;
   judgeSweep(ctx, sweep);
   return {
     kind: 'sign-htlc',
     channel,
     perCommitmentPoint: request.remotePerCommitmentPoint,
-    sighash: onlyInputSighash(request.tx, request.wscript, sighashType),
+    sighash: inputSighash(request.tx, sweep.input, request.wscript, sighashType),
     sighashType,
   };
 }
@@ -178,15 +181,6 @@ function expiryIn(witnessScript: Uint8Array): number {
   const elements = parseScript(witnessScript);
   const cltv = elements.findIndex(({ opcode }) => opcode === OP.OP_CHECKLOCKTIMEVERIFY);
   return cltv > 0 ? (numberIn(elements[cltv - 1]) ?? 0) : 0;
-}
-
-/** SINGLE|ANYONECANPAY only where BOLT 3 has it, and never with an output index beyond the outputs. */
-function requireSingleOutput(outputs: number): void {
-  if (outputs === 1) return;
-  refuse(sighashRule, 'SINGLE|ANYONECANPAY is signed only with one input and one output', {
-    inputs: 1,
-    outputs,
-  });
 }
 
 /**

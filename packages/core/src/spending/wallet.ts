@@ -2,10 +2,11 @@
  * sign_withdrawal (7): wallet inputs of a PSBT, whatever it is for: a payment, the funding of channels, our side of a
  * splice. Signs only inputs named as ours, in a transaction whose satoshis all have a destination.
  */
-import { equalBytes, type Psbt, type Transaction } from '@countersign/bitcoin';
+import { equalBytes, outPointToString, type Psbt, type Transaction } from '@countersign/bitcoin';
 import type { HsmUtxo, MessageOf } from '@countersign/wire';
 import { channelId } from '../channel/lookup.ts';
 import type { Context } from '../context.ts';
+import { outputRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
 import type { SignedInput } from '../records/spending.ts';
 import type { Release } from '../release.ts';
@@ -46,9 +47,14 @@ export function requireKnownAmounts(ctx: Context, psbt: Psbt, owned: readonly Ow
   requireProvenAmounts(psbt, owned, (input) => isOnRecord(ctx, psbt.unsignedTx, input));
 }
 
-/** An anchor has one amount; our output of a commitment of the peer is on record until the peer revokes it. */
+/**
+ * An anchor has one amount; our output of a commitment of the peer is on record until the peer revokes it; and of what a close
+ * has created on the chain, every amount is proven.
+ */
 function isOnRecord(ctx: Context, tx: Transaction, { index, key, spent }: OwnedInput): boolean {
   if (key.kind === 'anchor') return true;
+  const { created } = ctx.draft.get(outputRecords, outPointToString(tx.inputs[index]!)) ?? { created: null };
+  if (created !== null && created.valueSat === spent.value) return true;
   if (key.kind !== 'to-remote') return false;
   const record = ctx.draft.get(channelRecords, channelId(key.channel));
   const { txid } = tx.inputs[index]!;
