@@ -169,11 +169,11 @@ export const LAW_5: readonly Mutant[] = [
     edits: [
       {
         file: SWEEP_RULES,
-        find: `  requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin: bareWeight(tx) });
-  if (sweep.isUncontested) requireShare(ctx, scope, feeSat, spent.value, weight);
+        find: `  requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin });
+  if (sweep.isUncontested) requireShare(ctx, scope, feeSat, inSat, weight);
   else requireAboveDust`,
-        replace: `  if (feeSat < 0n) requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin: bareWeight(tx) });
-  if (sweep.isUncontested && feeSat < 0n) requireShare(ctx, scope, feeSat, spent.value, weight);
+        replace: `  if (feeSat < 0n) requireFee(ctx, sweepFeeRange, scope, { feeSat, weight, weightMin });
+  if (sweep.isUncontested && feeSat < 0n) requireShare(ctx, scope, feeSat, inSat, weight);
   else requireAboveDust`,
       },
     ],
