@@ -32,6 +32,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   playground: ['adversary', 'ldk', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   daemon: ['host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
   cli: ['daemon', 'cln', 'host', 'chain', 'store', 'transport', 'core', 'wire', 'bitcoin'],
+  demo: ['playground', 'cli', 'adversary', 'ldk', 'host', 'transport', 'core', 'wire', 'bitcoin'],
 };
 
 /** Packages without I/O, clock or chance: what they need of that comes in as a parameter. They import nothing of Node. */

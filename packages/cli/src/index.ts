@@ -13,4 +13,4 @@ export * from './replay/report.ts';
 export * from './replay/state-directory.ts';
 export * from './replay/status.ts';
 export { loadSynthetic } from './replay/synthetic.ts';
-export { table } from './terminal.ts';
+export * from './terminal.ts';

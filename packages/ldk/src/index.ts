@@ -4,5 +4,6 @@ export type { LdkRefusal, RefusalListener } from './client.ts';
 export { CHANNEL_DBID, channelName } from './client.ts';
 export * from './ldk-signer.ts';
 export * from './wallet/coin-book.ts';
+export { WalletKeys } from './wallet/keys.ts';
 export * from './wallet/payment.ts';
 export { type FundingOrder, LdkWallet, type UnsignedFunding } from './wallet/wallet.ts';
