@@ -2,7 +2,7 @@
  * A signer in its node's own process: what it answers is durable when the call returns, and nothing a node sends makes it throw.
  */
 import { join } from 'node:path';
-import { networkByName, Secret } from '@countersign/core';
+import { KeyRing, type KeyStyle, networkByName, Secret } from '@countersign/core';
 import { type SyncDoorClient, SyncDoorError } from '@countersign/transport';
 import {
   decodeMessage,
@@ -57,11 +57,13 @@ async function embedded(
   body: (opened: Opened) => Promise<void>,
   configuration = '',
   changed: Partial<Config> = {},
+  keyStyle?: KeyStyle,
 ): Promise<void> {
   const log: string[] = [];
   const opened = await openEmbeddedSigner({
     secp,
     seed: Secret.copy(new Uint8Array(32).fill(1), 32),
+    ...(keyStyle !== undefined && { keyStyle }),
     network: regtest,
     config: { ...parseConfig(configuration, 'countersign.toml'), stateDirectory, ...changed },
     log: (level, text) => log.push(`${level} ${text}`),
@@ -230,6 +232,26 @@ describe('a node that introduces itself as VLS’s clients do', () => {
           message: 'there?',
         });
       });
+    }));
+
+  it('learns who it is where the seed was an LDK node’s', () =>
+    inDirectory(async (directory) => {
+      const ring = new KeyRing({
+        secp256k1: secp,
+        seed: Secret.copy(new Uint8Array(32).fill(1), 32),
+        style: 'ldk',
+        bip32PublicVersion: regtest.bip32Public,
+      });
+      const body = async ({ ask, nodeId }: Opened) => {
+        const { bip32, bolt12 } = ring.identity;
+        expect(nodeId).toEqual(ring.nodeId);
+        const reply = { name: 'vls_hsmd_init2_reply', nodeId, bip32, bolt12 };
+        expect(ask(node, init({ derivationStyle: 2 }))).toEqual(reply);
+        expect(ask(node, init())).toMatchObject(refusal(/key_style=ldk key_style_asked=cln/));
+      };
+      await embedded(directory, body, '', {}, 'ldk');
+      // The other style is another node: its state is not this one's.
+      await expect(embedded(directory, body)).rejects.toMatchObject({ code: 'store-bound-elsewhere' });
     }));
 
   it('gets random bytes, new ones each time', () =>

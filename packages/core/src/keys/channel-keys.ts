@@ -1,6 +1,6 @@
 /**
- * The keys of one channel, derived as CLN does from the peer's node id and the channel's dbid, and a bounded cache of
- * them. What leaves the cache is wiped; deriving it again gives the same keys.
+ * The keys of one channel, derived as CLN does from the peer's node id and the channel's dbid (LDK's way: ldk-channel-keys.ts),
+ * and a bounded cache of them. What leaves the cache is wiped; deriving it again gives the same keys.
  */
 import {
   type Basepoints,
@@ -100,7 +100,8 @@ export function deriveChannelKeys(
   return withPublicKeys(secp, secrets);
 }
 
-function withPublicKeys(secp: Secp256k1, secrets: ChannelSecrets): ChannelKeys {
+/** The secrets with what is public of them. */
+export function withPublicKeys(secp: Secp256k1, secrets: ChannelSecrets): ChannelKeys {
   return {
     fundingPubkey: secp.publicKey(reveal(secrets.funding)),
     basepoints: {

@@ -21,8 +21,14 @@ export {
   openHsmSecretSync,
 } from './hsm-secret.ts';
 export { HsmSecretError, type HsmSecretFault, type InitFailure } from './hsm-secret-error.ts';
-export { type DevForce, KeyRing, type KeyRingOptions, type NodeIdentity } from './keyring.ts';
-export { checkFutureSecret, deriveSecret, ecdh, releasePerCommitmentSecret } from './release.ts';
+export { type DevForce, KeyRing, type KeyRingOptions, type KeyStyle, type NodeIdentity } from './keyring.ts';
+export {
+  checkFutureSecret,
+  deriveSecret,
+  ecdh,
+  LDK_INBOUND_PAYMENT_INFO,
+  releasePerCommitmentSecret,
+} from './release.ts';
 export { Secret } from './secret.ts';
 export {
   signAnchor,

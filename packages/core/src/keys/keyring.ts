@@ -1,23 +1,18 @@
 /**
- * All keys of one node, derived from its seed as CLN's hsmd derives them. The class itself shows public keys only;
- * what signs or releases a secret are the functions of `sign.ts`, `sign-node.ts` and `release.ts`.
+ * All keys of one node, derived from its seed as CLN's hsmd derives them, or as LDK's `KeysManager` does. The class itself
+ * shows public keys only; what signs or releases a secret are the functions of `sign.ts`, `sign-node.ts` and `release.ts`.
  */
 import {
   CountersignError,
   derivePublicKey,
-  hkdfSha256,
   keyScripts,
   perCommitmentSecret,
   type Secp256k1,
 } from '@countersign/bitcoin';
 import {
   derivePrivateChild,
-  derivePrivatePath,
   derivePublicChild,
-  type ExtendedPrivateKey,
   type ExtendedPublicKey,
-  HARDENED,
-  masterKey,
   requireNormalIndex,
   serializePublic,
 } from './bip32.ts';
@@ -26,27 +21,30 @@ import {
   type ChannelKeys,
   type ChannelPublicKeys,
   type ChannelRef,
-  deriveChannelKeys,
-  type ForcedChannelSecrets,
 } from './channel-keys.ts';
 import { ExtendedKeyScripts } from './extended-key.ts';
+import {
+  clnSecrets,
+  type DevForce,
+  type KeyStyle,
+  ldkSecrets,
+  type RingSecrets,
+  wipeSecrets,
+} from './roots.ts';
 import { ScriptIndex } from './script-index.ts';
-import { reveal, Secret, withTemporary } from './secret.ts';
+import { reveal, type Secret, withTemporary } from './secret.ts';
 
-/** Overrides of INIT that lightningd sends only with `--developer`. Never for a node with money. */
-export interface DevForce {
-  readonly nodePrivateKey?: Secret;
-  /** Replaces the seed of the m/0/0 wallet and of the BOLT 12 key, not that of the BIP 86 wallet. */
-  readonly bip32Seed?: Secret;
-  readonly channelSecrets?: ForcedChannelSecrets;
-}
+export type { DevForce, KeyStyle, RingSecrets } from './roots.ts';
 
 export interface KeyRingOptions {
   readonly secp256k1: Secp256k1;
-  /** 32 bytes, or the 64 of a mnemonic. Read while constructing only: the caller wipes it. */
+  /** 32 bytes, or (CLN's style) the 64 of a mnemonic. Read while constructing only: the caller wipes it. */
   readonly seed: Secret;
   /** Of extended public keys, u32 (`bip32_key_version` of INIT). */
   readonly bip32PublicVersion: number;
+  /** `cln` where nothing is said. */
+  readonly style?: KeyStyle;
+  /** CLN's style only. */
   readonly force?: DevForce;
   /** Channels whose keys stay derived in memory; about 1 KiB each. */
   readonly channelsCachedMax?: number;
@@ -60,66 +58,33 @@ export interface NodeIdentity {
   readonly nodeId: Uint8Array;
   /** m/0/0, 78 bytes. */
   readonly bip32: Uint8Array;
-  /** m/9735', 33 bytes. */
+  /** m/9735' (LDK's style: the node's), 33 bytes. */
   readonly bolt12: Uint8Array;
   /** m/86'/0'/0' of a mnemonic's own tree, 78 bytes; absent for 32-byte seeds. Coin type 0 on every network. */
   readonly bip86Base?: Uint8Array;
-}
-
-/** The private side, for this folder only. */
-export interface RingSecrets {
-  readonly node: Secret;
-  readonly bolt12: Secret;
-  /** Root of `deriveSecret`. */
-  readonly derived: Secret;
-  /** m/0/0. */
-  readonly bip32: ExtendedPrivateKey;
-  /** m/86'/0'/0'/0. */
-  readonly bip86: ExtendedPrivateKey | undefined;
-  readonly channelSecretBase: Secret;
 }
 
 let open: (ring: KeyRing) => { secrets: RingSecrets; channels: ChannelKeyCache };
 
 export class KeyRing {
   readonly secp256k1: Secp256k1;
+  readonly style: KeyStyle;
   readonly identity: NodeIdentity;
   readonly #secrets: RingSecrets;
   readonly #channels: ChannelKeyCache;
-  readonly #forced: Secret[];
   readonly #walletScripts: ScriptIndex;
   readonly #foreignScripts: ExtendedKeyScripts;
 
   constructor(options: KeyRingOptions) {
-    const { secp256k1, seed, force = {}, channelsCachedMax = CHANNELS_CACHED_MAX } = options;
+    const { secp256k1, seed, style = 'cln', force = {}, channelsCachedMax = CHANNELS_CACHED_MAX } = options;
     this.secp256k1 = secp256k1;
-    const master = bip32Master(secp256k1, seed, force.bip32Seed);
-    const bip86Account = seed.length === 64 ? bip86AccountKey(secp256k1, seed) : undefined;
-    this.#secrets = {
-      node: force.nodePrivateKey
-        ? Secret.copy(reveal(force.nodePrivateKey), 32)
-        : hkdfSecret(rootOf(seed), 'nodeid'),
-      bolt12: derivePrivateChild(secp256k1, master, HARDENED + 9735).privateKey,
-      derived: hkdfSecret(reveal(seed), 'derived secrets'),
-      bip32: derivePrivatePath(secp256k1, master, [0, 0]),
-      bip86: bip86Account && derivePrivateChild(secp256k1, bip86Account, 0),
-      channelSecretBase: hkdfSecret(rootOf(seed), 'peer seed'),
-    };
-    master.privateKey.wipe();
-    bip86Account?.privateKey.wipe();
-    this.identity = identityOf(
-      secp256k1,
-      this.#secrets,
-      bip86Account?.publicNode,
-      options.bip32PublicVersion,
-    );
+    this.style = style;
+    this.#secrets = style === 'ldk' ? ldkSecrets(secp256k1, seed) : clnSecrets(secp256k1, seed, force);
+    const { bip86Account, channelRoot } = this.#secrets;
+    this.identity = identityOf(secp256k1, this.#secrets, bip86Account, options.bip32PublicVersion);
     this.#walletScripts = new ScriptIndex((index) => keyScripts(secp256k1, this.walletPublicKey(index)));
     this.#foreignScripts = new ExtendedKeyScripts(secp256k1, options.bip32PublicVersion);
-    const forced = copyForced(force.channelSecrets ?? {});
-    this.#forced = Object.values(forced);
-    this.#channels = new ChannelKeyCache(channelsCachedMax, (channel) =>
-      deriveChannelKeys(secp256k1, this.#secrets.channelSecretBase, channel, forced),
-    );
+    this.#channels = new ChannelKeyCache(channelsCachedMax, (channel) => channelRoot.derive(channel));
   }
 
   static {
@@ -154,8 +119,10 @@ export class KeyRing {
     return derivePublicChild(this.secp256k1, bip86.publicNode, index).publicKey;
   }
 
-  /** The key that owns the wallet's outputs at `index`. */
+  /** The key that owns the wallet's outputs at `index`. In LDK's style 0 is its destination key, 1 its shutdown key. */
   walletPublicKey(index: number): Uint8Array {
+    const first = this.#secrets.walletFirst[index];
+    if (first !== undefined) return first.publicNode.publicKey;
     return this.hasBip86Wallet ? this.bip86PublicKey(index) : this.bip32PublicKey(index);
   }
 
@@ -197,10 +164,7 @@ export class KeyRing {
 
   /** Wipes every secret; the ring is of no use afterwards. */
   wipe(): void {
-    const { node, bolt12, derived, bip32, bip86, channelSecretBase } = this.#secrets;
-    for (const secret of [node, bolt12, derived, bip32.privateKey, channelSecretBase, ...this.#forced])
-      secret.wipe();
-    bip86?.privateKey.wipe();
+    wipeSecrets(this.#secrets);
     this.#channels.wipe();
   }
 }
@@ -218,41 +182,15 @@ export function channelKeys(ring: KeyRing, channel: ChannelRef): ChannelKeys {
 /** The wallet's private key at `index`, for one use, then wiped. */
 export function withWalletKey<T>(ring: KeyRing, index: number, use: (key: Uint8Array) => T): T {
   requireNormalIndex(index);
-  const { bip86, bip32 } = ringSecrets(ring);
+  const { bip86, bip32, walletFirst } = ringSecrets(ring);
+  const first = walletFirst[index];
+  if (first !== undefined) return use(reveal(first.privateKey));
   const { privateKey } = derivePrivateChild(ring.secp256k1, bip86 ?? bip32, index);
   try {
     return use(reveal(privateKey));
   } finally {
     privateKey.wipe();
   }
-}
-
-/** CLN passes HKDF a u32 salt that counts up while the result is no valid key, which no one will ever see. */
-const SALT = new Uint8Array(4);
-
-function hkdfSecret(root: Uint8Array, info: string): Secret {
-  return Secret.own(hkdfSha256(root, SALT, new TextEncoder().encode(info), 32), 32);
-}
-
-/** Node key and channel base use only the first half of a mnemonic's seed. */
-function rootOf(seed: Secret): Uint8Array {
-  return reveal(seed).subarray(0, 32);
-}
-
-function bip32Master(secp: Secp256k1, seed: Secret, forcedSeed: Secret | undefined): ExtendedPrivateKey {
-  if (forcedSeed !== undefined) return masterKey(secp, reveal(forcedSeed));
-  const bip32Seed = hkdfSecret(reveal(seed), 'bip32 seed');
-  const master = masterKey(secp, reveal(bip32Seed));
-  bip32Seed.wipe();
-  return master;
-}
-
-/** m/86'/0'/0' of the mnemonic's seed itself, so that other wallets find the same addresses. */
-function bip86AccountKey(secp: Secp256k1, seed: Secret): ExtendedPrivateKey {
-  const master = masterKey(secp, reveal(seed));
-  const account = derivePrivatePath(secp, master, [HARDENED + 86, HARDENED, HARDENED]);
-  master.privateKey.wipe();
-  return account;
 }
 
 function identityOf(
@@ -267,10 +205,4 @@ function identityOf(
     bolt12: secp.publicKey(reveal(secrets.bolt12)),
     ...(bip86Account && { bip86Base: serializePublic(bip86Account, version) }),
   };
-}
-
-function copyForced(forced: ForcedChannelSecrets): ForcedChannelSecrets {
-  return Object.fromEntries(
-    Object.entries(forced).map(([name, secret]) => [name, Secret.copy(reveal(secret), 32)]),
-  );
 }

@@ -2,7 +2,7 @@
  * Everything of `keys/` that hands out secret bytes: one function per kind, named for what it gives away. The caller
  * has decided that it may; nothing else in this folder returns private bytes.
  */
-import { FormError, hkdfSha256, perCommitmentSecret } from '@countersign/bitcoin';
+import { equalBytes, FormError, hkdfSha256, perCommitmentSecret } from '@countersign/bitcoin';
 import type { ChannelRef } from './channel-keys.ts';
 import { channelKeys, type KeyRing, ringSecrets } from './keyring.ts';
 import { reveal, Secret } from './secret.ts';
@@ -23,8 +23,17 @@ export function ecdh(ring: KeyRing, point: Uint8Array): Uint8Array {
   return ring.secp256k1.ecdh(point, reveal(ringSecrets(ring).node));
 }
 
-/** CLN's `makesecret` and its own "bolt12-invoice-base", "node-alias-base", "commando": 32 bytes for any `info`. */
+/** What an LDK node asks for the key of its own payment requests by. */
+export const LDK_INBOUND_PAYMENT_INFO = 'ldk inbound payment key';
+
+/**
+ * CLN's `makesecret` and its own "bolt12-invoice-base", "node-alias-base", "commando": 32 bytes for any `info`. In LDK's style
+ * one of them is `KeysManager`'s own, so that invoices of before stay valid.
+ */
 export function deriveSecret(ring: KeyRing, info: Uint8Array): Uint8Array {
+  const { inboundPayment } = ringSecrets(ring);
+  if (inboundPayment !== null && equalBytes(info, new TextEncoder().encode(LDK_INBOUND_PAYMENT_INFO)))
+    return reveal(inboundPayment).slice();
   return hkdfSha256(reveal(ringSecrets(ring).derived), EMPTY, info, 32);
 }
 

@@ -11,8 +11,6 @@ const STYLE_NUMBERS: Readonly<Record<number, string>> = { 1: 'cln', 2: 'ldk', 3:
 export interface SignerIdentity {
   readonly ring: KeyRing;
   readonly network: Network;
-  /** How the ring derives its keys: `cln` or `ldk`. */
-  readonly keyStyle: string;
 }
 
 export type IntroductionAnswer =
@@ -53,16 +51,16 @@ const replied = (reply: Reply): IntroductionAnswer => ({ kind: 'reply', reply })
 type Init2 = Extract<Request, { name: 'vls_hsmd_init2' }>;
 
 /** `policy-init-binding`: one network for one seed, and neither seed nor destinations are the node's to choose. */
-function mismatch({ network, keyStyle }: SignerIdentity, init: Init2): Refusal | null {
+function mismatch({ network, ring }: SignerIdentity, init: Init2): Refusal | null {
   const { networkName, derivationStyle, devSeed, devAllowlist } = init;
   if (networkName !== network.name)
     return bound("the signer's keys belong to another network than the node's", {
       network: network.name,
       network_asked: networkName,
     });
-  if (STYLE_NUMBERS[derivationStyle] !== keyStyle)
+  if (STYLE_NUMBERS[derivationStyle] !== ring.style)
     return bound("the signer's keys are derived in another way than the node expects", {
-      key_style: keyStyle,
+      key_style: ring.style,
       key_style_asked: STYLE_NUMBERS[derivationStyle] ?? derivationStyle,
     });
   if (devSeed !== undefined || devAllowlist.length > 0)

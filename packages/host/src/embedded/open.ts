@@ -3,7 +3,7 @@
  * with a signer on a machine of its own: the same store, rules, operator's socket, heartbeat and chain.
  */
 import type { Secp256k1 } from '@countersign/bitcoin';
-import { KeyRing, type Network, type Policy, type Secret } from '@countersign/core';
+import { KeyRing, type KeyStyle, type Network, type Policy, type Secret } from '@countersign/core';
 import type { Journal } from '@countersign/store';
 import type { SyncDoor } from '@countersign/transport';
 import type { Config } from '../config/config.ts';
@@ -19,6 +19,8 @@ export interface EmbeddedOptions {
   readonly secp: Secp256k1;
   /** 32 bytes, or the 64 of a mnemonic. Read while opening only: the caller wipes it. */
   readonly seed: Secret;
+  /** `cln` where nothing is said; `ldk` for the seed of an LDK node that moves in. */
+  readonly keyStyle?: KeyStyle;
   /** `networkByName` knows them. */
   readonly network: Network;
   /** As `parseConfig` reads it from countersign.toml; `state_directory` is where the state lives. */
@@ -42,9 +44,10 @@ export interface EmbeddedSigner {
 
 /** Rejects with `CountersignError`: nothing stays open then. */
 export async function openEmbeddedSigner(options: EmbeddedOptions): Promise<EmbeddedSigner> {
-  const { secp, seed, network, config, log, onBug, machine = SYSTEM_MACHINE } = options;
+  const { secp, seed, keyStyle, network, config, log, onBug, machine = SYSTEM_MACHINE } = options;
   const policy = policyFor(config, network);
-  const ring = new KeyRing({ secp256k1: secp, seed, bip32PublicVersion: network.bip32Public });
+  const style = keyStyle ?? 'cln';
+  const ring = new KeyRing({ secp256k1: secp, seed, style, bip32PublicVersion: network.bip32Public });
   const place = { ...machine, config, secp, log };
   const journal = openOrBeginStore(place);
   const parts = { ring, journal, policy, protocolVersion: PROTOCOL_VERSION_MAX, failPreapprovals: false };
@@ -61,7 +64,7 @@ export async function openEmbeddedSigner(options: EmbeddedOptions): Promise<Embe
   const close = closing(signer, journal, beside);
   const door = new EmbeddedDoor({
     signer,
-    identity: { ring, network, keyStyle: 'cln' },
+    identity: { ring, network },
     feed: beside.feed.open(),
     messageBytesMax: config.messageBytesMax,
     randomBytes: machine.randomBytes,
