@@ -1,7 +1,11 @@
 /** A bundle for browsers, made from the sources: one entry, and whatever it needs. In memory. */
 import { join } from 'node:path';
-import { build, type InlineConfig } from 'vite';
+import { build, type InlineConfig, type Plugin } from 'vite';
+import * as pluginModule from 'vite-plugin-wasm';
 import { REPOSITORY } from '../../tools/workspace.ts';
+
+/** Its types are those of its CommonJS build; what Node.js loads has the function as its default export. */
+const wasm = pluginModule.default as unknown as () => Plugin;
 
 export interface BundledFile {
   readonly name: string;
@@ -17,6 +21,7 @@ export async function bundle(entry: string, config: InlineConfig = {}): Promise<
     root: REPOSITORY,
     configFile: false,
     logLevel: 'error',
+    plugins: [wasm()],
     resolve: { conditions: SOURCE_CONDITIONS },
     ...config,
     build: {

@@ -29,8 +29,13 @@ export async function serve(files: readonly BundledFile[]): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0]!;
     const content = byPath.get(path);
+    // Browsers ask for it of themselves.
+    if (path === '/favicon.ico') {
+      response.writeHead(204).end();
+      return;
+    }
     if (content === undefined) {
-      if (path !== '/favicon.ico') missing.push(path);
+      missing.push(path);
       response.writeHead(404).end();
       return;
     }

@@ -2,7 +2,9 @@
  * The curve backend for browsers: libsecp256k1 as WebAssembly (`tiny-secp256k1`), byte for byte what the native backend
  * gives. Only who imports this file by its name has it: no other backend falls back to it, nor it to any.
  */
+import { equalBytes, fromHex } from './bytes.ts';
 import { type CurveBindings, createBackend, type SchnorrBindings } from './curve.ts';
+import { CountersignError } from './error.ts';
 import { sha256 } from './hash.ts';
 import type { Secp256k1 } from './secp256k1.ts';
 
@@ -119,14 +121,39 @@ function bindingsOf(tiny: TinySecp256k1, randomBytes: (count: number) => Uint8Ar
   };
 }
 
+/** The generator of the curve (SEC 2): the public key of 1. */
+const GENERATOR = fromHex('0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798');
+
+/** Bundlers differ in what a WebAssembly module exports: some hand out globals, some their values. */
+function requireWorking(tiny: TinySecp256k1): void {
+  const one = new Uint8Array(32);
+  one[31] = 1;
+  let point: Uint8Array | null = null;
+  let cause: unknown;
+  try {
+    point = tiny.pointFromScalar(one, true);
+  } catch (error) {
+    cause = error;
+  }
+  if (point !== null && equalBytes(point, GENERATOR)) return;
+  throw new CountersignError(
+    'crypto-unavailable',
+    'tiny-secp256k1 was loaded and does not work: the bundler must hand out the exports of a WebAssembly instance as they are (Vite: vite-plugin-wasm)',
+    {},
+    { cause },
+  );
+}
+
 /**
  * The backend over a loaded `tiny-secp256k1`. `randomBytes` must be fit for keys (`crypto.getRandomValues`): it blinds ECDH;
- * results do not depend on it.
+ * results do not depend on it. Throws `CountersignError` 'crypto-unavailable' where the module was bundled in a way that
+ * breaks it.
  */
 export function openWasmSecp256k1(
   tiny: TinySecp256k1,
   randomBytes: (count: number) => Uint8Array,
 ): Secp256k1 {
+  requireWorking(tiny);
   return createBackend('libsecp256k1 (tiny-secp256k1 WASM)', bindingsOf(tiny, randomBytes), tiny);
 }
 

@@ -191,6 +191,23 @@ describe('at the edges', () => {
     expect(drawn).toEqual([32, 32, 32, 32]);
   });
 
+  it.each<[string, Partial<typeof tiny>]>([
+    [
+      'throws',
+      {
+        pointFromScalar: () => {
+          throw new RangeError('offset is out of bounds');
+        },
+      },
+    ],
+    ['gives nothing', { pointFromScalar: () => null }],
+    ['gives another point', { pointFromScalar: () => point }],
+  ])('does not open over a module that the bundler broke: it %s', (_what, broken) => {
+    const open = () => openWasmSecp256k1({ ...tiny, ...broken }, randomBytes);
+    expect(open).toThrow(expect.objectContaining({ code: 'crypto-unavailable' }));
+    expect(open).toThrow(/vite-plugin-wasm/);
+  });
+
   it('loads by itself, and says which it is', async () => {
     const curve = await loadWasmSecp256k1(randomBytes);
     expect(curve.name).toContain('WASM');
