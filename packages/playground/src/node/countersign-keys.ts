@@ -12,6 +12,8 @@ import type { NodeKeys } from './keys.ts';
 
 export interface CountersignOptions {
   readonly seed: Uint8Array;
+  /** Chance of the node and its signer: another one in each life. */
+  readonly chance?: Uint8Array;
   readonly stateDirectory: string;
   readonly chain: EmbeddedChain;
   /** countersign.toml, besides `[chain]` and the state directory. */
@@ -53,7 +55,7 @@ export async function openCountersignKeys(options: CountersignOptions): Promise<
   if (network === undefined) throw new Error('no such network');
   const secp = loadSecp256k1();
   const text = `${options.configuration ?? HUB_CONFIGURATION}\n${CHAIN_CONFIGURATION}`;
-  const chance = deterministic(options.seed);
+  const chance = deterministic(options.chance ?? options.seed);
   const embedded = await openEmbeddedSigner({
     secp,
     seed: Secret.copy(options.seed, 32),
