@@ -1,4 +1,6 @@
 /** What the suite's tests begin with and end with: a world of nodes, and that no honest step was refused. */
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import {
   createInvoice,
   type InvoiceOptions,
@@ -12,6 +14,9 @@ import { expect } from 'vitest';
 export type Kind = 'anchors' | 'static_remotekey';
 export const KINDS: readonly Kind[] = ['anchors', 'static_remotekey'];
 
+/** A file system in memory, where there is one: these tests are about answers, and other ones about what a disk keeps. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 export interface Pair {
   readonly world: SmallWorld;
   readonly alice: LightningNode;
@@ -19,7 +24,7 @@ export interface Pair {
 }
 
 export async function inWorld(seed: string, body: (world: SmallWorld) => Promise<void>): Promise<void> {
-  const world = await SmallWorld.create(seed);
+  const world = await SmallWorld.create(seed, MEMORY);
   try {
     await body(world);
     expectHonest(world);
@@ -28,19 +33,24 @@ export async function inWorld(seed: string, body: (world: SmallWorld) => Promise
   }
 }
 
-/** Everything refused or odd at this point, by node. */
-export function troubles(world: SmallWorld): Record<string, readonly unknown[]> {
-  const found = world.nodes.map((node): [string, readonly unknown[]] => {
-    const refused = 'refusals' in node.keys ? SmallWorld.countersign(node).refusals : [];
-    const log =
-      'refusals' in node.keys
-        ? SmallWorld.countersign(node).log.filter((line) => line.startsWith('bug'))
-        : [];
+/** Everything refused or odd up to now, by node, each said once with how often it was. */
+export function troubles(world: SmallWorld): Record<string, Record<string, number>> {
+  const found = world.nodes.map((node): [string, Record<string, number>] => {
+    const signer = 'refusals' in node.keys ? SmallWorld.countersign(node) : null;
+    const refused =
+      signer?.refusals.map(({ method, request, text }) => `${method} ${request}: ${text}`) ?? [];
+    const bugs = signer?.log.filter((line) => line.startsWith('bug')) ?? [];
     // Two nodes bump the same claim; a chain takes the first.
     const unwanted = node.unwanted.filter((line) => !/^(replacement|missing-input)/.test(line));
-    return [node.name, [...refused, ...log, ...node.desk.problems, ...unwanted]];
+    return [node.name, counted([...refused, ...bugs, ...node.desk.problems, ...unwanted])];
   });
-  return Object.fromEntries(found.filter(([, list]) => list.length > 0));
+  return Object.fromEntries(found.filter(([, list]) => Object.keys(list).length > 0));
+}
+
+function counted(lines: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const line of lines) counts[line] = (counts[line] ?? 0) + 1;
+  return counts;
 }
 
 export const expectHonest = (world: SmallWorld): void => expect(troubles(world)).toEqual({});
@@ -93,4 +103,10 @@ export function send(
   const { text, paymentHash } = createInvoice(payee, { amountMsat, ...options });
   expect(payInvoice(payer, text, { attempts: 2 })).toEqual({ sent: true, paymentHash });
   return paymentHash;
+}
+
+/** Block by block, while it has not come about. */
+export async function mineUntil(world: SmallWorld, isSo: () => boolean, blocksMax: number): Promise<void> {
+  for (let mined = 0; mined < blocksMax && !isSo(); mined++) await world.mine();
+  expect(isSo()).toBe(true);
 }

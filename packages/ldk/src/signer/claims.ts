@@ -13,6 +13,7 @@ import {
   p2wshOfScript,
   parseTransaction,
   type Sat,
+  setPsbtSighashType,
   setPsbtWitnessScript,
   setPsbtWitnessUtxo,
   type Transaction,
@@ -185,7 +186,9 @@ export class ChainClaims {
   #wired(raw: Uint8Array, input: number, wscript: Uint8Array, value: Sat): { tx: Transaction; psbt: Psbt } {
     const tx = bare(parseTransaction(raw));
     const psbt = this.#parts.wallet.described(tx);
-    return { tx, psbt: setPsbtWitnessUtxo(psbt, input, { value, script: p2wshOfScript(wscript) }) };
+    const spent = setPsbtWitnessUtxo(psbt, input, { value, script: p2wshOfScript(wscript) });
+    // Said even where it goes without saying: LDK's witnesses have ALL, also where another client of the signer would not.
+    return { tx, psbt: setPsbtSighashType(spent, input, SIGHASH_ALL) };
   }
 }
 

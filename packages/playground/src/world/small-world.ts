@@ -28,19 +28,21 @@ export interface NodePlan {
 
 export class SmallWorld extends World {
   readonly #seed: string;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'countersign-playground-'));
+  readonly #directory: string;
   readonly #plans = new Map<string, NodePlan>();
   /** Restarts so far, by node: the chance of a node's second life is another one. */
   readonly #lives = new Map<string, number>();
 
-  private constructor(seed: string) {
+  private constructor(seed: string, parent: string) {
     super();
     this.#seed = seed;
+    this.#directory = mkdtempSync(join(parent, 'countersign-playground-'));
   }
 
-  static async create(seed: string): Promise<SmallWorld> {
+  /** `parent`: below it the signers keep their state, while the world lives. */
+  static async create(seed: string, parent: string = tmpdir()): Promise<SmallWorld> {
     await loadLdk();
-    return new SmallWorld(seed);
+    return new SmallWorld(seed, parent);
   }
 
   #bytes(what: string): Uint8Array {
