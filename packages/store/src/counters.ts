@@ -37,7 +37,7 @@ export class JournalCounters {
   #addLatency(ms: number): void {
     const found = BOUNDS_MS.findIndex((bound) => ms <= bound);
     const bucket = found === -1 ? BOUNDS_MS.length : found;
-    this.#latencyCounts[bucket] = (this.#latencyCounts[bucket] ?? 0) + 1;
+    this.#latencyCounts[bucket]! += 1;
     this.#latencySumMs += ms;
     this.#latencyMaxMs = Math.max(this.#latencyMaxMs, ms);
   }

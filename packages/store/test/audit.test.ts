@@ -3,6 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { auditGenesis, nextEntry, walk } from '../src/audit-chain.ts';
+import type { AuditEntry, AuditHead } from '../src/index.ts';
 import { bytes, codeOf, inDirectory, open, text } from './support.ts';
 
 function tamper(directory: string, sql: string, ...values: (Uint8Array | number)[]): void {
@@ -116,6 +118,51 @@ describe('audit log', () => {
       for (const sql of ['UPDATE audit SET body = body', 'DELETE FROM audit', 'DELETE FROM record'])
         expect(() => db.exec(sql)).toThrow(/append-only|tombstones/);
       db.close();
+    });
+  });
+});
+
+describe('the chain of the audit log, wherever it is kept', () => {
+  const genesis = auditGenesis(new Uint8Array(16));
+  const entries: AuditEntry[] = [];
+  let head: AuditHead = { seq: 0, hash: genesis };
+  for (const body of ['a', 'b', 'c', 'd', 'e']) {
+    const entry = nextEntry(head, bytes(body));
+    entries.push(entry);
+    head = { seq: entry.seq, hash: entry.hash };
+  }
+  const pages =
+    (from: readonly AuditEntry[], count = 2) =>
+    async (afterSeq: number): Promise<readonly AuditEntry[]> =>
+      from.filter(({ seq }) => seq > afterSeq).slice(0, count);
+
+  it('is walked page by page to its head, through what is known of it', async () => {
+    for (const count of [1, 2, 5, 100]) {
+      await walk(genesis, head, undefined, pages(entries, count));
+      for (const { seq, hash } of entries) await walk(genesis, head, { seq, hash }, pages(entries, count));
+    }
+    await walk(genesis, { seq: 0, hash: genesis }, undefined, pages([]));
+  });
+
+  it.each<[string, AuditHead, AuditHead | undefined, readonly AuditEntry[], RegExp]>([
+    ['ends too soon', head, undefined, entries.slice(0, 4), /entry is missing/],
+    ['has nothing', head, undefined, [], /entry is missing/],
+    ['lacks one', head, undefined, entries.filter(({ seq }) => seq !== 3), /entry is missing/],
+    ['ends otherwise', { ...head, hash: genesis }, undefined, entries, /ends in another hash/],
+    ['is of another store', head, { seq: 0, hash: head.hash }, entries, /is not the log of the known head/],
+    ['went another way', head, { seq: 3, hash: head.hash }, entries, /is not the log of the known head/],
+    ['is shorter than it was', head, { ...head, seq: 6 }, entries, /shorter than the known head/],
+    [
+      'begins elsewhere',
+      head,
+      undefined,
+      entries.map((entry) => (entry.seq === 1 ? { ...entry, previousHash: head.hash } : entry)),
+      /link to the entry before/,
+    ],
+  ])('that %s is found', async (_, to, known, kept, why) => {
+    await expect(walk(genesis, to, known, pages(kept))).rejects.toMatchObject({
+      code: 'store-corrupt',
+      message: expect.stringMatching(why),
     });
   });
 });

@@ -2,11 +2,14 @@
  * Damaged media: a changed byte is found, or it changed nothing that is stored. Damage inside the write-ahead log looks
  * like a torn end to SQLite and is not claimed here; the log is empty after a clean close and soon after every start.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { StoreError } from '../src/index.ts';
+import { FULL_CHECK_BYTES_MAX } from '../src/sqlite/database.ts';
+import { Meta } from '../src/sqlite/meta.ts';
 import { bytes, codeOf, inDirectory, judge, open, scriptedAudit, scriptedChange } from './support.ts';
 
 const FLIPS = 150;
@@ -127,6 +130,62 @@ describe('a damaged store', () => {
         expect(code).toBe('store-corrupt');
       });
     }
+  });
+
+  it('is refused when meta lacks a row, or has one of another length with a checksum of its own', async () => {
+    const changes: readonly [string, (db: DatabaseSync) => void, RegExp][] = [
+      ['no store id', (db) => db.exec("DELETE FROM meta WHERE name = 'store-id'"), /store id is missing/],
+      ['no schema', (db) => db.exec("DELETE FROM meta WHERE name = 'schema'"), /schema version is missing/],
+      ['a short schema', (db) => new Meta(db).put('schema', new Uint8Array(3)), /schema version is missing/],
+    ];
+    for (const [, change, why] of changes) {
+      await inDirectory(async (directory) => {
+        await open(directory).close();
+        const db = new DatabaseSync(join(directory, 'journal.sqlite'));
+        change(db);
+        db.close();
+        expect(() => open(directory, { mode: 'open' })).toThrow(
+          expect.objectContaining({ code: 'store-corrupt', message: expect.stringMatching(why) }),
+        );
+      });
+    }
+  });
+
+  it('is refused when it is a database without tables: lost, or a creation that was cut short', async () => {
+    await inDirectory(async (directory) => {
+      await open(directory).close();
+      const path = join(directory, 'journal.sqlite');
+      rmSync(path);
+      const db = new DatabaseSync(path);
+      db.exec('PRAGMA user_version = 1');
+      db.close();
+      expect(statSync(path).size).toBeGreaterThan(0);
+      expect(await codeOf(() => open(directory, { mode: 'open' }))).toBe('store-missing');
+      // Who may create takes it.
+      await open(directory, { mode: 'create' }).close();
+    });
+  });
+
+  it('is found in a large store too, where only what lives is read at the start', async () => {
+    await inDirectory(async (directory) => {
+      const journal = open(directory);
+      const value = randomBytes(1_000_000);
+      for (let index = 0; index < 18; index += 1)
+        await journal.commit([{ key: `channel/${index}`, version: 1, value }], [bytes('entry')]);
+      await journal.close();
+      const path = join(directory, 'journal.sqlite');
+      expect(statSync(path).size).toBeGreaterThan(FULL_CHECK_BYTES_MAX);
+      await open(directory, { mode: 'open' }).close();
+      const db = new DatabaseSync(path, { readOnly: true });
+      const root = Number(
+        db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'record'").get()?.rootpage,
+      );
+      db.close();
+      const damaged = readFileSync(path);
+      damaged.fill(0xff, (root - 1) * 8192, (root - 1) * 8192 + 100);
+      writeFileSync(path, damaged);
+      expect(await codeOf(() => open(directory, { mode: 'open' }))).toBe('store-corrupt');
+    });
   });
 
   it('is refused when cut short, emptied of meaning, or not SQLite at all', async () => {
