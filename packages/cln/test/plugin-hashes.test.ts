@@ -1,6 +1,6 @@
 /** Which values of lightningd's writes the plugin lets it wait for: those that may be preimages of HTLCs there are. */
 import { createHash, randomBytes } from 'node:crypto';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FrameSocket } from '@countersign/transport';
@@ -172,6 +172,100 @@ describe('the plugin', () => {
     expect(got).toContain(pending!.toString('hex'));
     plugin.close();
     expect(lines.filter((line) => line.includes('"error"'))).toEqual([]);
+  });
+
+  /** A signer that says what it has learned, when it is told to answer; each of its connections remembers nothing. */
+  function learningSigner(learns: (value: string) => boolean) {
+    const path = join(networkDirectory({}), 'node.sock');
+    const asked: { readonly values: readonly string[]; readonly answer: () => void }[] = [];
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      const frames = new FrameSocket(socket);
+      frames.start({
+        frame: (body) => {
+          const decoded = decodeMessage(body, 'request');
+          if (!decoded.ok || decoded.message.name !== 'countersign_preimages')
+            throw new Error('no preimages');
+          const values = decoded.message.preimages.map((one) => Buffer.from(one).toString('hex'));
+          const learned = values.filter(learns).length;
+          const answer = (): void => {
+            frames.send(encodeMessage({ name: 'countersign_preimages_reply', learned }));
+          };
+          if (values.length === 0) answer();
+          else asked.push({ values, answer });
+        },
+        closed: () => {},
+      });
+      socket.unref();
+    }).listen(path);
+    servers.push(server);
+    return { path, asked, cut: () => sockets.forEach((socket) => void socket.destroy()) };
+  }
+
+  async function running(path: string, lines: string[]) {
+    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(preimage!)), htlc(sha256(pending!))] }]));
+    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
+    const ask = (id: string, method: string, params: unknown): void =>
+      plugin.receive(Buffer.from(`${JSON.stringify({ id, method, params })}\n\n`));
+    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
+    ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
+    await until(() => answered('init'));
+    await sleep(200);
+    const write = (id: string, ...values: readonly Uint8Array[]): void =>
+      ask(id, 'db_write', { writes: values.map((one) => `x'${Buffer.from(one).toString('hex')}'`) });
+    return { plugin, write, answered };
+  }
+
+  it('waits for a preimage once: what the signer knows for good holds nobody up when it is written again', async () => {
+    const known = preimage!.toString('hex');
+    const signer = learningSigner((value) => value === known);
+    const lines: string[] = [];
+    const { plugin, write, answered } = await running(signer.path, lines);
+    write('w1', preimage!, another!);
+    await until(() => signer.asked.length === 1);
+    await sleep(50);
+    expect(answered('w1')).toBe(false);
+    signer.asked[0]!.answer();
+    await until(() => answered('w1'));
+    // It is delivered again all the same.
+    write('w2', preimage!);
+    await until(() => answered('w2'));
+    await until(() => signer.asked.length === 2);
+    expect(signer.asked[1]!.values).toEqual([known]);
+    signer.asked[1]!.answer();
+    await sleep(50);
+    // A connection anew may lead to another signer.
+    signer.cut();
+    await sleep(50);
+    write('w3', another!);
+    await until(() => signer.asked.length === 3);
+    signer.asked[2]!.answer();
+    await sleep(50);
+    write('w4', preimage!);
+    await until(() => signer.asked.length === 4);
+    await sleep(50);
+    expect(answered('w4')).toBe(false);
+    signer.asked[3]!.answer();
+    await until(() => answered('w4'));
+    plugin.close();
+  });
+
+  it('waits again for what the signer did not learn', async () => {
+    const known = preimage!.toString('hex');
+    const signer = learningSigner((value) => value === known);
+    const lines: string[] = [];
+    const { plugin, write, answered } = await running(signer.path, lines);
+    // The signer learns one of the two, and does not say which.
+    for (const [index, id] of ['w1', 'w2'].entries()) {
+      write(id, preimage!, pending!);
+      await until(() => signer.asked.length === index + 1);
+      await sleep(50);
+      expect(answered(id)).toBe(false);
+      signer.asked[index]!.answer();
+      await until(() => answered(id));
+    }
+    plugin.close();
   });
 
   it('waits longer than usual for a node side that waits itself, and no longer for one that is gone', async () => {

@@ -8,6 +8,8 @@ import { Link, type LinkAnswer } from './link.ts';
 
 /** Kept while the signer is away; the oldest go first. */
 export const KEPT_VALUES_MAX = 16_384;
+/** Remembered as learned; the oldest go first. */
+export const LEARNED_MAX = 4_096;
 export const WAIT_MS = 5_000;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
@@ -30,6 +32,10 @@ export class Delivery {
   readonly #options: DeliveryOptions;
   /** By hex, in the order they came. */
   readonly #kept = new Map<string, Uint8Array>();
+  /** Of them, those that may be preimages by what lightningd has written before. */
+  readonly #urgent = new Set<string>();
+  /** The signer knows them for good, by its own word: written again, they keep nobody. Of the present connection. */
+  readonly #learned = new Set<string>();
   #socketPath: string;
   #link: Link | null = null;
   /** The signer must hear once that values are delivered, even when there are none yet. */
@@ -55,18 +61,23 @@ export class Delivery {
     return this.#greeted;
   }
 
+  /** The signer has said that it knows this preimage now. lightningd writes each one three to five times. */
+  hasLearned(value: Uint8Array): boolean {
+    return this.#learned.has(toHex(value));
+  }
+
   /** Where the signer listens, once known better. */
   moveTo(socketPath: string): void {
     if (socketPath === this.#socketPath) return;
     this.#socketPath = socketPath;
     this.#greeted = false;
-    this.#link?.end();
-    this.#link = null;
+    this.#drop();
   }
 
   /** Resolves when the signer has the values, or when waiting would hold lightningd up. Never rejects. */
-  async deliver(values: readonly Uint8Array[]): Promise<void> {
+  async deliver(values: readonly Uint8Array[], urgent: readonly Uint8Array[] = []): Promise<void> {
     this.#keep(values);
+    for (const value of urgent) this.#urgent.add(toHex(value));
     if (this.#kept.size === 0 && this.#greeted) return;
     const sending = this.#begin();
     if (this.#isAway) return;
@@ -111,6 +122,7 @@ export class Delivery {
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= KEPT_VALUES_MAX) return;
       this.#kept.delete(oldest);
+      this.#urgent.delete(oldest);
       this.#lost += 1;
     }
   }
@@ -143,18 +155,49 @@ export class Delivery {
   async #sendSome(): Promise<string | null> {
     const batch = [...this.#kept].slice(0, PREIMAGES_MAX);
     // One that the signer closed for its silence is no problem.
-    if (this.#link === null || !this.#link.isOpen) this.#link = new Link(this.#socketPath);
+    if (this.#link === null || !this.#link.isOpen) this.#connect();
     const preimages = batch.map(([, value]) => value);
-    const problem = problemIn(await this.#link.ask({ name: 'countersign_preimages', preimages }));
+    const answer = await this.#link!.ask({ name: 'countersign_preimages', preimages });
+    const problem = problemIn(answer);
     if (problem !== null) {
-      this.#link.end();
-      this.#link = null;
+      this.#drop();
       return problem;
     }
     this.#greeted = true;
-    for (const [key] of batch) this.#kept.delete(key);
+    this.#took(
+      batch.map(([key]) => key),
+      learnedIn(answer),
+    );
     return null;
   }
+
+  #connect(): void {
+    this.#drop();
+    this.#link = new Link(this.#socketPath);
+  }
+
+  /** Who answers next may be another signer, with records of its own. */
+  #drop(): void {
+    this.#link?.end();
+    this.#link = null;
+    this.#learned.clear();
+  }
+
+  /** Values whose hash was never written before are no preimages of ours: what was learned of a message is what is urgent in it. */
+  #took(keys: readonly string[], learned: number): void {
+    const urgent = keys.filter((key) => this.#urgent.delete(key));
+    for (const key of keys) this.#kept.delete(key);
+    if (learned < urgent.length) return;
+    for (const key of urgent) this.#learned.add(key);
+    for (const oldest of this.#learned) {
+      if (this.#learned.size <= LEARNED_MAX) return;
+      this.#learned.delete(oldest);
+    }
+  }
+}
+
+function learnedIn(answer: LinkAnswer): number {
+  return answer.ok && answer.reply.name === 'countersign_preimages_reply' ? answer.reply.learned : 0;
 }
 
 /** Null for the reply that was waited for. */

@@ -91,8 +91,8 @@ export class Plugin {
   async #deliver(params: unknown): Promise<void> {
     try {
       const values = valuesOf(statementsOf(params));
-      const urgent = this.#hashes.urgentOf(values);
-      if (urgent.length > 0 || !this.#delivery.isGreeted) await this.#delivery.deliver(values);
+      const urgent = this.#hashes.urgentOf(values).filter((value) => !this.#delivery.hasLearned(value));
+      if (urgent.length > 0 || !this.#delivery.isGreeted) await this.#delivery.deliver(values, urgent);
       else this.#delivery.deliverSoon(values);
     } catch (error) {
       this.#options.write(
