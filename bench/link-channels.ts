@@ -2,7 +2,7 @@
  * How much busy channels gain from being in flight together: one channel and 32 of them, over a link by mutual TLS, against a
  * signer process with all rules and its store. `node --conditions=source bench/link-channels.ts`.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
@@ -99,11 +99,13 @@ async function asked(link: SignerLink, client: LinkClient, body: Uint8Array): Pr
 interface Row {
   readonly channels: number;
   readonly decisionsPerSecond: number;
+  /** Of the signer's process, all threads: whatever else the machine does. */
+  readonly cpuUs: number;
   readonly latency: Times;
 }
 
 /** Requests that change no state are few: of nine in each HTLC, one. */
-async function play(link: SignerLink, scripts: readonly Script[]): Promise<Row> {
+async function play(link: SignerLink, pid: number, scripts: readonly Script[]): Promise<Row> {
   for (const { client, opening } of scripts) {
     const { peerId, dbid } = client;
     if (peerId !== null)
@@ -111,6 +113,7 @@ async function play(link: SignerLink, scripts: readonly Script[]): Promise<Row> 
     for (const body of opening) await asked(link, client, body);
   }
   const times: number[] = [];
+  const before = processorUs(pid);
   const wallUs = await timeUs(async () => {
     await Promise.all(
       scripts.map(async ({ client, busy }) => {
@@ -121,12 +124,22 @@ async function play(link: SignerLink, scripts: readonly Script[]): Promise<Row> 
   return {
     channels: scripts.length,
     decisionsPerSecond: (times.length * 1e6) / wallUs,
+    cpuUs: (processorUs(pid) - before) / times.length,
     latency: summarize(times),
   };
 }
 
+/** Linux counts in hundredths of a second (proc(5), fields 14 and 15, behind the name in brackets). */
+function processorUs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 /** A signer of its own for each measurement. */
-async function withSigner<T>(syncMs: number, work: (link: SignerLink) => Promise<T>): Promise<T | null> {
+async function withSigner<T>(
+  syncMs: number,
+  work: (link: SignerLink, pid: number) => Promise<T>,
+): Promise<T | null> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
   const environment = syncMs === 0 ? {} : slowSyncs(directory, syncMs * 1000);
   if (environment === null) return null;
@@ -158,7 +171,7 @@ async function withSigner<T>(syncMs: number, work: (link: SignerLink) => Promise
   try {
     signer.start();
     await until('the signer', 30_000, () => link.state === 'up');
-    return await work(link);
+    return await work(link, signer.pid ?? 0);
   } finally {
     await link.close();
     await signer.crash();
@@ -176,7 +189,7 @@ for (const syncMs of SYNC_MS) {
   for (const channels of CHANNELS) {
     const htlcs = Math.ceil(DECISIONS_MIN / 9 / channels / (syncMs > 0 && channels === 1 ? 8 : 1));
     const scripts = Array.from({ length: channels }, (_, i) => scriptOf(keys, i, htlcs));
-    const row = await withSigner(syncMs, (link) => play(link, scripts));
+    const row = await withSigner(syncMs, (link, pid) => play(link, pid, scripts));
     if (row !== null) rows.push(row);
   }
   const [one] = rows;
@@ -186,12 +199,13 @@ for (const syncMs of SYNC_MS) {
     syncMs === 0
       ? 'Busy channels over the link, the disk as it is'
       : `The same, every sync ${syncMs} ms longer`,
-    ['channels', 'decisions per second', 'p50', 'p99', 'to one channel'],
-    rows.map(({ channels, decisionsPerSecond, latency }) => [
+    ['channels', 'decisions per second', 'p50', 'p99', 'processor', 'to one channel'],
+    rows.map(({ channels, decisionsPerSecond, latency, cpuUs }) => [
       String(channels),
       String(Math.round(decisionsPerSecond)),
       milliseconds(latency.p50Us),
       milliseconds(latency.p99Us),
+      milliseconds(cpuUs),
       ratio(decisionsPerSecond, one.decisionsPerSecond),
     ]),
   );

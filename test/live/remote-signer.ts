@@ -109,6 +109,11 @@ dial = "127.0.0.1:${dial_port}"
     return this.#daemon === undefined ? 'not started' : this.#daemon.ended;
   }
 
+  /** Of the running process; its launcher has become it. */
+  get pid(): number | undefined {
+    return this.#daemon?.pid;
+  }
+
   start(): void {
     if (this.ended === undefined) return;
     const { name, directory, environment } = this.settings;
