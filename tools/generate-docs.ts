@@ -11,6 +11,7 @@ import { renderAttacksDocument } from './attacks-document.ts';
 import { renderCliDocument } from './cli-document.ts';
 import { staleDiagrams } from './diagrams.ts';
 import { renderErrorsDocument } from './errors-document.ts';
+import { renderLibraryDocument } from './library-document.ts';
 import { renderPoliciesDocument } from './policies-document.ts';
 import { renderRefusalsDocument } from './refusals-document.ts';
 import { REPOSITORY } from './workspace.ts';
@@ -22,6 +23,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'docs/errors.md': renderErrorsDocument,
   'docs/attacks.md': renderAttacksDocument,
   'docs/cli.md': () => renderCliDocument(buildProgram()),
+  'docs/library-api.md': () => renderLibraryDocument(),
 };
 
 function isStale(page: string, text: string): boolean {

@@ -31,6 +31,7 @@ export interface ChannelRef {
   readonly dbid: bigint;
 }
 
+/** Who asks: the node itself or a client of one channel, and what it may ask for. */
 export interface ClientIdentity {
   /** Null for clients that are not bound to a channel (the node itself, connectd). */
   readonly channel: ChannelRef | null;
@@ -76,6 +77,7 @@ export interface AuditEvent {
   readonly facts: Facts;
 }
 
+/** The place of one decision. */
 export interface Context {
   readonly draft: Draft;
   readonly client: ClientIdentity;

@@ -86,6 +86,7 @@ export interface DecisionInput {
   readonly chain: ChainView | null;
 }
 
+/** What becomes of a request: a no, or what is to be stored and then released. */
 export type Decision =
   | {
       readonly kind: 'refused';
@@ -179,6 +180,10 @@ const HANDLERS: Handlers = {
 /** The requests `decide` has a handler for. */
 export const DECIDED_REQUESTS: readonly RequestName[] = Object.keys(HANDLERS) as RequestName[];
 
+/**
+ * Judge a request. Pure: nothing is signed and nothing has changed until the caller makes the changes durable, then
+ * performs the release.
+ */
 export function decide(input: DecisionInput, request: Request): Decision {
   const draft = new Draft(input.state);
   const { state: _, ...rest } = input;

@@ -3,8 +3,10 @@
  */
 import { equalBytes, fromHex } from '@countersign/bitcoin';
 
+/** As CLN and bitcoind name them. */
 export type NetworkName = 'bitcoin' | 'testnet' | 'testnet4' | 'signet' | 'regtest';
 
+/** A Bitcoin network and its constants. */
 export interface Network {
   readonly name: NetworkName;
   /** Genesis block hash in internal byte order, as `chainparams` has it on the hsmd wire. */
@@ -34,6 +36,7 @@ const TEST = {
 /** Display order, as block explorers show it; reversed once below. */
 const genesis = (displayHex: string): Uint8Array => fromHex(displayHex).reverse();
 
+/** All that are known. */
 export const NETWORKS: readonly Network[] = [
   {
     name: 'bitcoin',
@@ -63,10 +66,12 @@ export const NETWORKS: readonly Network[] = [
   },
 ];
 
+/** By its genesis block, as INIT and BOLT 2 name it. */
 export function networkByChainHash(chainHash: Uint8Array): Network | undefined {
   return NETWORKS.find((network) => equalBytes(network.chainHash, chainHash));
 }
 
+/** By its name. */
 export function networkByName(name: string): Network | undefined {
   return NETWORKS.find((network) => network.name === name);
 }

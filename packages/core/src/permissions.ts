@@ -34,6 +34,7 @@ const NEEDS: Partial<Record<RequestName, bigint>> = {
   hsmd_lock_outpoint: PERMISSION.LOCK_OUTPOINT,
 };
 
+/** The permission bit that a client needs for a request. */
 export function permissionFor(request: RequestName): bigint {
   return NEEDS[request] ?? PERMISSION.MASTER;
 }

@@ -26,6 +26,7 @@ export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = {
   unreachable: 6,
 };
 
+/** A no, with its reason. A value, never thrown out of `decide`. */
 export interface Refusal {
   readonly code: RefusalCode;
   /** The rule's stable public name. */

@@ -13,6 +13,7 @@ export type PsbtKey =
   | { readonly kind: 'to-remote'; readonly channel: ChannelRef; readonly commitmentPoint: Uint8Array | null }
   | { readonly kind: 'anchor'; readonly channel: ChannelRef };
 
+/** A signature that goes into a PSBT. */
 export interface PsbtSignature {
   readonly input: number;
   readonly key: PsbtKey;
@@ -32,6 +33,7 @@ export type SignatureJob =
     }
   | { readonly kind: 'psbt'; readonly key: PsbtKey; readonly sighash: Uint8Array };
 
+/** What an approved decision lets out: an instruction for `perform`, plain data without any secret. */
 export type Release =
   | { readonly kind: 'reply'; readonly reply: Reply }
   /** The funding key, SIGHASH_ALL. */

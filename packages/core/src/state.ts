@@ -5,6 +5,7 @@
 import { invariant } from '@countersign/bitcoin';
 import type { RecordKind } from './records/kind.ts';
 
+/** A record and its version. */
 export interface Versioned<T> {
   /** Rises by exactly one with every change; the first is 1. */
   readonly version: number;
@@ -25,6 +26,7 @@ export interface Change<T = unknown> {
   readonly value: T | null;
 }
 
+/** The state as one decision sees and changes it. Dropped, it leaves nothing behind. */
 export class Draft {
   readonly #state: StateReader;
   readonly #changes = new Map<string, Change>();

@@ -36,6 +36,7 @@ import { Releaser } from './release/releaser.ts';
 import type { SignaturePool } from './release/signature-pool.ts';
 import { isStoreFailure } from './store-failure.ts';
 
+/** What a signer is made of. */
 export interface SignerOptions {
   readonly ring: KeyRing;
   readonly secp: Secp256k1;
@@ -54,6 +55,7 @@ export interface SignerOptions {
 /** What a node and its signer agree on at INIT. */
 export type Negotiated = Required<Pick<SignerOptions, 'protocolVersion' | 'failPreapprovals'>>;
 
+/** What a request gets. A reply is durable, with everything it was based on, when it is given. */
 export type Answer =
   | { readonly kind: 'reply'; readonly reply: Reply }
   | {
@@ -95,6 +97,7 @@ async function bind(
 /** Catch-ups with the chain that one request waits for. */
 const CATCH_UPS_MAX = 3;
 
+/** A running signer: decides, makes durable, releases, in that order, for every request. */
 export class Signer {
   readonly #options: SignerOptions;
   readonly #memory: Memory;

@@ -2,6 +2,7 @@
 import { CountersignError } from '@countersign/bitcoin';
 import { StoreError } from '@countersign/store/contract';
 
+/** Whether an error means that the store can’t be used: nothing may be signed after it. */
 export function isStoreFailure(error: unknown): error is CountersignError {
   if (error instanceof StoreError) return true;
   return error instanceof CountersignError && error.code.startsWith('record-');

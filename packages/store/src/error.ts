@@ -24,8 +24,10 @@ export const STORE_ERRORS = {
   'store-closed': 'the journal is closed',
 } as const;
 
+/** Stable, for programs. */
 export type StoreErrorCode = keyof typeof STORE_ERRORS;
 
+/** A store that failed: signing ends with it. */
 export class StoreError extends CountersignError {
   declare readonly code: StoreErrorCode;
 

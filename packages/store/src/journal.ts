@@ -16,6 +16,7 @@ export interface RecordChange {
   readonly value: Uint8Array | null;
 }
 
+/** A record as it was read. */
 export interface StoredRecord {
   readonly key: string;
   readonly version: number;
@@ -50,6 +51,7 @@ export interface LatencyHistogram {
   readonly maxMs: number;
 }
 
+/** What a journal has done since it was opened. */
 export interface JournalStats {
   /** Acknowledged commits; the other counters count what these held. */
   readonly commits: number;
@@ -75,6 +77,7 @@ export interface IntegrityReport {
   readonly auditEntriesChecked: number;
 }
 
+/** The one writer of a signer’s state. Only one may be open on a store. */
 export interface Journal {
   /** Random, 16 bytes, drawn when the store was created. */
   readonly storeId: Uint8Array;
@@ -148,6 +151,7 @@ export interface JournalLimits {
 
 const MIB = 1024 * 1024;
 
+/** Far above what a signer needs. */
 export const DEFAULT_LIMITS: JournalLimits = {
   recordBytesMax: 16 * MIB,
   auditBodyBytesMax: 1 * MIB,

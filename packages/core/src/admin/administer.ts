@@ -10,6 +10,7 @@ import { approvals, approve, reject, revoke, waiting } from './approvals.ts';
 import { AdminFault, type AdminPlace, fail } from './fault.ts';
 import type { AdminInput, AdminOperation, AdminOutcome, AdminResult } from './operations.ts';
 
+/** Judge an operation of the operator. Pure: nothing has changed until the caller makes the changes durable. */
 export function administer(input: AdminInput, operation: AdminOperation): AdminOutcome {
   const { state, ...rest } = input;
   const events: AuditEvent[] = [];

@@ -9,6 +9,7 @@ import type { AllowlistEntry, AllowlistKind, PendingApproval, PendingOutput } fr
 import type { ApprovalSource, PaymentApproval } from '../records/payment.ts';
 import type { Change, StateReader } from '../state.ts';
 
+/** A question or an order of the operator. */
 export type AdminOperation =
   /** What waits for an answer, expired questions left out; the newest last. */
   | { readonly op: 'pending-list' }
@@ -55,6 +56,7 @@ export interface ApprovalEntry {
   readonly expiresAtSeconds: number;
 }
 
+/** The answer to an operation that was carried out, by its `op`. */
 export type AdminResult =
   | { readonly op: 'pending-list'; readonly pending: readonly PendingApproval[] }
   | { readonly op: 'approve'; readonly approval: ApprovalEntry }
@@ -87,6 +89,7 @@ export type AdminErrorCode =
   /** Of this version's rules, or of a proof of rollback: not the operator's to undo. */
   | 'not-possible';
 
+/** Why an operation was not carried out. Nothing has changed then. */
 export interface AdminError {
   readonly code: AdminErrorCode;
   readonly message: string;
@@ -101,6 +104,7 @@ export interface AdminInput {
   readonly nowSeconds: number;
 }
 
+/** What `administer` makes of an operation. */
 export type AdminOutcome =
   | {
       readonly ok: true;

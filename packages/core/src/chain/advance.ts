@@ -40,6 +40,7 @@ import { takeBack } from './rollback.ts';
 import { chainProof, chainValidated } from './rules.ts';
 import { txidMark } from './watch-book.ts';
 
+/** What judging headers and blocks depends on. */
 export interface ChainInput {
   readonly state: StateReader;
   readonly policy: Policy;

@@ -7,6 +7,7 @@ import type { Facts } from '@countersign/bitcoin';
 /** How near a deadline is. `passed`: from now on the other side may take it. */
 export type DeadlineLevel = 'warn' | 'urgent' | 'critical' | 'passed';
 
+/** What must be on the chain by a certain block. */
 export type DeadlineSubject =
   /** An HTLC we offered is still in a commitment after its expiry: our timeout transaction is due. */
   | 'offered-htlc-expires'
@@ -17,6 +18,7 @@ export type DeadlineSubject =
   /** An output of ours that others may spend too from some height on. */
   | 'sweep';
 
+/** Something that must be on the chain in time, or money is at risk. */
 export interface Deadline {
   /** `<peer id hex>/<dbid>`. */
   readonly channel: string;
@@ -28,6 +30,7 @@ export interface Deadline {
   readonly amountMsat: bigint;
 }
 
+/** What the signer found on the chain, or about it. Stable, for programs. */
 export type AlarmCode =
   /** A revoked commitment of the peer is on the chain. */
   | 'breach'
@@ -54,8 +57,10 @@ export type AlarmCode =
   /** The signer has stopped signing because its store failed. */
   | 'store-failed';
 
+/** Whether money is at risk now (`critical`), or may come to be. */
 export type AlarmSeverity = 'warn' | 'critical';
 
+/** Something an operator should know at once. */
 export interface Alarm {
   readonly code: AlarmCode;
   readonly severity: AlarmSeverity;

@@ -20,6 +20,7 @@ import { chainValidated } from './rules.ts';
 /** A start needs at most the whole period that the checkpoint ends. */
 export const BEGIN_HEADERS_MAX = RETARGET_BLOCKS;
 
+/** Where a chain view begins. */
 export interface Beginning {
   readonly chain: ChainRecord;
   /** Ascending from `chain.baseHeightBlocks`. */
@@ -35,6 +36,7 @@ export interface BeginNeeds {
 const neededHeaders = ({ nextBits, heightBlocks }: Checkpoint): number =>
   nextBits === null ? (heightBlocks % RETARGET_BLOCKS) + 1 : 1;
 
+/** Which headers it takes to begin at a block. */
 export function beginNeeds(network: Network, birthdayHeightBlocks: number): BeginNeeds {
   const { checkpoints } = chainParams(network);
   const checkpoint = checkpoints.findLast((one) => one.heightBlocks < birthdayHeightBlocks);

@@ -5,6 +5,7 @@
 import { fromHex } from '@countersign/bitcoin';
 import type { NetworkName } from '../network.ts';
 
+/** A block that this release knows. */
 export interface Checkpoint {
   readonly heightBlocks: number;
   /** Internal byte order. */

@@ -42,6 +42,7 @@ export const HEADERS_KEPT = 2 * RETARGET_BLOCKS;
 /** As in a `headers` message of the peer-to-peer protocol. */
 export const RUN_HEADERS_MAX = 2000;
 
+/** What a run of valid headers would change. */
 export interface JudgedHeaders {
   /** The last block of our chain that stays. */
   readonly forkHeightBlocks: number;

@@ -22,6 +22,7 @@ export interface WatchIndex {
   ids(kind: string, prefix: string): readonly string[];
 }
 
+/** As `ChainInput`, with the draft that changes are written to. */
 export interface ChainPlace {
   readonly draft: Draft;
   readonly policy: Policy;

@@ -8,6 +8,7 @@ import type { Policy } from '../policy/settings.ts';
 import { ChainJudgement } from './judgement.ts';
 import { chainOracleQuorum } from './rules.ts';
 
+/** What somebody who is trusted with it says of a block. */
 export interface OracleAttestation {
   /** BIP 340 key of the oracle, 32 bytes. */
   readonly oracle: Uint8Array;

@@ -107,4 +107,5 @@ const PARAMS: Readonly<Record<NetworkName, ChainParams>> = {
   },
 };
 
+/** The consensus rules of a network, as far as headers go. */
 export const chainParams = (network: Network): ChainParams => PARAMS[network.name];

@@ -19,6 +19,7 @@ import { chainParams } from './params.ts';
 import { chainProof, chainValidated } from './rules.ts';
 import { requireSignetSolution } from './signet.ts';
 
+/** A block whose content is proven to be that of its header. */
 export interface BlockProof {
   readonly block: ProvenBlock;
   readonly warnings: readonly Warning[];

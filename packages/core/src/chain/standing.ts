@@ -6,6 +6,7 @@ import { CHAIN_ID, chainRecords, closingRecords, outputRecords } from '../record
 import { isResolved } from './resolution.ts';
 import type { Read } from './view-of.ts';
 
+/** Where a channel stands in its life. */
 export type Standing =
   /** Set up, and no funding of it in a proven block. */
   | 'opening'

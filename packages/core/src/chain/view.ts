@@ -4,6 +4,7 @@
  */
 import type { OutPoint, Sat } from '@countersign/bitcoin';
 
+/** What the proven chain says of an output. */
 export type OutpointStatus =
   /** Never seen in a proven block. */
   | { readonly kind: 'unknown' }
@@ -17,6 +18,7 @@ export type OutpointStatus =
       readonly spent: { readonly depthBlocks: number; readonly txid: Uint8Array } | null;
     };
 
+/** What the signer has proven of the chain, as rules read it. */
 export interface ChainView {
   readonly heightBlocks: number;
   /** Median time past of the tip, seconds. */

@@ -15,6 +15,7 @@ export type ListIds = (kind: string, prefix: string) => readonly string[];
 export const txidMark = (txid: Uint8Array): number =>
   txid[0]! | (txid[1]! << 8) | (txid[2]! << 16) | ((txid[3]! & 0x3f) << 24);
 
+/** What is watched on the chain, indexed in memory. */
 export class WatchBook implements WatchIndex {
   readonly #outpoints = new Set<string>();
   /** Of everything that was ever watched in this run. */

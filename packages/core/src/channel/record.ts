@@ -131,6 +131,7 @@ export interface SecretEntry {
   readonly secret: Uint8Array;
 }
 
+/** Everything the signer knows of one channel. */
 export interface ChannelRecord {
   readonly peerId: Uint8Array;
   readonly dbid: bigint;

@@ -5,6 +5,7 @@
  */
 import { invariant } from '@countersign/bitcoin';
 
+/** JSON without what has more than one way to be written. */
 export type CanonicalValue =
   | null
   | boolean
@@ -13,6 +14,7 @@ export type CanonicalValue =
   | readonly CanonicalValue[]
   | { readonly [key: string]: CanonicalValue };
 
+/** The one way to write a value: keys sorted, no spaces, ASCII only. */
 export function canonicalJson(value: CanonicalValue): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return quoted(value);

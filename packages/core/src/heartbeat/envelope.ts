@@ -12,6 +12,7 @@ const TAIL_CHARS = BETWEEN.length + SIGNATURE_DIGITS + AFTER.length;
 /** What stands around the signed text, the newline included. */
 export const ENVELOPE_BYTES = BEFORE.length + TAIL_CHARS + 1;
 
+/** The text as it is kept and sent: what is signed, and the signature beside it. */
 export function enclose(payload: string, signatureHex: string): string {
   return `${BEFORE}${payload}${BETWEEN}${signatureHex}${AFTER}\n`;
 }

@@ -5,16 +5,23 @@
 import type { Alarm, AlarmSeverity, Deadline, DeadlineLevel } from '../chain/alarm-types.ts';
 import type { Network } from '../network.ts';
 
+/** Major version of the form: a reader refuses any other. */
 export const HEARTBEAT_VERSION = 1;
 /** Of the signed text with everything around it. What does not fit is cut, the least severe first, and counted. */
 export const HEARTBEAT_BYTES_MAX = 16 * 1024;
+/** Deadlines told one by one, the nearest first. */
 export const HEARTBEAT_DEADLINES_MAX = 64;
+/** Alarms told one by one, the most severe first. */
 export const HEARTBEAT_ALARMS_MAX = 64;
 /** Tags told one by one; the refusals of all others are one number. */
 export const HEARTBEAT_REFUSAL_TAGS_MAX = 16;
+/** Rules told by name that the promise rests on and that do not refuse. */
 export const HEARTBEAT_WEAKENED_MAX = 48;
+/** Of the text of one alarm; what is longer is cut. */
 export const HEARTBEAT_MESSAGE_CHARS_MAX = 240;
+/** Facts of one alarm. */
 export const HEARTBEAT_FACTS_MAX = 12;
+/** Of one fact that is text. */
 export const HEARTBEAT_FACT_CHARS_MAX = 96;
 
 /**
@@ -27,10 +34,12 @@ export interface HeartbeatSequence {
   readonly count: number;
 }
 
+/** Negative where `a` was made before `b`; 0 for one and the same. */
 export function compareSequences(a: HeartbeatSequence, b: HeartbeatSequence): number {
   return a.start - b.start || a.count - b.count;
 }
 
+/** What the signer believes of the chain, as a heartbeat tells it. */
 export interface HeartbeatChain {
   readonly tipHeightBlocks: number;
   /** As block explorers show it. */
@@ -42,6 +51,7 @@ export interface HeartbeatChain {
   readonly lagBlocks: number;
 }
 
+/** How many channels stand where. */
 export interface ChannelCounts {
   readonly opening: number;
   readonly open: number;
@@ -49,6 +59,7 @@ export interface ChannelCounts {
   readonly closed: number;
 }
 
+/** Numbers since the start of the signer, and of what it keeps. */
 export interface HeartbeatCounters {
   /** Set up and not forgotten by the node; null when the store cannot be read. */
   readonly channelsLive: number | null;
@@ -66,6 +77,7 @@ export interface HeartbeatCounters {
   };
 }
 
+/** The policy in force, in short. */
 export interface HeartbeatPolicy {
   readonly preset: string;
   /** As `countersign policy show` has it. */
@@ -80,6 +92,7 @@ export type HeartbeatDeadline = Omit<Deadline, 'what' | 'level'> & {
   readonly what: string;
 };
 
+/** As read: a later minor release may know more codes than this one. */
 export interface HeartbeatAlarm extends Omit<Alarm, 'code' | 'facts'> {
   readonly code: string;
   readonly severity: AlarmSeverity;
@@ -87,6 +100,7 @@ export interface HeartbeatAlarm extends Omit<Alarm, 'code' | 'facts'> {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** What a verified heartbeat says. */
 export interface Heartbeat {
   readonly version: typeof HEARTBEAT_VERSION;
   /** The genesis block's hash, as block explorers show it. */

@@ -155,6 +155,7 @@ export function parseJson(payload: string): CanonicalValue {
   }
 }
 
+/** A heartbeat from the text that was signed. Throws where its form is not that of one. */
 export function readHeartbeat(payload: string): Heartbeat {
   const value = parseJson(payload);
   const read = heartbeat(value, 'heartbeat');

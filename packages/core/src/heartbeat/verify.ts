@@ -8,6 +8,7 @@ import { disclose, type Enclosed } from './envelope.ts';
 import { HEARTBEAT_BYTES_MAX, HEARTBEAT_VERSION, type Heartbeat } from './heartbeat.ts';
 import { parseJson, readHeartbeat } from './read.ts';
 
+/** Why a heartbeat is not to be believed. */
 export type HeartbeatFault =
   /** Not the form of a heartbeat. */
   | 'malformed'
@@ -18,6 +19,7 @@ export type HeartbeatFault =
   /** Signed, and of a version that this one does not know. */
   | 'version';
 
+/** What a text is worth that claims to be a heartbeat. */
 export type HeartbeatVerdict =
   | { readonly ok: true; readonly heartbeat: Heartbeat }
   | { readonly ok: false; readonly fault: HeartbeatFault; readonly message: string };

@@ -16,6 +16,7 @@ import type { PsbtSignature, Release, SignatureJob } from '../release.ts';
 /** The only kinds that may have many. */
 export type BatchRelease = Extract<Release, { kind: 'sign-psbt' | 'sign-commitment' }>;
 
+/** Whether a release has signatures that may be computed apart. */
 export function isBatch(release: Release): release is BatchRelease {
   return release.kind === 'sign-psbt' || release.kind === 'sign-commitment';
 }

@@ -31,6 +31,7 @@ export interface ChannelSecrets {
   readonly shaseed: Secret;
 }
 
+/** What the peer learns of our keys when the channel is opened. */
 export interface ChannelPublicKeys {
   readonly fundingPubkey: Uint8Array;
   readonly basepoints: Basepoints;

@@ -13,6 +13,7 @@ const GOSSIP = {
   channel_update: { type: 258, offset: 2 + 64 },
 } as const;
 
+/** The gossip messages of BOLT 7 that a node signs. */
 export type GossipKind = keyof typeof GOSSIP;
 
 /** BOLT 7: double SHA-256 of all that follows the signatures, unknown later fields included. `FormError` if short or of another type. */
@@ -83,6 +84,7 @@ export function bolt12Digest(messageName: string, fieldName: string, merkleRoot:
   return taggedHash(concat(LIGHTNING, ascii(messageName), ascii(fieldName)), merkleRoot);
 }
 
+/** What a node signs that leases out funds (CLN, option_will_fund). */
 export interface LeaseCommitment {
   /** The lessor's funding key of the channel, 33 bytes. */
   readonly fundingPubkey: Uint8Array;

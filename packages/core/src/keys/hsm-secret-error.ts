@@ -4,6 +4,7 @@
  */
 import { CountersignError } from '@countersign/bitcoin';
 
+/** Why an `hsm_secret` does not open. Stable, for programs. */
 export type HsmSecretFault =
   | 'passphrase-required'
   | 'passphrase-not-needed'
@@ -32,6 +33,7 @@ export interface InitFailure {
   readonly exitStatus: 0 | 242;
 }
 
+/** An `hsm_secret` that does not open. Never says anything of its content. */
 export class HsmSecretError extends CountersignError {
   readonly fault: HsmSecretFault;
   readonly initFailure: InitFailure;

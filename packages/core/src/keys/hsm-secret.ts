@@ -18,8 +18,10 @@ const TYPE_NUMBER = {
   'mnemonic-with-passphrase': 3,
 } as const;
 
+/** The four forms that CLN’s file has. */
 export type HsmSecretKind = keyof typeof TYPE_NUMBER;
 
+/** An opened `hsm_secret`. */
 export interface HsmSecret {
   readonly kind: HsmSecretKind;
   /** u8 of INIT's reply, TLV 1. */

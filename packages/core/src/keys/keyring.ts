@@ -36,6 +36,7 @@ import { reveal, type Secret, withTemporary } from './secret.ts';
 
 export type { DevForce, KeyStyle, RingSecrets } from './roots.ts';
 
+/** What a ring is made of. */
 export interface KeyRingOptions {
   readonly secp256k1: Secp256k1;
   /** 32 bytes, or (CLN's style) the 64 of a mnemonic. Read while constructing only: the caller wipes it. */
@@ -66,6 +67,7 @@ export interface NodeIdentity {
 
 let open: (ring: KeyRing) => { secrets: RingSecrets; channels: ChannelKeyCache };
 
+/** The keys of one node. What it shows is public; only the functions of this folder reach the secrets. */
 export class KeyRing {
   readonly secp256k1: Secp256k1;
   readonly style: KeyStyle;

@@ -24,6 +24,10 @@ const signTx = (signature: Uint8Array, sighash: number): Reply => ({
   sig: { signature, sighash },
 });
 
+/**
+ * Carry out what was decided: sign, or reveal. Only once the changes of that decision are on their way to the disk;
+ * the reply may leave only when they are durable.
+ */
 export function perform(ring: KeyRing, release: Release): Reply {
   switch (release.kind) {
     case 'reply':

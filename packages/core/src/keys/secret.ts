@@ -8,6 +8,7 @@ const PRINTED = '[secret]';
 
 let peek: (secret: Secret) => Uint8Array;
 
+/** Bytes that are never printed. Of 32 or 64 bytes. */
 export class Secret {
   readonly #bytes: Uint8Array;
   #isWiped = false;

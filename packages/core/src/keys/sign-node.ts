@@ -8,6 +8,7 @@ import { type KeyRing, ringSecrets, withWalletKey } from './keyring.ts';
 import { reveal, withTemporary } from './secret.ts';
 import { AUX_ZERO, signLowR } from './sign.ts';
 
+/** A signature from which the key can be found again. */
 export interface RecoverableSignature {
   /** 64 bytes compact. */
   readonly signature: Uint8Array;

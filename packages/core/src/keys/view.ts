@@ -6,6 +6,7 @@ import { HARDENED } from './bip32.ts';
 import type { KeyRing } from './keyring.ts';
 import { checkFutureSecret } from './release.ts';
 
+/** The public side of a ring, for decisions. */
 export function keyView(ring: KeyRing): KeyView {
   const unlessHardened = (index: number, key: () => Uint8Array) => (index >= HARDENED ? null : key());
   return {

@@ -15,6 +15,7 @@ import { base58check } from '@scure/base';
 import type { Network } from '../network.ts';
 import type { AllowlistKind } from '../records/approval.ts';
 
+/** An entry that was understood, or why it was not. */
 export type AllowlistReading =
   /** `text` in the one way to write it, as whoever looks for an entry compares it. */
   | { readonly ok: true; readonly kind: AllowlistKind; readonly text: string }
@@ -35,6 +36,7 @@ const fault = (reason: string): AllowlistReading => ({ ok: false, reason });
 /** Has the form of one: whether it is a point is another question. */
 export const isNodeId = (text: string): boolean => PUBLIC_KEY_HEX.test(text);
 
+/** An entry for payees from what the operator wrote: a node id. */
 export function readPayee(text: string, secp: Secp256k1): AllowlistReading {
   if (!isNodeId(text))
     return fault('a payee is a node id: 66 hex digits in lower case that begin with 02 or 03');
@@ -42,6 +44,7 @@ export function readPayee(text: string, secp: Secp256k1): AllowlistReading {
   return { ok: true, kind: 'payee', text };
 }
 
+/** An entry for destinations from what the operator wrote: address, script or extended public key. */
 export function readDestination(text: string, network: Network, secp: Secp256k1): AllowlistReading {
   if (EXTENDED_KEY.test(text)) return readExtendedKey(text, network, secp);
   if (isNodeId(text)) return fault('this is a node id or public key: node ids are payees');

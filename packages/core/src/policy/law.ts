@@ -4,8 +4,10 @@
  */
 import type { Operation } from './registry.ts';
 
+/** 1 ratchet, 2 ledger, 3 payments, 4 time, 5 spending. */
 export type LawNumber = 1 | 2 | 3 | 4 | 5;
 
+/** One of the five laws. */
 export interface LawDefinition {
   readonly number: LawNumber;
   readonly title: string;

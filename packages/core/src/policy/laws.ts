@@ -6,4 +6,5 @@ import { spending } from '../spending/law.ts';
 import { time } from '../time/law.ts';
 import type { LawDefinition } from './law.ts';
 
+/** The five laws, in order. */
 export const LAWS: readonly LawDefinition[] = [ratchet, ledger, payments, time, spending];

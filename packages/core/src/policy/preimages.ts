@@ -4,6 +4,7 @@
  */
 import { type Policy, type PolicyScope, type Severity, severitySet } from './settings.ts';
 
+/** The rule that wants the preimage of a payment before it counts as made. */
 export const SETTLED_PREIMAGE_TAG = 'policy-commitment-payment-settled-preimage';
 
 /** `deliversPreimages` is the node record's: true from the first preimage that came from the node side. */

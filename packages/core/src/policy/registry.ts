@@ -27,6 +27,7 @@ export type Operation =
   | 'rpc'
   | 'all';
 
+/** A rule as it is registered. */
 export interface Rule {
   readonly tag: string;
   readonly law: Law;
@@ -62,6 +63,7 @@ export function allRules(): readonly Rule[] {
   return [...registered.values()].sort((a, b) => (a.tag < b.tag ? -1 : 1));
 }
 
+/** By its tag. */
 export function findRule(tag: string): Rule | undefined {
   return registered.get(tag);
 }

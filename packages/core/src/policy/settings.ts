@@ -90,6 +90,7 @@ export interface Override {
 /** Who approves what nobody has approved: nobody; for allowlisted payees; also within the budget; everything. */
 export type AutoApproval = 'none' | 'allowlist' | 'velocity' | 'all';
 
+/** What may be paid without asking, and how long an approval holds. */
 export interface ApprovalPolicy {
   readonly auto: AutoApproval;
   /** With `velocity`: payments approved unasked, amounts and fee budgets together. */
@@ -98,6 +99,7 @@ export interface ApprovalPolicy {
   readonly expirySeconds: number;
 }
 
+/** All that the operator decides: network, preset, limits, severities, approvals. */
 export interface Policy {
   readonly network: Network;
   readonly preset: Preset;
@@ -169,6 +171,7 @@ const TEST_LIMITS: Limits = {
   onchainFeerateMaxPerKw: 333_333,
 };
 
+/** The limits where the operator sets none. */
 export function defaultLimits(network: Network): Limits {
   return network.isMainnet ? MAINNET_LIMITS : TEST_LIMITS;
 }

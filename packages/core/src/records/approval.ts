@@ -8,10 +8,14 @@ import { exactNumber, key33, millisatoshis, nullable, satoshis, text } from './c
 import type { RecordKind } from './kind.ts';
 import type { ApprovalSource } from './payment.ts';
 
+/** Requests that wait for the operator at a time; a newer one takes the place of the oldest. */
 export const PENDING_MAX = 256;
+/** Outputs of one request that waits. */
 export const PENDING_OUTPUTS_MAX = 256;
+/** Entries of the allowlist. */
 export const ALLOWLIST_MAX = 10_000;
 
+/** An output that somebody should approve. */
 export interface PendingOutput {
   readonly script: Uint8Array;
   readonly valueSat: Sat;
@@ -46,8 +50,10 @@ export interface OnchainApproval {
   readonly expiresAtSeconds: number;
 }
 
+/** What an entry of the allowlist names. */
 export type AllowlistKind = 'address' | 'script' | 'xpub' | 'payee';
 
+/** A destination or payee that needs no approval. */
 export interface AllowlistEntry {
   readonly kind: AllowlistKind;
   /** As the operator wrote it: an address, a script in hex, an extended public key, a node id in hex. */
@@ -101,6 +107,7 @@ export interface ApprovalIndex {
   readonly next: number;
 }
 
+/** Where an approval stands. */
 export interface ApprovalSlot {
   readonly kind: 'payment' | 'onchain';
   /** Payment hash, txid, or `out:` id: the id of the record that holds the approval. */
@@ -148,6 +155,7 @@ export interface NodeRecord {
   readonly channelsLive: number;
 }
 
+/** One record: what the signer knows of its own node. */
 export const nodeRecords: RecordKind<NodeRecord> = {
   name: 'node',
   schemaVersion: 1,
@@ -159,4 +167,5 @@ export const nodeRecords: RecordKind<NodeRecord> = {
   migrations: {},
 };
 
+/** Of a node that has asked for nothing yet. */
 export const EMPTY_NODE: NodeRecord = { walletIndexMax: 0, deliversPreimages: false, channelsLive: 0 };

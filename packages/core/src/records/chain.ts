@@ -24,6 +24,7 @@ export interface HeaderRecord {
   readonly work: Uint8Array;
 }
 
+/** Id of the record of a block’s header: ids sort as heights do. */
 export const heightId = (heightBlocks: number): string => String(heightBlocks).padStart(10, '0');
 
 /** Id: `heightId`. The newest `HEADERS_KEPT`; older ones are gone. */
@@ -53,8 +54,10 @@ export interface ChainRecord {
   readonly restartHeightBlocks: number | null;
 }
 
+/** Id of the one record of `chainRecords`. */
 export const CHAIN_ID = 'chain';
 
+/** One record: where the chain with the most work ends. */
 export const chainRecords: RecordKind<ChainRecord> = {
   name: 'chain',
   schemaVersion: 1,
@@ -96,12 +99,14 @@ export interface OutputHtlc {
   readonly amountMsat: Msat | null;
 }
 
+/** The proven block that created an output. */
 export interface OutputCreated {
   readonly heightBlocks: number;
   readonly valueSat: Sat;
   readonly script: Uint8Array;
 }
 
+/** The proven block that spent an output, and by what. */
 export interface OutputSpent {
   readonly heightBlocks: number;
   readonly txid: Uint8Array;
@@ -110,6 +115,7 @@ export interface OutputSpent {
   readonly preimage: Uint8Array | null;
 }
 
+/** An output that matters to a channel. */
 export interface OutputRecord {
   readonly channel: ChannelId;
   readonly role: OutputRole;
@@ -170,6 +176,7 @@ export type ClosingKind =
   /** A spend of the funding that is none of these: nothing we signed, as far as the store knows. */
   | 'unknown';
 
+/** How a channel went to the chain. */
 export interface ClosingRecord {
   readonly funding: { readonly txid: Uint8Array; readonly vout: number };
   readonly heightBlocks: number;

@@ -5,6 +5,7 @@
 import { ByteReader, ByteWriter, CountersignError } from '@countersign/bitcoin';
 import type { Codec } from '@countersign/wire';
 
+/** A kind of record: its name, its form, and what it takes to read older ones. */
 export interface RecordKind<T> {
   /** Key prefix in the journal, and its name in errors. */
   readonly name: string;
@@ -18,6 +19,7 @@ export interface RecordKind<T> {
 /** Largest encoded record: a channel with 966 HTLCs in 8 variants stays well below. */
 export const RECORD_BYTES_MAX = 4 * 1024 * 1024;
 
+/** A record as the journal stores it: its schema version, then its fields. */
 export function encodeRecord<T>(kind: RecordKind<T>, value: T): Uint8Array {
   const writer = new ByteWriter(512, RECORD_BYTES_MAX);
   writer.u8(kind.schemaVersion);

@@ -40,6 +40,7 @@ export interface PaymentPart {
   readonly incoming: readonly TimedAmount[];
 }
 
+/** Who approved. */
 export type ApprovalSource = 'operator' | 'allowlist' | 'velocity' | 'all';
 
 /** That a payment may be made: once, up to this amount and this fee. */
@@ -66,6 +67,7 @@ export interface OwnInvoice {
   readonly expiresAtSeconds: number;
 }
 
+/** Everything the signer knows of one payment hash. */
 export interface PaymentRecord {
   readonly approval: PaymentApproval | null;
   readonly invoice: OwnInvoice | null;
@@ -133,6 +135,7 @@ export const paymentRecords: RecordKind<PaymentRecord> = {
   migrations: {},
 };
 
+/** Of a hash that nobody has named yet. */
 export const EMPTY_PAYMENT: PaymentRecord = {
   approval: null,
   invoice: null,

@@ -20,6 +20,7 @@ import type { Feerates } from './fee-ladder.ts';
 import { fundingInUse, remediesOf } from './plan.ts';
 import type { RemedyPlan } from './remedy.ts';
 
+/** What a close by the signer itself depends on. */
 export interface ForceCloseInput {
   readonly place: ChainPlace;
   /** As handlers have it; null where the signer follows no chain. */
@@ -28,6 +29,7 @@ export interface ForceCloseInput {
   readonly feerates: Feerates;
 }
 
+/** A channel that the signer ends, or why it must not. */
 export type ForceCloseOutcome =
   | {
       readonly ok: true;

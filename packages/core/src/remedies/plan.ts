@@ -29,6 +29,7 @@ import { justiceOf } from './justice.ts';
 import { commitmentRemedy, secondLevelRemedy } from './own-commitment.ts';
 import type { Remedy, RemedyPlan, Unclaimed } from './remedy.ts';
 
+/** What a plan depends on. */
 export interface RemedyPlace extends PlanPlace {
   readonly policy: Policy;
   /** Of the proven tip. */

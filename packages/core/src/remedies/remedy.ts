@@ -7,6 +7,7 @@ import type { ChannelId } from '../channel/record.ts';
 import type { ChannelRef } from '../context.ts';
 import type { OutputRole } from '../records/chain.ts';
 
+/** What a transaction that saves funds does. */
 export type RemedyKind =
   /** Our own commitment. */
   | 'commitment'
@@ -31,6 +32,7 @@ export type RemedyKey =
   /** With the secret that the peer revealed; it is no secret of ours, and no fact for a log either. */
   | { readonly kind: 'revocation'; readonly perCommitmentSecret: Uint8Array };
 
+/** An input of it, and what it takes to spend. */
 export interface RemedyInput {
   readonly outpoint: OutPoint;
   readonly spent: TxOutput;
@@ -61,6 +63,7 @@ export type Bump =
   /** The peer's signature fixes it. */
   | 'none';
 
+/** A transaction that would save funds of a channel, unsigned. */
 export interface Remedy {
   readonly kind: RemedyKind;
   readonly channel: ChannelId;
@@ -101,6 +104,7 @@ export interface Remedy {
   readonly isReleased: boolean;
 }
 
+/** Why an output is in no transaction of the plan. */
 export type UnclaimedReason =
   /** Nothing on record explains the script. */
   | 'script-unknown'
@@ -128,6 +132,7 @@ export interface Unclaimed {
   readonly reason: UnclaimedReason;
 }
 
+/** What would save the funds of a channel now. */
 export interface RemedyPlan {
   readonly channel: ChannelId;
   /** In the order to publish them; fallbacks last. */

@@ -10,6 +10,7 @@ type Preinit = MessageOf<'hsmd_dev_preinit'>;
 
 /** hsmd protocol versions this signer speaks. */
 export const PROTOCOL_VERSION_MIN = 4;
+/** hsmd protocol versions this signer speaks, at most. */
 export const PROTOCOL_VERSION_MAX = 6;
 
 /** Requests announced beyond the base protocol, by number, in CLN's order; the last two unless preinit says no. */

@@ -41,6 +41,7 @@ interface Item extends Intake {
   readonly bindings: readonly MetaRow[];
 }
 
+/** A journal on IndexedDB; `openIndexedDbJournal` makes one. */
 export class IndexedDbJournal implements Journal {
   readonly storeId: Uint8Array;
   readonly #db: IDBDatabase;

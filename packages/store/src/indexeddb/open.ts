@@ -13,6 +13,7 @@ import { holdLock } from './lock.ts';
 export const LOCK_WAIT_MS = 2_000;
 const STORE_ID_BYTES = 16;
 
+/** What a journal takes from the page. */
 export interface IndexedDbOptions {
   readonly mode: OpenMode;
   /** `crypto.getRandomValues`; only the store id is drawn from it, once. */

@@ -4,6 +4,7 @@
  */
 import type { Limits } from '../settings.ts';
 
+/** What an operator should know of one rule. */
 export interface Guide {
   /** One sentence: what the request was like. */
   readonly happened: string;

@@ -8,6 +8,7 @@ import { PAYMENT_GUIDE } from './payments.ts';
 
 export type { Guide } from './guide.ts';
 
+/** By tag; every rule has one. */
 export const GUIDES: Guides = {
   ...OPENING_GUIDE,
   ...ONCHAIN_GUIDE,
@@ -16,6 +17,7 @@ export const GUIDES: Guides = {
   ...CHAIN_GUIDE,
 };
 
+/** What to tell people of a refusal; undefined for a tag that is no rule’s. */
 export function guideOf(tag: string): Guide | undefined {
   return GUIDES[tag];
 }
