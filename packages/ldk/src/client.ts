@@ -29,6 +29,7 @@ export interface LdkRefusal {
   readonly temporary: boolean;
 }
 
+/** Hears of every call that was not answered as LDK wanted. */
 export type RefusalListener = (refusal: LdkRefusal) => void;
 
 export type Asked<N extends RequestName> =

@@ -28,6 +28,7 @@ import { WalletKeys } from './wallet/keys.ts';
 import { LdkWallet } from './wallet/wallet.ts';
 import { WalletSigner } from './wallet/wallet-signer.ts';
 
+/** What the adapter needs beside LDK. */
 export interface LdkSignerOptions {
   readonly door: SyncDoor;
   /** For public keys only: scripts are built here, signatures never. */
@@ -41,6 +42,7 @@ export interface LdkSignerOptions {
 const INBOUND_PAYMENT_KEY = new TextEncoder().encode('ldk inbound payment key');
 const EXPECTED_MAX = 256;
 
+/** The signer of one LDK node: its four interfaces, its wallet, and what the application tells the signer. */
 export class LdkSigner {
   readonly entropySource: EntropySource;
   readonly nodeSigner: NodeSigner;

@@ -15,6 +15,7 @@ export interface BlockSource {
   block(heightBlocks: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** How far the signer’s chain is after a feed. */
 export type FeedOutcome =
   | { readonly kind: 'done'; readonly heightBlocks: number }
   /** It will not have them; the refusal went to the listeners too. */

@@ -10,6 +10,7 @@ import {
   type TxOutput,
 } from '@countersign/bitcoin';
 
+/** An output that pays the wallet. */
 export interface Coin {
   readonly outpoint: OutPoint;
   readonly output: TxOutput;
@@ -29,6 +30,7 @@ interface BookedCoin extends Coin {
 const FORGET_BLOCKS = 100;
 const COINBASE_MATURITY_BLOCKS = 100;
 
+/** The wallet’s coins, as whole blocks show them. */
 export class CoinBook {
   readonly #keyIndexOf: (script: Uint8Array) => number | undefined;
   readonly #coins = new Map<string, BookedCoin>();

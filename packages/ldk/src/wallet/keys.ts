@@ -12,6 +12,7 @@ const PUBLIC_KEY_AT = 45;
 const WINDOW = 100;
 const INDEX_MAX = 1_000_000;
 
+/** Public keys and scripts of the signer’s wallet, by index. */
 export class WalletKeys {
   readonly #secp: Secp256k1;
   readonly #chainCode: Uint8Array;

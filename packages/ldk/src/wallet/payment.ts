@@ -5,6 +5,7 @@
 import { buildScript, type Sat, sat, type Transaction, type TxOutput, weight } from '@countersign/bitcoin';
 import type { Coin } from './coin-book.ts';
 
+/** What a transaction is to pay. */
 export interface PaymentOrder {
   readonly outputs: readonly TxOutput[];
   readonly changeScript: Uint8Array;
@@ -12,6 +13,7 @@ export interface PaymentOrder {
   readonly locktime: number;
 }
 
+/** A transaction that pays it, and what it spends. */
 export interface UnsignedPayment {
   readonly tx: Transaction;
   readonly coins: readonly Coin[];

@@ -29,12 +29,14 @@ import { answered, replyOf } from '../signer/answers.ts';
 import { buildPayment, P2WPKH_WITNESS_WEIGHT, type UnsignedPayment } from './payment.ts';
 import type { WalletSigner } from './wallet-signer.ts';
 
+/** The output that a channel’s funding transaction is to have. */
 export interface FundingOrder {
   readonly script: Uint8Array;
   readonly valueSat: bigint;
   readonly feeratePerKw: number;
 }
 
+/** Where that output will be once the transaction is signed and published. */
 export interface UnsignedFunding {
   /** Internal byte order. */
   readonly txid: Uint8Array;
@@ -47,6 +49,7 @@ const FIRST_INDEX = 2;
 const SATISFACTION_WEIGHT = BigInt(4 + P2WPKH_WITNESS_WEIGHT);
 const FUNDINGS_MAX = 256;
 
+/** The wallet of an LDK node whose keys the signer holds. */
 export class LdkWallet {
   readonly #client: SignerClient;
   readonly #signer: WalletSigner;
