@@ -87,7 +87,7 @@ describe.each(KINDS)('sweeps to us, %s', (_, options) => {
     const request = model.claimRemoteHtlc(1, balances);
     const key = derivePublicKey(secp, model.holder.htlc, model.point('counterparty', 1));
     const reply = channel.ask(request);
-    expectSigned(reply, request, key, model.format === 'static_remotekey' ? 0x01 : 0x83);
+    expectSigned(reply, request, key, 0x01);
     const any = { ...request, ...onBehalf(channel), name: 'hsmd_sign_any_remote_htlc_to_us' } as const;
     expect(channel.ask(any)).toEqual(reply);
   });
@@ -299,7 +299,7 @@ describe('policy-sighash, second level', () => {
       );
   });
 
-  it('policy-sighash: passes a claim with SINGLE only with one input, one output and no other wish', () => {
+  it('policy-sighash: passes a claim with ALL only, whatever its form and whatever its PSBT asks for', () => {
     const { channel, model, balances } = running();
     const claim = model.claimRemoteHtlc(1, balances);
     const { value, script } = claim.tx.tx.outputs[0]!;
@@ -309,10 +309,11 @@ describe('policy-sighash, second level', () => {
       claim,
       retx(claim, () => ({ outputs })),
       { ...claim, tx: { tx, psbt: setPsbtSighashType(psbt, 0, SIGHASH.ALL) } },
+      { ...claim, tx: { tx, psbt: setPsbtSighashType(psbt, 0, 0x83) } },
     ].map((request) => {
       return signatureIn(channel.ask(request)).sighash;
     });
-    expect(types).toEqual([0x83, 0x01, 0x01]);
+    expect(types).toEqual([0x01, 0x01, 0x01, 0x01]);
   });
 
   it('policy-sighash: passes a claim with ALL and any outputs, and one of a channel nobody set up here', () => {

@@ -47,7 +47,7 @@ export function sweepSigned(
     0,
   );
   const lossSat = Math.min(valueSat, valueSat + othersSat - ownSat - Math.max(feeSat, FEE_SAT_ANYWAY));
-  const isLoose = signature.sighash !== SIGHASH.ALL && !isSecondLevelForm(tx);
+  const isLoose = signature.sighash !== SIGHASH.ALL && !(isSecondLevel(request) && isAloneInForm(tx));
   if (lossSat <= 0 && !isLoose) return;
   const publicKey = signerOf(file, request);
   if (publicKey === undefined) return;
@@ -80,8 +80,9 @@ function agreedFeeOf(known: Knowledge, tx: Tx): number {
   );
 }
 
-/** SINGLE|ANYONECANPAY is right for one input with its own output at the same place. */
-const isSecondLevelForm = (tx: Tx): boolean => tx.inputs.length === 1 && tx.outputs.length === 1;
+const isSecondLevel = ({ name }: SweepRequest): boolean => name === 'hsmd_sign_any_local_htlc_tx';
+/** SINGLE|ANYONECANPAY is right for one input with its own output at the same place, which must be none of the wallet's. */
+const isAloneInForm = (tx: Tx): boolean => tx.inputs.length === 1 && tx.outputs.length === 1;
 
 function isOwners(known: Knowledge, file: ChannelFile, script: Uint8Array, txid: Uint8Array): boolean {
   if (known.ownerScript(script) !== undefined) return true;

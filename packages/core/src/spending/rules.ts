@@ -10,7 +10,7 @@ export const sighashRule = rule({
   severity: 'hard',
   operations: ['onchain', 'cc', 'fc', 'htlc', 'mc', 'sweep'],
   documentation:
-    'Every signature commits to the whole transaction (SIGHASH_ALL, taproot DEFAULT), whatever a PSBT asks for. Sole exception: SINGLE|ANYONECANPAY on anchors channels for second-level HTLC transactions and their claims, with one input, one output, index 0.',
+    'Every signature commits to the whole transaction (SIGHASH_ALL, taproot DEFAULT), whatever a PSBT asks for. Sole exception: SINGLE|ANYONECANPAY on anchors channels for second-level HTLC transactions, with one input, one output, index 0: their outputs are none of the wallet’s, so they count for nothing in another transaction.',
 });
 
 export const keyUse = rule({

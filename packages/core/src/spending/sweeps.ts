@@ -11,7 +11,7 @@ import {
   parseScript,
   type ScriptElement,
 } from '@countersign/bitcoin';
-import { SIGHASH_ALL, SIGHASH_SINGLE_ANYONECANPAY } from '@countersign/wire';
+import { SIGHASH_ALL } from '@countersign/wire';
 import { channelId } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
@@ -22,7 +22,7 @@ import type { Release } from '../release.ts';
 import { keyUse } from './rules.ts';
 import { htlcSighashType } from './second-level.ts';
 import { judgeSweep, requireSweepForm, type Sweep, UNLOCKED_SEQUENCES } from './sweep-rules.ts';
-import { inputSighash, isSignedAlone, requireOnlyInput, type WireTx } from './wire-tx.ts';
+import { inputSighash, requireOnlyInput, type WireTx } from './wire-tx.ts';
 
 /** sign_penalty_to_us (14, in advance) and sign_any_penalty_to_us (144): the revocation key of a revealed secret. */
 export function signPenalty(
@@ -164,15 +164,14 @@ export function signRemoteHtlcToUs(
   if (setup !== null) htlcSighashType(setup.format, request.optionAnchorOutputs);
   requireSweepForm(ctx, sweep);
   if (input === null) requireOnlyInput(request.tx.tx);
-  const isSingle = request.optionAnchorOutputs && isSignedAlone(request.tx, sweep.input);
-  const sighashType = isSingle ? SIGHASH_SINGLE_ANYONECANPAY : SIGHASH_ALL;
   judgeSweep(ctx, sweep);
   return {
     kind: 'sign-htlc',
     channel,
     perCommitmentPoint: request.remotePerCommitmentPoint,
-    sighash: inputSighash(request.tx, sweep.input, request.wscript, sighashType),
-    sighashType,
+    // CLN asks for SINGLE|ANYONECANPAY with anchors and takes either: the output would cover as much of ours in another transaction.
+    sighash: inputSighash(request.tx, sweep.input, request.wscript, SIGHASH_ALL),
+    sighashType: SIGHASH_ALL,
   };
 }
 

@@ -36,8 +36,8 @@ export function spentAt({ psbt }: WireTx, input: number): TxOutput {
 }
 
 /**
- * Whether our HTLC key signs this input as BOLT 3 has it for anchors, SINGLE|ANYONECANPAY: CLN's transactions, of one input and
- * one output, to which others may add. LDK builds the whole transaction and has it signed whole: it has more of either, or
+ * Whether our HTLC key signs this second level as BOLT 3 has it for anchors, SINGLE|ANYONECANPAY: CLN's transactions, of one input
+ * and one output, to which others may add. LDK builds the whole transaction and has it signed whole: it has more of either, or
  * its PSBT asks for ALL.
  */
 export function isSignedAlone({ tx, psbt }: WireTx, input: number): boolean {
