@@ -48,6 +48,7 @@ const IMPURE_GLOBALS =
 
 /** Doors of a package beside its front: what only some of its users should load. */
 const SIDE_DOORS: readonly string[] = [
+  `${SCOPE}transport/bridge`,
   `${SCOPE}transport/grpc`,
   `${SCOPE}bitcoin/wasm`,
   `${SCOPE}store/contract`,

@@ -1,12 +1,11 @@
 /** The door to a signer elsewhere: what its answers become, and how often and how long it is asked. */
 import type { ClientIdentity } from '@countersign/core';
 import type { LinkAnswer } from '@countersign/transport';
-import { LinkError } from '@countersign/transport';
+import { LinkError, Presence } from '@countersign/transport';
 import { encodeMessage, type Reply, type Request } from '@countersign/wire';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DoorAnswer } from '../src/door.ts';
 import { RemoteDoor } from '../src/remote/door.ts';
-import { Presence } from '../src/remote/presence.ts';
 import { type Answering, FakeLink, refusedBy } from './fake-link.ts';
 import { ECDH, PEER } from './hsmd-under-test.ts';
 

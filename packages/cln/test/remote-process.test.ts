@@ -7,6 +7,7 @@ import {
   FrameSocket,
   type LinkAnswer,
   type LinkClient,
+  nodeLinkFiles,
   openIdentity,
   openPairingBook,
   PinStore,
@@ -19,7 +20,6 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { FakeBitcoind } from '../../chain/test/fake-bitcoind.ts';
 import { afterTest, fileWith } from '../../chain/test/support.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
-import { linkFiles } from '../src/remote/link-files.ts';
 import { LINK_SOCKET, readStanding } from '../src/remote/standing.ts';
 import { refusedBy } from './fake-link.ts';
 import {
@@ -175,7 +175,7 @@ async function setting(remote = '', listen?: string): Promise<Setting> {
 
 /** Another signer of this node, under its own name. */
 function paired({ state, signerDirectory }: Setting, name = 'cellar') {
-  const node = linkFiles(state);
+  const node = nodeLinkFiles(state);
   const identityPath = join(signerDirectory, `${name}.pem`);
   PinStore.open(node.pins).add(name, openIdentity(identityPath).pin);
   const pins = PinStore.open(join(signerDirectory, `${name}.json`));
@@ -249,7 +249,7 @@ describe('the start', () => {
     const hsmd = start({ directory: place.directory });
     await hsmd.master.send(initRequest('regtest'));
     await expect.poll(() => hsmd.output(), WAIT).toContain('no signer is paired with this node yet');
-    const files = linkFiles(place.state);
+    const files = nodeLinkFiles(place.state);
     const { token } = beginPairing({
       book: openPairingBook(files.pairings),
       pins: PinStore.open(files.pins),
@@ -563,7 +563,7 @@ describe('the link', () => {
     const { hsmd, port, signerDirectory, state } = remote;
     const stranger = new PlayedSigner();
     const pins = PinStore.open(join(signerDirectory, 'stranger.json'));
-    pins.add('node', openIdentity(linkFiles(state).identity).pin);
+    pins.add('node', openIdentity(nodeLinkFiles(state).identity).pin);
     const identityPath = join(signerDirectory, 'stranger.pem');
     openIdentity(identityPath);
     const link = SignerSideLink.dial({

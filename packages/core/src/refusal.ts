@@ -3,28 +3,15 @@
  * It never holds a secret, so it may go to the node, the log and the operator as it is.
  */
 import type { Facts } from '@countersign/bitcoin';
+import { SIGNER_ERROR_CODES, type SignerErrorKind, signerErrorText } from '@countersign/wire';
 import type { Rule } from './policy/registry.ts';
 import type { PendingApproval } from './records/approval.ts';
 
 /** What kind of no: the transport turns it into the gentlest form the client's protocol has. */
-export type RefusalCode =
-  | 'policy'
-  | 'malformed'
-  | 'permission'
-  | 'not-initialized'
-  | 'store-failed'
-  /** Said where no signer could be asked. */
-  | 'unreachable';
+export type RefusalCode = SignerErrorKind;
 
 /** As the wire's SignerError (3000) carries it. */
-export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = {
-  policy: 1,
-  malformed: 2,
-  permission: 3,
-  'not-initialized': 4,
-  'store-failed': 5,
-  unreachable: 6,
-};
+export const REFUSAL_WIRE_CODE: Readonly<Record<RefusalCode, number>> = SIGNER_ERROR_CODES;
 
 /** A no, with its reason. A value, never thrown out of `decide`. */
 export interface Refusal {
@@ -107,10 +94,4 @@ export function refusalFrom(
 }
 
 /** The text a node's operator sees: tag first, then the sentence, then the facts. */
-export function refusalText(refusal: Refusal): string {
-  const facts = Object.entries(refusal.facts)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(' ');
-  const later = refusal.temporary ? ' (temporary: try again later)' : '';
-  return `${refusal.tag}: ${refusal.message}${facts === '' ? '' : ` [${facts}]`}${later}`;
-}
+export const refusalText: (refusal: Refusal) => string = signerErrorText;

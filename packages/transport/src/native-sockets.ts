@@ -1,6 +1,6 @@
 /**
- * The four libc calls that Node does not offer: socketpair, sendmsg, recvmsg, fcntl, through koffi, loaded at first use.
- * The only file that touches raw memory: two message headers in the platform's layout, allocated once, never freed.
+ * The five libc calls that Node does not offer: socketpair, sendmsg, recvmsg, fcntl, poll, through koffi, loaded at first
+ * use. The only file that touches raw memory: message headers in the platform's layout, allocated once, never freed.
  */
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -107,7 +107,15 @@ export interface NativeSockets {
   statusFlags(descriptor: number): CallResult;
   setStatusFlags(descriptor: number, flags: number): CallResult;
   readonly oNonblock: number;
+  /** How many of one descriptor are ready for `POLL_IN` or `POLL_OUT`; 0: none in time. A signal ends it with EINTR. */
+  poll(descriptor: number, events: number, timeoutMs: number): CallResult;
 }
+
+/** Of <poll.h>, the same on both platforms. */
+export const POLL_IN = 1;
+export const POLL_OUT = 4;
+/** `pollfd`: int, short, short. */
+const POLLFD_BYTES = 8;
 
 /** Koffi's untyped calls, with the types we declare them with. */
 interface Libc {
@@ -115,6 +123,7 @@ interface Libc {
   readonly sendmsg: (socket: number, message: bigint, flags: number) => number;
   readonly recvmsg: (socket: number, message: bigint, flags: number) => number;
   readonly fcntl: (descriptor: number, command: number, type: 'int', value: number) => number;
+  readonly poll: (descriptors: bigint, count: number, timeoutMs: number) => number;
   readonly errno: () => number;
   readonly allocate: (bytes: number) => { readonly address: bigint; readonly view: DataView };
 }
@@ -132,6 +141,7 @@ function createNativeSockets(): NativeSockets {
   const libc = loadLibc();
   const outgoing = messageBuffer(libc, layout);
   const incoming = messageBuffer(libc, layout);
+  const polled = libc.allocate(POLLFD_BYTES);
   return {
     oNonblock: layout.oNonblock,
     socketPair: () => socketPair(libc, layout),
@@ -143,6 +153,13 @@ function createNativeSockets(): NativeSockets {
     statusFlags: (descriptor) => retryInterrupted(libc, () => libc.fcntl(descriptor, F_GETFL, 'int', 0)),
     setStatusFlags: (descriptor, flags) =>
       retryInterrupted(libc, () => libc.fcntl(descriptor, F_SETFL, 'int', flags)),
+    poll: (descriptor, events, timeoutMs) => {
+      polled.view.setInt32(0, descriptor, true);
+      polled.view.setInt16(4, events, true);
+      polled.view.setInt16(6, 0, true);
+      const value = libc.poll(polled.address, 1, timeoutMs);
+      return value >= 0 ? { ok: true, value } : { ok: false, errno: errnoName(libc.errno()) };
+    },
   };
 }
 
@@ -166,6 +183,7 @@ function loadLibc(): Libc {
       sendmsg: libc.func('intptr_t sendmsg(int socket, void *message, int flags)'),
       recvmsg: libc.func('intptr_t recvmsg(int socket, void *message, int flags)'),
       fcntl: libc.func('int fcntl(int descriptor, int command, ...)'),
+      poll: libc.func('int poll(void *descriptors, unsigned long count, int timeout)'),
       errno: () => koffi.errno(),
       allocate: (bytes) => {
         const address: bigint = koffi.alloc('uint8_t', bytes);

@@ -8,5 +8,6 @@ export type { Definition, MessageKind } from './messages/define.ts';
 export { BLOCK_CHUNK_BYTES_MAX, HEADERS_MAX, PREIMAGES_MAX } from './messages/extension.ts';
 export * from './messages.ts';
 export * from './record.ts';
+export * from './signer-error.ts';
 export * from './text.ts';
 export * from './tlv.ts';

@@ -4,9 +4,14 @@
  */
 import type { ClientIdentity } from '@countersign/core';
 import { isAskedAgain } from '@countersign/host';
-import { type LinkAnswer, type LinkClient, LinkError, type SignerLink } from '@countersign/transport';
+import {
+  type LinkAnswer,
+  type LinkClient,
+  LinkError,
+  type Presence,
+  type SignerLink,
+} from '@countersign/transport';
 import type { Door, DoorAnswer } from '../door.ts';
-import type { Presence } from './presence.ts';
 import { doorAnswer, type RemoteAnswer, unreachable } from './reply.ts';
 
 /** Between tries after a refusal for the moment. */

@@ -3,10 +3,9 @@
  * reaches the address is the signer.
  */
 import type { Config, RemoteConfig } from '@countersign/host';
-import { LinkError, openIdentity } from '@countersign/transport';
+import { LinkError, nodeLinkFiles, openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import type { Surroundings } from '../door.ts';
-import { linkFiles } from './link-files.ts';
 import type { Greet, Listening } from './open.ts';
 
 /** Rejects with `CountersignError`. */
@@ -19,7 +18,7 @@ export async function listenForVls(
   if (listen.kind === 'unix') throw new LinkError('link-listen-failed', 'gRPC listens at a port');
   const { host, port } = listen;
   // Makes the directory too, where the socket for feeders will be.
-  const files = linkFiles(config.stateDirectory);
+  const files = nodeLinkFiles(config.stateDirectory);
   const identity = pins.length === 0 ? null : openIdentity(files.identity);
   const tls: GrpcTls | null = identity && { ...identity, pins, authoritiesPem: null };
   const link = await GrpcNodeSide.open({

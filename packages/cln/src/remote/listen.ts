@@ -9,12 +9,12 @@ import {
   type LinkEvent,
   type LinkEventName,
   NodeSideLink,
+  nodeLinkFiles,
   openPairingBook,
   PinStore,
   pairingDesk,
 } from '@countersign/transport';
 import type { DoorLogLevel, Surroundings } from '../door.ts';
-import { linkFiles } from './link-files.ts';
 import type { Greet, Listening } from './open.ts';
 import type { LinkStanding } from './standing.ts';
 
@@ -42,7 +42,7 @@ export async function listenForSigner(
     const link = await NodeSideLink.listen({ ...options, listen: { kind: 'unix', path } });
     return { link, advice: () => [`waiting for the signer at ${path}`], standing: () => standingOf(link) };
   }
-  const files = linkFiles(config.stateDirectory);
+  const files = nodeLinkFiles(config.stateDirectory);
   const pins = PinStore.open(files.pins);
   const identityPath = files.identity;
   const pairing = pairingDesk({

@@ -6,13 +6,18 @@
 import { join } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { type Config, errorText, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
-import { type GreetingAsk, type SignerLink, SocketError, type UnixListener } from '@countersign/transport';
+import {
+  type GreetingAsk,
+  Presence,
+  type SignerLink,
+  SocketError,
+  type UnixListener,
+} from '@countersign/transport';
 import type { Init, Opening, Surroundings } from '../door.ts';
 import { RemoteDoor } from './door.ts';
 import { openFeedSocket } from './feed-socket.ts';
 import { type InitFailure, Introduction } from './introduction.ts';
 import { type NodeChain, openNodeChain } from './node-chain.ts';
-import { Presence } from './presence.ts';
 import { LINK_SOCKET, type LinkStanding, openStandingSocket } from './standing.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */

@@ -3,18 +3,11 @@
  * made durable and answered before the call returns.
  */
 import { FormError } from '@countersign/bitcoin';
-import {
-  type ClientIdentity,
-  malformedRefusal,
-  REFUSAL_WIRE_CODE,
-  type Refusal,
-  refusalText,
-} from '@countersign/core';
+import { type ClientIdentity, malformedRefusal, type Refusal } from '@countersign/core';
 import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
-import { decodeMessage, encodeMessage, type Reply, type Request } from '@countersign/wire';
+import { decodeMessage, encodeMessage, encodeSignerError, type Reply, type Request } from '@countersign/wire';
 import type { Signer } from '../signer.ts';
 import type { FeedSession } from '../sockets/feed.ts';
-import { LOG_TEXT_BYTES_MAX, statusText } from '../status-text.ts';
 import { answerForPlace, type SignerIdentity } from './introduction.ts';
 
 export interface EmbeddedDoorOptions {
@@ -96,9 +89,5 @@ function identityOf({ peerId, dbid, permissions }: SyncDoorClient): ClientIdenti
 
 /** Always as text: the node side of this door has a form for it, unlike lightningd. */
 function refused(refusal: Refusal): Uint8Array {
-  return encodeMessage({
-    name: 'vls_signer_error',
-    code: REFUSAL_WIRE_CODE[refusal.code],
-    message: statusText(refusalText(refusal), LOG_TEXT_BYTES_MAX),
-  });
+  return encodeSignerError(refusal.code, refusal);
 }

@@ -6,6 +6,7 @@ export { LINK_LIMITS, type LinkLimits } from './limits.ts';
 export type { LinkEvent, LinkEventName, LinkLog } from './log.ts';
 export type { NodeAddress } from './node-door.ts';
 export { UNIX_SIGNER } from './node-door.ts';
+export { type NodeLinkFiles, nodeLinkFiles } from './node-files.ts';
 export { type ConnectedSigner, type GreetingAsk, NodeSideLink, type NodeSideOptions } from './node-side.ts';
 export {
   type BeginPairingOptions,
@@ -22,6 +23,7 @@ export { PAIRING_SECONDS_DEFAULT, PAIRING_SECONDS_MAX, PairingBook } from './pai
 export { PairingDesk } from './pairing-desk.ts';
 export { decodePairingToken, type PairingAddress, type PairingToken } from './pairing-token.ts';
 export { type Pin, PinStore } from './pins.ts';
+export { BLINK_MS, Presence, type PresenceLogLevel, type PresenceOptions } from './presence.ts';
 export type * from './protocol.ts';
 export {
   type SignerDial,

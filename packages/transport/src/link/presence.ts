@@ -2,14 +2,16 @@
  * Whether the signer is there, as the operator hears of it and as requests feel it: lines in the log that say what is waited
  * for and what to do, and an end to waiting where the operator wants one.
  */
-import type { LinkState, SignerLink } from '@countersign/transport';
-import type { DoorLogLevel } from '../door.ts';
+import type { LinkState, SignerLink } from './protocol.ts';
+
+/** As lightningd names its levels. */
+export type PresenceLogLevel = 'debug' | 'info' | 'unusual' | 'broken';
 
 export interface PresenceOptions {
   readonly link: Pick<SignerLink, 'state' | 'onState'>;
   /** Where the signer is waited for, and how it gets there: one line each. */
   readonly advice: () => readonly string[];
-  readonly log: (level: DoorLogLevel, text: string) => void;
+  readonly log: (level: PresenceLogLevel, text: string) => void;
   /** lightningd reads its log's socket only after INIT: until then the terminal or the journal is all there is. */
   readonly tellTerminal: (text: string) => void;
   readonly startPatienceMs: number | null;
@@ -111,6 +113,7 @@ export class Presence {
     if (linkPatienceMs === null) return;
     this.#later(linkPatienceMs, () => {
       this.#isGivenUp = true;
+      this.#isTold = true;
       this.#say('broken', 'the signer did not come back: requests are refused until it does');
       this.#wake();
     });
@@ -127,7 +130,7 @@ export class Presence {
     this.#isGivenUp = false;
   }
 
-  #say(level: DoorLogLevel, text: string): void {
+  #say(level: PresenceLogLevel, text: string): void {
     this.#options.log(level, `countersign: ${text}`);
     this.#options.tellTerminal(`countersign: ${text}`);
   }
