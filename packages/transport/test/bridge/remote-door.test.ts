@@ -1,5 +1,7 @@
 /** An application's thread that sleeps while a signer elsewhere decides: over both carriers, with everything that can break. */
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { decodeMessage } from '@countersign/wire';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SyncDoorError } from '../../src/sync-door.ts';
@@ -165,8 +167,11 @@ describe.each(['worker', 'fifo'] as const)('%s', (bridge) => {
       message: 'no signer came',
     });
     expect(place.lines.join('\n')).toContain(`waiting for the signer at ${place.path}`);
-    await expect(place.open({ bridge, listen: { path: '/proc/none/signer.sock' } })).rejects.toMatchObject({
+    const path = join(place.directory, 'file', 'signer.sock');
+    writeFileSync(join(place.directory, 'file'), '');
+    await expect(place.open({ bridge, listen: { path } })).rejects.toMatchObject({
       code: 'sync-door-unreachable',
+      message: expect.stringContaining('cannot create'),
     });
   });
 
