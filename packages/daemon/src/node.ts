@@ -190,7 +190,7 @@ async function besideOf(
 }
 
 function handlerOf(
-  { keys, log, observer, monotonicMs, onBug }: NodeOptions,
+  { keys, log, observer, monotonicMs, randomBytes, onBug }: NodeOptions,
   { messageBytesMax }: Config,
   { signer, policy }: OpenedSigner,
   beside: Beside,
@@ -204,6 +204,7 @@ function handlerOf(
     messageBytesMax,
     observer,
     monotonicMs,
+    randomBytes,
     onBug,
     onInitialized: ({ protocolVersion }) =>
       log('info', 'the node introduced itself', { protocol_version: protocolVersion }),

@@ -31,6 +31,7 @@ describe('signer.toml', () => {
       nodes: [
         {
           name: 'alice',
+          keyStyle: 'cln',
           network: 'regtest',
           directory: '/etc/countersign/alice',
           stateDirectory: '/etc/countersign/alice/state',

@@ -54,9 +54,14 @@ async function place(...names: readonly string[]): Promise<Place> {
   return { directory, file: join(directory, 'signer.toml') };
 }
 
-function seed(directory: string, name: string, byte: number): Promise<Uint8Array> {
+function seed(
+  directory: string,
+  name: string,
+  byte: number,
+  keyStyle: 'cln' | 'ldk' = 'cln',
+): Promise<Uint8Array> {
   const path = join(directory, name, 'seed');
-  const input = { path, network: regtest, secret: plainSecret(byte), passphrase };
+  const input = { path, network: regtest, keyStyle, secret: plainSecret(byte), passphrase };
   return writeSeed({ secp, randomBytes: random, cost: QUICK }, input);
 }
 
@@ -107,6 +112,19 @@ async function get(daemon: Daemon, path: string): Promise<{ status: number; body
 }
 
 describe('a daemon', () => {
+  it('has the keys of an LDK node in its style, in its threads too, and in no other', async () => {
+    const machine = await nodeMachine();
+    const here = await place();
+    const nodeId = await seed(here.directory, 'alice', 5, 'ldk');
+    await machine.pairWith(join(here.directory, 'alice'));
+    await started(here, `workers = 1\n${toml('alice')}key_style = "ldk"\n`);
+    expect(await machine.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    const init = { derivationStyle: 2, networkName: 'regtest', devSeed: undefined, devAllowlist: [] };
+    const reply = await machine.ask({ name: 'vls_hsmd_init2', ...init });
+    expect(reply).toMatchObject({ name: 'vls_hsmd_init2_reply', nodeId });
+    await expect(started(here, toml('alice'))).rejects.toThrow(/in another way than key_style = "cln"/);
+  });
+
   it('serves a node over a link, and again after its own restart', async () => {
     const at = await place('alice');
     const machine = await nodeMachine();

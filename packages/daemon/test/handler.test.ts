@@ -65,6 +65,7 @@ function world(
     messageBytesMax: 65_536,
     observer: { answered: ({ name, refusal }) => void seen.push({ name, refusal: refusal?.code ?? null }) },
     monotonicMs: () => performance.now(),
+    randomBytes: random,
     onBug: (error) => void bugs.push(error),
     onInitialized: () => {},
     onRefused: ({ request, text }) => void refused.push(`${request}: ${text}`),
@@ -109,6 +110,44 @@ describe('before a node has introduced itself', () => {
     for (const client of [channeld(1n), { ...channeld(1n), permissions: MASTER_PERMISSIONS }, noMaster]) {
       expect(refusalOf(await ask(initOf(), client))).toMatchObject({ code: 'permission', temporary: false });
     }
+    expect(handler.isInitialized).toBe(false);
+  });
+});
+
+describe('INIT of an application with LDK', () => {
+  const init2 = (changed: Partial<MessageOf<'vls_hsmd_init2'>> = {}): MessageOf<'vls_hsmd_init2'> => ({
+    name: 'vls_hsmd_init2',
+    derivationStyle: 1,
+    networkName: 'regtest',
+    devSeed: undefined,
+    devAllowlist: [],
+    ...changed,
+  });
+  const info: Request = { name: 'vls_node_info' };
+
+  it('is answered with who the signer is, and what it asks beside its rules', async () => {
+    const { told, handler } = world();
+    const { nodeId, bip32, bolt12 } = ring.identity;
+    expect(await told(init2())).toEqual({ name: 'vls_hsmd_init2_reply', nodeId, bip32, bolt12 });
+    expect(handler.isInitialized).toBe(true);
+    expect(await told(info)).toMatchObject({ name: 'vls_node_info_reply', networkName: 'regtest', nodeId });
+    expect(await told(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+  });
+
+  it.each([
+    ['another network', init2({ networkName: 'bitcoin' })],
+    ['another key style', init2({ derivationStyle: 2 })],
+    ['a seed of its own', init2({ devSeed: new Uint8Array(32) })],
+  ])('is refused with %s', async (_, message) => {
+    const { ask, handler } = world();
+    expect(refusalOf(await ask(message))).toMatchObject({ tag: 'policy-init-binding', temporary: false });
+    expect(handler.isInitialized).toBe(false);
+  });
+
+  it('is for the node itself', async () => {
+    const { ask, handler } = world();
+    for (const message of [init2(), info])
+      expect(refusalOf(await ask(message, channeld(1n)))).toMatchObject({ code: 'permission' });
     expect(handler.isInitialized).toBe(false);
   });
 });

@@ -182,6 +182,34 @@ describe('a seed for a signer', () => {
     expect(await openSeed(readSeedFile(path), right)).toEqual(secret);
   });
 
+  it('may be an LDK node’s: 32 bytes, and another node than Core Lightning makes of them', async () => {
+    const directory = temporaryDirectory();
+    const write = (keyStyle: 'cln' | 'ldk', secret: SeedSecret): Promise<Uint8Array> =>
+      writeSeed(place, {
+        path: join(directory, keyStyle),
+        network: regtest,
+        keyStyle,
+        secret,
+        passphrase: right,
+      });
+    const nodeId = await write('ldk', plainSecret(3));
+    expect(nodeId).not.toEqual(await write('cln', plainSecret(3)));
+    expect(await openSeed(readSeedFile(join(directory, 'ldk')), right)).toEqual(plainSecret(3));
+    const words = newSeed(place).secret;
+    expect(
+      await codeOf(
+        writeSeed(place, {
+          path: join(directory, 'x'),
+          network: regtest,
+          keyStyle: 'ldk',
+          secret: words,
+          passphrase: right,
+        }),
+      ),
+    ).toBe('seed-file-invalid');
+    expect(existsSync(join(directory, 'x'))).toBe(false);
+  });
+
   it('that does not open is not written', async () => {
     const path = join(temporaryDirectory(), 'seed');
     const own = bytes('of the words');

@@ -35,6 +35,7 @@ const HSM_SECRET_BYTES_MAX = 4096;
 
 interface InitFlags extends NodeFlags, PassphraseFlags {
   readonly network?: string;
+  readonly keyStyle?: string;
   readonly import?: string;
   readonly importPassphraseFile?: string;
   readonly importPassphraseFd?: number;
@@ -61,7 +62,16 @@ export function addInitCommand(signer: Command): void {
         NETWORKS,
       ),
     )
-    .option('--import <file>', 'take this hsm_secret instead of a new seed')
+    .addOption(
+      new Option(
+        '--key-style <style>',
+        'with --network: how keys follow from the seed. cln as in Core Lightning, ldk as in LDK’s KeysManager',
+      ).choices(['cln', 'ldk']),
+    )
+    .option(
+      '--import <file>',
+      'take this hsm_secret, or the 32 bytes of an LDK node’s seed, instead of a new seed',
+    )
     .option('--import-passphrase-file <file>', 'the passphrase of that hsm_secret, if it has one')
     .option('--import-passphrase-fd <n>', 'or an open descriptor to read it from', descriptor)
     .option('--passphrase-file <file>', 'the passphrase of the seed file, instead of asking')
@@ -84,6 +94,12 @@ async function init(flags: InitFlags): Promise<void> {
       'Take another node, or look at what is there first.',
     );
   }
+  if (node.keyStyle === 'ldk' && flags.import === undefined)
+    throw new CommandError(
+      'usage',
+      'a new seed has twelve words, as Core Lightning’s; LDK’s KeysManager has none like it',
+      'Leave out --key-style (an LDK node works with either), or give the seed of an LDK node with --import.',
+    );
   const place = seedPlace();
   const secret = flags.import === undefined ? await fresh(place, flags) : await imported(flags.import, flags);
   try {
@@ -91,7 +107,13 @@ async function init(flags: InitFlags): Promise<void> {
       sourceOf(flags, node.passphrase),
       `the seed file of node ${node.name}`,
     );
-    const nodeId = await writeSeed(place, { path: node.seedFile, network, secret, passphrase });
+    const nodeId = await writeSeed(place, {
+      path: node.seedFile,
+      network,
+      keyStyle: node.keyStyle,
+      secret,
+      passphrase,
+    });
     passphrase.fill(0);
     print([
       `seed file  ${node.seedFile}`,

@@ -1,7 +1,8 @@
 /**
- * The node side of a remote signer as its operator's commands find it: lightningd's network directory, what countersign.toml
- * there says of the link, and the link's files.
+ * The node side of a remote signer as its operator's commands find it: lightningd's network directory with what countersign.toml
+ * there says of the link, or the directory of an application with LDK, which has written there where it listens.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { CONFIG_VARIABLE, LINK_SOCKET, type LinkFiles, linkFiles, readConfig } from '@countersign/cln';
@@ -24,12 +25,14 @@ export interface NodeSide {
 export function addNodeSideOptions(command: Command): Command {
   return command.option(
     '--node-directory <dir>',
-    `lightningd's network directory, where countersign.toml lies (default: this one; ${CONFIG_VARIABLE} names another file)`,
+    `lightningd's network directory, where countersign.toml lies, or that of an application with LDK (default: this one; ${CONFIG_VARIABLE} names another file)`,
   );
 }
 
 /** Throws `CommandError`. */
 export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
+  const application = applicationIn(nodeDirectory);
+  if (application !== null) return application;
   const config = readConfig(nodeDirectory);
   if (config instanceof CountersignError) {
     throw new CommandError(
@@ -62,4 +65,28 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
   }
   const stateDirectory = join(nodeDirectory, config.stateDirectory);
   return { listen, files: linkFiles(stateDirectory), socket: join(stateDirectory, LINK_SOCKET) };
+}
+
+/** An application has no countersign.toml: it says where it listens when it starts. Null where there is none. */
+function applicationIn(directory: string): NodeSide | null {
+  const said = join(directory, 'link', 'listen.json');
+  if (existsSync(join(directory, 'countersign.toml')) || !existsSync(said)) return null;
+  const { host, port } = addressIn(said);
+  const socket = join(directory, LINK_SOCKET);
+  return { listen: { kind: 'tcp', host, port }, files: linkFiles(directory), socket };
+}
+
+function addressIn(path: string): { readonly host: string; readonly port: number } {
+  try {
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const { host, port } = Object(content) as Readonly<Record<string, unknown>>;
+    if (typeof host === 'string' && typeof port === 'number') return { host, port };
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !(error instanceof Error && 'code' in error)) throw error;
+  }
+  throw new CommandError(
+    'usage',
+    `${path} cannot be read`,
+    'Start the application again: it writes the file.',
+  );
 }

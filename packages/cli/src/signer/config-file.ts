@@ -49,7 +49,8 @@ export function beginNode({
   config,
   node = 'node',
   network,
-}: NodeFlags & { readonly network?: string }): void {
+  keyStyle,
+}: NodeFlags & { readonly network?: string; readonly keyStyle?: string }): void {
   const path = resolve(config);
   if (network === undefined) return;
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -60,7 +61,8 @@ export function beginNode({
       'Leave out --network: the network is that of the file. Or take another --node.',
     );
   }
-  appendFileSync(path, `${text === '' ? '' : '\n'}[node.${node}]\nnetwork = "${network}"\n`, {
+  const style = keyStyle === undefined ? '' : `key_style = "${keyStyle}"\n`;
+  appendFileSync(path, `${text === '' ? '' : '\n'}[node.${node}]\nnetwork = "${network}"\n${style}`, {
     mode: 0o600,
   });
 }

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type NetworkName, networkByName } from '@countersign/core';
+import { type KeyStyle, type NetworkName, networkByName } from '@countersign/core';
 import {
   type Config,
   ConfigError,
@@ -38,6 +38,8 @@ export type LinkConfig =
 export interface NodeConfig {
   readonly name: string;
   readonly network: NetworkName;
+  /** How its keys follow from its seed. */
+  readonly keyStyle: KeyStyle;
   /** Everything of this node lies below it, and nothing of another. */
   readonly directory: string;
   /** The journal and the sockets beside it: never to be copied back. */
@@ -115,6 +117,7 @@ function readNode(source: Source, name: string, value: unknown): NodeConfig {
   return {
     name,
     network,
+    keyStyle: form.key_style ?? 'cln',
     directory,
     stateDirectory: join(directory, 'state'),
     seedFile: form.seed_file === undefined ? join(directory, 'seed') : pathIn(source, form.seed_file),

@@ -4,6 +4,8 @@ import * as v from 'valibot';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export const NETWORK_NAMES = ['bitcoin', 'testnet', 'testnet4', 'signet', 'regtest'] as const;
+/** How keys follow from a seed: as in Core Lightning, or as in LDK's KeysManager. */
+export const KEY_STYLES = ['cln', 'ldk'] as const;
 export const TRANSPORTS = ['link', 'vls-grpc'] as const;
 const WORKERS_MAX = 64;
 const DESCRIPTOR_MIN = 3;
@@ -31,6 +33,7 @@ export const node = v.strictObject(
   {
     // Needed; that it is missing is told in better words than the schema's.
     network: v.optional(oneOf(NETWORK_NAMES)),
+    key_style: v.optional(oneOf(KEY_STYLES)),
     directory: v.optional(line('the path of a directory, in quotes')),
     seed_file: v.optional(file),
     policy_file: v.optional(file),

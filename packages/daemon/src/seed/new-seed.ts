@@ -9,14 +9,18 @@ import {
   type HsmSecretKind,
   hsmSecretKind,
   KeyRing,
+  type KeyStyle,
   type Network,
   newHsmSecret,
   openHsmSecret,
+  type Secret,
 } from '@countersign/core';
+import { DaemonError } from '../error.ts';
 import { createSeedFile, readSeedFile, replaceSeedFile } from './file.ts';
 import { openSeed, readSeedFacts, type SeedCost, type SeedSecret, sealSeed, wipeSeed } from './format.ts';
 
 const ENTROPY_BYTES = 16;
+const LDK_SEED_BYTES = 32;
 /** Before the words of a new `hsm_secret`. */
 const WORDS_AT = 32;
 
@@ -49,6 +53,8 @@ export const kindOf = (hsmSecret: Uint8Array): HsmSecretKind => hsmSecretKind(hs
 export interface WriteSeed {
   readonly path: string;
   readonly network: Network;
+  /** Default `cln`. */
+  readonly keyStyle?: KeyStyle;
   readonly secret: SeedSecret;
   readonly passphrase: Uint8Array;
 }
@@ -56,9 +62,9 @@ export interface WriteSeed {
 /** Returns the node id. Rejects with `DaemonError`, or core's `HsmSecretError` for a secret that does not open. */
 export async function writeSeed(
   place: SeedPlace,
-  { path, network, secret, passphrase }: WriteSeed,
+  { path, network, keyStyle = 'cln', secret, passphrase }: WriteSeed,
 ): Promise<Uint8Array> {
-  const nodeId = await nodeIdOf(place, secret, network);
+  const nodeId = await nodeIdOf(place, secret, keyStyle, network);
   const facts = { nodeId, chainHash: network.chainHash };
   const file = await sealSeed({ ...place, facts, secret, passphrase });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -92,11 +98,27 @@ async function requireSame(file: Uint8Array, secret: SeedSecret, passphrase: Uin
   if (!isSame) throw new TypeError('a sealed seed opens as another');
 }
 
-async function nodeIdOf({ secp }: SeedPlace, secret: SeedSecret, network: Network): Promise<Uint8Array> {
+async function nodeIdOf(
+  { secp }: SeedPlace,
+  secret: SeedSecret,
+  keyStyle: KeyStyle,
+  network: Network,
+): Promise<Uint8Array> {
   const { seed } = await openHsmSecret(secret.hsmSecret, secret.passphrase ?? undefined);
-  const ring = new KeyRing({ secp256k1: secp, seed, bip32PublicVersion: network.bip32Public });
+  const ring = ringOf(secp, seed, keyStyle, network);
   seed.wipe();
   const nodeId = Uint8Array.from(ring.nodeId);
   ring.wipe();
   return nodeId;
+}
+
+/** Throws `DaemonError` for a seed that has no keys in that style: LDK's seeds have 32 bytes. */
+export function ringOf(secp: Secp256k1, seed: Secret, style: KeyStyle, network: Network): KeyRing {
+  if (style === 'ldk' && seed.length !== LDK_SEED_BYTES)
+    throw new DaemonError(
+      'seed-file-invalid',
+      'key_style = "ldk" is for the 32 bytes of an LDK node\'s seed, not for a mnemonic',
+      { bytes: seed.length },
+    );
+  return new KeyRing({ secp256k1: secp, seed, style, bip32PublicVersion: network.bip32Public });
 }

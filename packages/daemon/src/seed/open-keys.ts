@@ -3,12 +3,19 @@
  * All bytes that were read on the way are wiped; what stays is the key ring.
  */
 import { equalBytes, type Secp256k1, toHex } from '@countersign/bitcoin';
-import { type HsmSecret, KeyRing, networkByChainHash, networkByName, openHsmSecret } from '@countersign/core';
+import {
+  type HsmSecret,
+  type KeyRing,
+  networkByChainHash,
+  networkByName,
+  openHsmSecret,
+} from '@countersign/core';
 import { WorkerPool } from '@countersign/host';
 import type { NodeConfig } from '../config/config.ts';
 import { DaemonError } from '../error.ts';
 import { readSeedFile } from './file.ts';
 import { openSeed, readSeedFacts, type SeedFacts, wipeSeed } from './format.ts';
+import { ringOf } from './new-seed.ts';
 import { type PassphrasePlace, readPassphrase } from './passphrase.ts';
 
 export interface OpenedKeys {
@@ -34,10 +41,11 @@ export async function openKeys(
     const sealed = await openSeed(file, passphrase);
     try {
       const { seed, hsmSecretType } = await openHsmSecret(sealed.hsmSecret, sealed.passphrase ?? undefined);
-      const ring = new KeyRing({ secp256k1: secp, seed, bip32PublicVersion: network.bip32Public });
+      const style = config.keyStyle;
+      const ring = ringOf(secp, seed, style, network);
       seed.wipe();
       requireNode(config, facts, ring);
-      const keys = { ...sealed, bip32PublicVersion: network.bip32Public };
+      const keys = { ...sealed, style, bip32PublicVersion: network.bip32Public };
       const pool = workers === 0 ? null : await WorkerPool.open(workers, keys, ring.nodeId);
       return { ring, pool, hsmSecretType };
     } finally {
@@ -58,11 +66,15 @@ function requireNetwork({ name, network, seedFile }: NodeConfig, { chainHash }: 
   );
 }
 
-function requireNode({ seedFile }: NodeConfig, { nodeId }: SeedFacts, ring: KeyRing): void {
+function requireNode({ seedFile, keyStyle }: NodeConfig, { nodeId }: SeedFacts, ring: KeyRing): void {
   if (equalBytes(nodeId, ring.nodeId)) return;
-  throw new DaemonError('seed-file-invalid', `${seedFile} holds the keys of another node than it says`, {
-    node_id: toHex(ring.nodeId),
-  });
+  throw new DaemonError(
+    'seed-file-invalid',
+    `${seedFile} holds the keys of another node than it says, or its keys follow from it in another way than key_style = "${keyStyle}"`,
+    {
+      node_id: toHex(ring.nodeId),
+    },
+  );
 }
 
 /** Wipes the ring and ends the threads. */

@@ -12,9 +12,11 @@ import {
   type RefusalCode,
 } from '@countersign/core';
 import {
+  answerForPlace,
   type FeedDesk,
   type FeedSession,
   type Negotiated,
+  PROTOCOL_VERSION_MAX,
   type Signer,
   toLinkRefusal,
 } from '@countersign/host';
@@ -44,6 +46,7 @@ export interface HandlerOptions extends Initializer {
   readonly messageBytesMax: number;
   readonly observer: Observer;
   readonly monotonicMs: () => number;
+  readonly randomBytes: (count: number) => Uint8Array;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;
   readonly onInitialized: (negotiated: Negotiated) => void;
@@ -130,9 +133,27 @@ export class SignerHandler implements RequestHandler {
       if (!isNode(identity)) return this.#refuseHere(permissionRefusal(message));
       return message.name === 'hsmd_init' ? this.#init(message) : this.#takePreinit(message);
     }
+    const ownAnswer = this.#answerForPlace(identity, message);
+    if (ownAnswer !== null) return ownAnswer;
     if (!this.#isInitialized) return this.#refuseHere(notInitialized(message));
     const answer = await this.#options.signer.answer(identity, message);
     return answer.kind === 'reply' ? this.#reply(answer.reply) : refused(answer.refusal, answer.id);
+  }
+
+  /** VLS's messages for LDK about the signer itself. Null for every request that is for the signer to decide. */
+  #answerForPlace(identity: ClientIdentity, request: Request): LinkAnswer | null {
+    const { randomBytes, signer, onInitialized } = this.#options;
+    const answer = answerForPlace(this.#options, randomBytes, request);
+    if (answer === null) return null;
+    if (!isNode(identity)) return this.#refuseHere(permissionRefusal(request));
+    if (answer.kind === 'refused') return this.#refuseHere(answer.refusal);
+    if (request.name === 'vls_hsmd_init2') {
+      const negotiated = { protocolVersion: PROTOCOL_VERSION_MAX, failPreapprovals: false };
+      signer.negotiate(negotiated);
+      this.#isInitialized = true;
+      onInitialized(negotiated);
+    }
+    return this.#reply(answer.reply);
   }
 
   /** It has no reply, so an empty body says that it came. What it may ask for is judged with INIT. */

@@ -1,11 +1,13 @@
 /** What a signer and its workers say to each other. */
-import type { SignatureJob } from '@countersign/core';
+import type { KeyStyle, SignatureJob } from '@countersign/core';
 
 /** CLN's `hsm_secret`, with the passphrase of its own if it has one. Whoever opens it wipes it. */
 export interface WorkerKeys {
   readonly hsmSecret: Uint8Array;
   readonly passphrase: Uint8Array | null;
   readonly bip32PublicVersion: number;
+  /** Default `cln`. */
+  readonly style?: KeyStyle;
 }
 
 export type ToWorker =

@@ -27,10 +27,15 @@ port.on('message', (message: ToWorker) => {
   send({ kind: 'signed', id: message.id, signatures: message.jobs.map((job) => signJob(keys, job)) });
 });
 
-async function openRing({ hsmSecret, passphrase, bip32PublicVersion }: WorkerKeys): Promise<KeyRing> {
+async function openRing({
+  hsmSecret,
+  passphrase,
+  bip32PublicVersion,
+  style = 'cln',
+}: WorkerKeys): Promise<KeyRing> {
   try {
     const { seed } = await openHsmSecret(hsmSecret, passphrase ?? undefined);
-    const opened = new KeyRing({ secp256k1: loadSecp256k1(), seed, bip32PublicVersion });
+    const opened = new KeyRing({ secp256k1: loadSecp256k1(), seed, style, bip32PublicVersion });
     seed.wipe();
     return opened;
   } finally {

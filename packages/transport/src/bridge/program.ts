@@ -69,7 +69,9 @@ export class BridgeProgram {
   async #feed({ id, body }: Extract<ToBridge, { kind: 'feed' }>): Promise<void> {
     try {
       if (this.#bridge === null) throw new CountersignError('sync-door-closed', 'the bridge is not open');
-      this.#port.send({ kind: 'fed', id, body: await this.#bridge.feed(body) });
+      const fed = await this.#bridge.feed(body);
+      // A copy of its own: what a thread is sent of a larger buffer takes all of that with it.
+      this.#port.send({ kind: 'fed', id, body: Uint8Array.from(fed) });
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error;
       this.#port.send({ kind: 'feed-failed', id, why: error.message });
