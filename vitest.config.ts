@@ -15,7 +15,11 @@ export default defineConfig({
       provider: 'v8',
       include: ['packages/*/src/**/*.ts'],
       // The first runs in threads of its own only, the others in a browser: V8's coverage here sees neither.
-      exclude: ['packages/host/src/release/worker.ts', 'packages/store/src/indexeddb/**'],
+      exclude: [
+        'packages/host/src/release/worker.ts',
+        'packages/store/src/indexeddb/**',
+        'packages/transport/src/bridge/{thread,process}.ts',
+      ],
       reporter: ['text-summary', 'json-summary'],
       // The executables (cln, cli) run as processes of their own in the tests, which V8's coverage here does not see.
       thresholds: {

@@ -99,7 +99,11 @@ describe('the program', () => {
     await expect.poll(() => said.some(({ kind }) => kind === 'log')).toBe(true);
     await program.close();
     await opened;
-    expect(said.map(({ kind }) => kind).filter((kind) => kind !== 'log')).toEqual(['ready', 'failed', 'closed']);
+    expect(said.map(({ kind }) => kind).filter((kind) => kind !== 'log')).toEqual([
+      'ready',
+      'failed',
+      'closed',
+    ]);
   });
 });
 
