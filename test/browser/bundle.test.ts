@@ -4,7 +4,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { allRules } from '@countersign/core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readSourceText } from '../../tools/source-text.ts';
 import { REPOSITORY } from '../../tools/workspace.ts';
@@ -55,6 +57,7 @@ describe('tree shaking', () => {
     ['an address', "export { addressToScript } from '@countersign/bitcoin';", 12],
     ['reading messages', "export { decodeMessage } from '@countersign/wire';", 25],
     ['an error', "export { StoreError } from '@countersign/store/contract';", 2],
+    ['a key ring', "export { KeyRing } from '@countersign/core';", 60],
     ['deciding', "export { decide } from '@countersign/core';", 100],
   ];
 
@@ -65,6 +68,19 @@ describe('tree shaking', () => {
     const bytes = files.reduce((sum, { content }) => sum + gzipSync(content).length, 0);
     expect(bytes).toBeLessThan(kilobytesMax * 1000);
     expect(bytes).toBeGreaterThan(50);
+  });
+});
+
+describe('the rules', () => {
+  it('are all there, whatever a program uses of core: registering is a side effect', async () => {
+    const path = 'node_modules/.cache/shaken-rules.ts';
+    writeFileSync(join(REPOSITORY, path), "export { allRules } from '@countersign/core';");
+    const files = await bundle(path);
+    const output = join(REPOSITORY, 'node_modules/.cache/shaken-rules.mjs');
+    expect(files.map(({ name }) => name)).toEqual(['entry.js']);
+    writeFileSync(output, files[0]!.content);
+    const bundled = (await import(pathToFileURL(output).href)) as { allRules: typeof allRules };
+    expect(bundled.allRules().map(({ tag }) => tag)).toEqual(allRules().map(({ tag }) => tag));
   });
 });
 

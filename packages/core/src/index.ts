@@ -72,11 +72,12 @@ export {
 export { mayRetire, withoutExpiredApproval } from './payments/retirement.ts';
 export { permissionFor } from './permissions.ts';
 export { type AllowlistReading, readDestination, readPayee } from './policy/allowlist-entry.ts';
+export { allRules, findRule } from './policy/catalogue.ts';
 export { GUIDES, type Guide, guideOf } from './policy/guide/index.ts';
 export type { LawDefinition, LawNumber } from './policy/law.ts';
 export { LAWS } from './policy/laws.ts';
 export { preimageSeverity, SETTLED_PREIMAGE_TAG } from './policy/preimages.ts';
-export { allRules, findRule, type Law, type Operation, type Rule } from './policy/registry.ts';
+export type { Law, Operation, Rule } from './policy/registry.ts';
 export {
   APPROVAL_EXPIRY_SECONDS,
   type ApprovalPolicy,

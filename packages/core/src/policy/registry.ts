@@ -58,12 +58,7 @@ export function softRule(definition: Omit<Rule, 'severity'>): Rule {
   return rule({ ...definition, severity: 'soft' });
 }
 
-/** All rules, in the order of their tags. */
-export function allRules(): readonly Rule[] {
-  return [...registered.values()].sort((a, b) => (a.tag < b.tag ? -1 : 1));
-}
-
-/** By its tag. */
-export function findRule(tag: string): Rule | undefined {
-  return registered.get(tag);
+/** Those whose files are loaded: `catalogue.ts` loads them all. */
+export function registeredRules(): ReadonlyMap<string, Rule> {
+  return registered;
 }
