@@ -1,5 +1,6 @@
 /** The list of the public API: what it reads from sources, and that nothing public is without a word. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as core from '@countersign/core';
@@ -83,3 +84,40 @@ describe('the public API', () => {
     for (const { name } of DOORS) expect(page).toContain(`\n## ${name}\n`);
   });
 });
+
+describe('the guide for wallet developers', () => {
+  it('shows code that compiles', () => {
+    const guide = readFileSync(join(REPOSITORY, 'docs/library.md'), 'utf8');
+    const blocks = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]!);
+    expect(blocks.length).toBeGreaterThanOrEqual(2);
+    // Within the repository, so that its packages are found.
+    const directory = join(REPOSITORY, 'node_modules/.cache/library-guide');
+    mkdirSync(directory, { recursive: true });
+    const files = blocks.map((code, i) => {
+      writeFileSync(join(directory, `${i}.ts`), `${GIVEN}${code}\nexport {};\n`);
+      return `./${i}.ts`;
+    });
+    const compilerOptions = { noUnusedLocals: false, incremental: false };
+    const config = { extends: '../../../tsconfig.tests.json', compilerOptions, include: [], files };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config));
+    const tsc = join(REPOSITORY, 'node_modules/.bin/tsc');
+    let said = '';
+    try {
+      execFileSync(tsc, ['-p', directory, '--tsBuildInfoFile', 'null'], { encoding: 'utf8' });
+    } catch (error) {
+      said = String(Reflect.get(error as object, 'stdout'));
+    }
+    expect(said).toBe('');
+  });
+});
+
+/** What the text around the code speaks of. */
+const GIVEN = `
+import type { ClientIdentity } from '@countersign/core';
+import type { Request } from '@countersign/wire';
+declare const hsmSecretFile: Uint8Array;
+declare const isFirstStart: boolean;
+declare const client: ClientIdentity;
+declare const request: Request;
+declare function show(tag: string, message: string): void;
+`;
