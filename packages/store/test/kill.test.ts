@@ -10,6 +10,7 @@ import { inDirectory, judge, open } from './support.ts';
 
 const CHILD = join(import.meta.dirname, 'kill-child.ts');
 const ROUNDS = 10;
+const ENOUGH = 100;
 
 /** Returns the ids the child printed before it was killed, complete lines only. */
 async function runAndKill(directory: string, run: string, lifeMs: number): Promise<string[]> {
@@ -37,14 +38,15 @@ describe('a signer killed at any moment', () => {
   it('finds every acknowledged commit and no part of another', async () => {
     await inDirectory(async (directory) => {
       const acknowledged: string[] = [];
-      for (let round = 0; round < ROUNDS; round += 1) {
+      // On a busy machine a short life may see no commit at all.
+      for (let round = 0; round < ROUNDS || acknowledged.length <= ENOUGH; round += 1) {
         acknowledged.push(...(await runAndKill(directory, `run${round}`, Math.random() ** 2 * 250)));
         // No retry: the lock must be gone with the process.
         const journal = open(directory, { mode: 'open' });
         await judge(journal, acknowledged);
         await journal.close();
       }
-      expect(acknowledged.length).toBeGreaterThan(100);
+      expect(acknowledged.length).toBeGreaterThan(ENOUGH);
     });
   });
 
