@@ -13,7 +13,7 @@ import {
   sha256,
   toHex,
 } from '@countersign/bitcoin';
-import { networkByName, paymentRecords } from '@countersign/core';
+import { KeyRing, networkByName, paymentRecords, Secret } from '@countersign/core';
 import type { Reply, Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { bolt11Fields, CREATED_AT_SECONDS, encodeFields, words as wordsOf } from './invoices.ts';
@@ -67,6 +67,16 @@ describe('wallet key checks', () => {
       expect(signer.ask(check(index, signer.ring.bip32PublicKey(index)))).toMatchObject(reply);
       expect(mnemonic.ask(check86(index, mnemonic.ring.bip86PublicKey(index)))).toMatchObject(reply);
       expect(mnemonic.ask(check(index, mnemonic.ring.bip32PublicKey(index)))).toMatchObject(reply);
+    }
+  });
+  it('answer the key of the wallet to a node that knows no other', () => {
+    const seed = Secret.own(bytesOf('the seed of an LDK node'), 32);
+    const bip32PublicVersion = networkByName('regtest')!.bip32Public;
+    const ldk = new TestSigner(new KeyRing({ secp256k1: secp, seed, style: 'ldk', bip32PublicVersion }));
+    for (const one of [mnemonic, ldk]) {
+      for (const index of [0, 1, 2, 9])
+        expect(one.ask(check(index, one.ring.walletPublicKey(index)))).toMatchObject({ ok: true });
+      expect(one.refused(check(4, one.ring.walletPublicKey(5)))).toMatchObject({ tag: 'policy-key-use' });
     }
   });
   it('refuse hardened indexes, and BIP 86 where the secret has no such wallet', () => {

@@ -218,7 +218,7 @@ describe('a node that introduces itself as VLS’s clients do', () => {
   it('learns who the signer is', () =>
     inDirectory(async (directory) => {
       await embedded(directory, async ({ ask, nodeId }) => {
-        const { bip32, bolt12 } = ringOf(1).identity;
+        const { wallet: bip32, bolt12 } = ringOf(1).identity;
         expect(ask(node, init())).toEqual({ name: 'vls_hsmd_init2_reply', nodeId, bip32, bolt12 });
         expect(ask(node, { name: 'vls_node_info' })).toEqual({
           name: 'vls_node_info_reply',
@@ -243,7 +243,7 @@ describe('a node that introduces itself as VLS’s clients do', () => {
         bip32PublicVersion: regtest.bip32Public,
       });
       const body = async ({ ask, nodeId }: Opened) => {
-        const { bip32, bolt12 } = ring.identity;
+        const { wallet: bip32, bolt12 } = ring.identity;
         expect(nodeId).toEqual(ring.nodeId);
         const reply = { name: 'vls_hsmd_init2_reply', nodeId, bip32, bolt12 };
         expect(ask(node, init({ derivationStyle: 2 }))).toEqual(reply);

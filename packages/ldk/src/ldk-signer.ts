@@ -24,6 +24,7 @@ import { ChannelBook } from './signer/channel-book.ts';
 import { outputSpender } from './signer/output-spender.ts';
 import { signerProvider } from './signer/signer-provider.ts';
 import { CoinBook } from './wallet/coin-book.ts';
+import { FIRST_KEYS, firstKeys } from './wallet/first-keys.ts';
 import { WalletKeys } from './wallet/keys.ts';
 import { LdkWallet } from './wallet/wallet.ts';
 import { WalletSigner } from './wallet/wallet-signer.ts';
@@ -65,12 +66,13 @@ export class LdkSigner {
     this.nodeId = identity.nodeId;
     this.networkName = identity.networkName;
     const book = new ChannelBook(client);
-    const keys = new WalletKeys(secp, identity.bip32);
+    const walletIndex = Math.max(options.walletIndex ?? 0, FIRST_KEYS);
+    const keys = new WalletKeys(secp, identity.bip32, identity.walletFirst, walletIndex);
     const coins = new CoinBook((script) => keys.indexOf(script));
     const wallet = new WalletSigner(client, book, keys, coins);
     this.#book = book;
     this.#walletSigner = wallet;
-    this.wallet = new LdkWallet(client, wallet, options.walletIndex);
+    this.wallet = new LdkWallet(client, wallet, walletIndex);
     const onDeferred = (): void => {
       this.#isDeferred = true;
     };
@@ -88,7 +90,7 @@ export class LdkSigner {
    */
   static open(options: LdkSignerOptions): LdkSigner {
     const client = new SignerClient(options.door);
-    return new LdkSigner(client, options, introduce(client));
+    return new LdkSigner(client, options, introduce(client, options.secp));
   }
 
   // ── What the application tells the signer ──
@@ -185,10 +187,11 @@ interface NodeIdentity {
   readonly nodeId: Uint8Array;
   readonly networkName: string;
   readonly bip32: Uint8Array;
+  readonly walletFirst: readonly Uint8Array[];
   readonly inboundPaymentKey: Uint8Array;
 }
 
-function introduce(client: SignerClient): NodeIdentity {
+function introduce(client: SignerClient, secp: Secp256k1): NodeIdentity {
   const info = client.ask<'vls_node_info'>('open', null, { name: 'vls_node_info' });
   if (!info.ok) throw new FormError(`the signer does not say who it is: ${info.refusal.text}`);
   const secret = client.ask<'hsmd_derive_secret'>('open', null, {
@@ -199,7 +202,8 @@ function introduce(client: SignerClient): NodeIdentity {
   // None now, but whoever sends this promises to.
   client.ask<'countersign_preimages'>('open', null, { name: 'countersign_preimages', preimages: [] });
   const { nodeId, networkName, bip32 } = info.reply;
-  return { nodeId, networkName, bip32, inboundPaymentKey: secret.reply.secret };
+  const walletFirst = firstKeys(client, secp);
+  return { nodeId, networkName, bip32, walletFirst, inboundPaymentKey: secret.reply.secret };
 }
 
 function put(list: Uint8Array[], value: Uint8Array): void {

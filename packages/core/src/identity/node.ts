@@ -49,11 +49,13 @@ function requireSameKey(ours: Uint8Array, given: Uint8Array, index: number): voi
   });
 }
 
-/** check_pubkey (28): m/0/0/i. */
+/** check_pubkey (28): m/0/0/i, or the key of the wallet at i where that is another: a node of another kind knows only that one. */
 export function checkPubkey(ctx: Context, request: MessageOf<'hsmd_check_pubkey'>): Release {
-  const ours = ctx.keys.bip32PublicKey(request.index);
-  if (ours === null) malformed('wallet key index beyond 2^31', { index: request.index });
-  requireSameKey(ours, request.pubkey, request.index);
+  const { index, pubkey } = request;
+  const ours = ctx.keys.bip32PublicKey(index);
+  const wallets = ctx.keys.walletPublicKey(index);
+  if (ours === null || wallets === null) malformed('wallet key index beyond 2^31', { index });
+  if (!equalBytes(wallets, pubkey)) requireSameKey(ours, pubkey, index);
   noteWalletIndex(ctx, request.index);
   return { kind: 'reply', reply: { name: 'hsmd_check_pubkey_reply', ok: true } };
 }

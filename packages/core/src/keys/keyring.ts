@@ -63,6 +63,8 @@ export interface NodeIdentity {
   readonly bolt12: Uint8Array;
   /** m/86'/0'/0' of a mnemonic's own tree, 78 bytes; absent for 32-byte seeds. Coin type 0 on every network. */
   readonly bip86Base?: Uint8Array;
+  /** Child i of it owns the wallet's outputs at index i (LDK's style: from 2 on): m/0/0, of a mnemonic m/86'/0'/0'/0. 78 bytes. */
+  readonly wallet: Uint8Array;
 }
 
 let open: (ring: KeyRing) => { secrets: RingSecrets; channels: ChannelKeyCache };
@@ -206,5 +208,6 @@ function identityOf(
     bip32: serializePublic(secrets.bip32.publicNode, version),
     bolt12: secp.publicKey(reveal(secrets.bolt12)),
     ...(bip86Account && { bip86Base: serializePublic(bip86Account, version) }),
+    wallet: serializePublic((secrets.bip86 ?? secrets.bip32).publicNode, version),
   };
 }

@@ -8,6 +8,7 @@ import {
   loadSecp256k1,
   toHex,
 } from '@countersign/bitcoin';
+import { HDKey } from '@scure/bip32';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { channelKeys, KeyRing, ringSecrets, withWalletKey } from '../../src/keys/keyring.ts';
 import { checkFutureSecret, deriveSecret, ecdh, releasePerCommitmentSecret } from '../../src/keys/release.ts';
@@ -214,6 +215,13 @@ describe('KeyRing', () => {
       bip32PublicVersion: TESTNET,
     });
     expect(mnemonic.walletPublicKey(7)).toEqual(mnemonic.bip86PublicKey(7));
+    // What a node of another kind derives its addresses from.
+    expect(ring.identity.wallet).toEqual(ring.identity.bip32);
+    for (const one of [ring, mnemonic]) {
+      const [chainCode, publicKey] = [one.identity.wallet.slice(13, 45), one.identity.wallet.slice(45)];
+      const branch = new HDKey({ chainCode, publicKey });
+      expect(Uint8Array.from(branch.deriveChild(7).publicKey!)).toEqual(one.walletPublicKey(7));
+    }
     for (const one of [ring, mnemonic]) {
       for (const index of [0, 7, 0x7fff_ffff]) {
         expect(withWalletKey(one, index, (key) => secp.publicKey(key))).toEqual(one.walletPublicKey(index));

@@ -23,7 +23,8 @@ export function answerForPlace(
   randomBytes: (count: number) => Uint8Array,
   request: Request,
 ): IntroductionAnswer | null {
-  const { nodeId, bip32, bolt12 } = identity.ring.identity;
+  // VLS's account key: what the node derives its addresses from.
+  const { nodeId, wallet: bip32, bolt12 } = identity.ring.identity;
   switch (request.name) {
     case 'vls_hsmd_init2': {
       const refusal = mismatch(identity, request);

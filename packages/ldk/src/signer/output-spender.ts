@@ -111,6 +111,7 @@ class Spender {
       const witness = claim.sign?.(unsignedTx, psbt, index) ?? claim.witness(signed, index);
       return { ...input, witness };
     });
+    this.#parts.wallet.coins.lend(inputs);
     return serializeTransaction({ ...unsignedTx, inputs });
   }
 

@@ -1,6 +1,7 @@
 /**
  * The coins of a wallet, out of whole blocks: whatever pays one of its scripts, until something spends it. It knows scripts and
- * no keys. Coins are reserved for a transaction while that waits for a block, so that two do not spend the same.
+ * no keys. Coins are reserved for a transaction while that waits for a block, so that two do not spend the same; those that LDK
+ * has taken are lent: it may take them again for the same purpose, and nothing else takes them.
  */
 import {
   BlockReader,
@@ -29,12 +30,16 @@ interface BookedCoin extends Coin {
 /** A coin spent so deep is forgotten. */
 const FORGET_BLOCKS = 100;
 const COINBASE_MATURITY_BLOCKS = 100;
+/** LDK raises fees every few blocks: what it has not taken again for so long it needs no more. */
+const LENT_BLOCKS = 144;
 
 /** The wallet’s coins, as whole blocks show them. */
 export class CoinBook {
   readonly #keyIndexOf: (script: Uint8Array) => number | undefined;
   readonly #coins = new Map<string, BookedCoin>();
   readonly #reserved = new Set<string>();
+  /** Height until which LDK may need it. */
+  readonly #lent = new Map<string, number>();
   #heightBlocks = 0;
 
   /** `keyIndexOf`: which wallet key a script belongs to; undefined for a foreign one. */
@@ -72,6 +77,7 @@ export class CoinBook {
       const coin = this.#coins.get(key);
       if (coin !== undefined) coin.spentAtBlocks = heightBlocks;
       this.#reserved.delete(key);
+      this.#lent.delete(key);
     }
     tx.outputs.forEach(({ value, script }, vout) => {
       const keyIndex = this.#keyIndexOf(script);
@@ -105,6 +111,13 @@ export class CoinBook {
       .sort((a, b) => (a.output.value < b.output.value ? 1 : a.output.value > b.output.value ? -1 : 0));
   }
 
+  /** Of these the ones that LDK has no use for under way. */
+  free(): Coin[] {
+    return this.spendable().filter(
+      ({ outpoint }) => (this.#lent.get(outPointToString(outpoint)) ?? -1) < this.#heightBlocks,
+    );
+  }
+
   #isRipe({ isCoinbase, heightBlocks }: Coin): boolean {
     return !isCoinbase || this.#heightBlocks + 1 - heightBlocks >= COINBASE_MATURITY_BLOCKS;
   }
@@ -117,6 +130,14 @@ export class CoinBook {
 
   reserve(outpoints: Iterable<OutPoint>): void {
     for (const outpoint of outpoints) this.#reserved.add(outPointToString(outpoint));
+  }
+
+  /** LDK has put these into a transaction; those that are no coins of ours don't matter. */
+  lend(outpoints: Iterable<OutPoint>): void {
+    for (const outpoint of outpoints) {
+      const key = outPointToString(outpoint);
+      if (this.#coins.has(key)) this.#lent.set(key, this.#heightBlocks + LENT_BLOCKS);
+    }
   }
 
   /** The transaction they were reserved for will not come. */

@@ -1,6 +1,6 @@
 /**
- * The public side of the signer's wallet: index i is child i of the extended key that the signer hands out, as P2WPKH. Scripts of
- * the first indices are known from the start; the window moves with what is handed out.
+ * The public side of the signer's wallet: index i is child i of the extended key that the signer hands out, as P2WPKH; the first
+ * ones it names one by one. Scripts of the first indices are known from the start; the window moves with what is handed out.
  */
 import { ByteReader, FormError, hmacSha512, p2wpkhOfKey, type Secp256k1, toHex } from '@countersign/bitcoin';
 
@@ -20,17 +20,25 @@ export class WalletKeys {
   readonly #scripts: Uint8Array[] = [];
   readonly #indexByScript = new Map<string, number>();
 
-  constructor(secp: Secp256k1, extendedKey: Uint8Array) {
+  readonly #first: readonly Uint8Array[];
+
+  /** `nextIndex`: the lowest that was not handed out yet. */
+  constructor(secp: Secp256k1, extendedKey: Uint8Array, first: readonly Uint8Array[] = [], nextIndex = 0) {
     if (extendedKey.length !== EXT_KEY_BYTES)
       throw new FormError('not an extended key', { bytes: extendedKey.length });
     this.#secp = secp;
     this.#chainCode = extendedKey.slice(CHAIN_CODE_AT, PUBLIC_KEY_AT);
     this.#publicKey = extendedKey.slice(PUBLIC_KEY_AT);
-    this.#extendTo(WINDOW);
+    this.#first = first;
+    this.#extendTo(Math.min(nextIndex + WINDOW, INDEX_MAX));
+  }
+
+  publicKey(index: number): Uint8Array {
+    return this.#first[index] ?? this.#child(index);
   }
 
   /** BIP 32 CKDpub. */
-  publicKey(index: number): Uint8Array {
+  #child(index: number): Uint8Array {
     const data = new Uint8Array(37);
     data.set(this.#publicKey);
     new DataView(data.buffer).setUint32(33, index);

@@ -78,6 +78,12 @@ export class WalletSigner {
   /** A PSBT of LDK's: wallet inputs, perhaps beside our anchor or HTLCs of ours. */
   signPsbt(method: string, bytes: Uint8Array): Transaction {
     const psbt = this.#withCoins(parsePsbt(bytes));
+    const signed = this.#signWhole(method, psbt);
+    this.coins.lend(signed.inputs);
+    return signed;
+  }
+
+  #signWhole(method: string, psbt: Psbt): Transaction {
     const anchor = this.#findAnchor(psbt);
     if (anchor !== null) return this.#signWithAnchor(method, psbt, anchor);
     if (this.#bumping !== null) return this.#signBesideHtlcs(method, psbt, this.#bumping);

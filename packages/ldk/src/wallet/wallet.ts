@@ -43,21 +43,19 @@ export interface UnsignedFunding {
   readonly vout: number;
 }
 
-/** LDK style keeps LDK's destination and shutdown keys at 0 and 1; nothing new is received there. */
-const FIRST_INDEX = 2;
 /** An empty scriptSig's length beside the witness. */
 const SATISFACTION_WEIGHT = BigInt(4 + P2WPKH_WITNESS_WEIGHT);
-const FUNDINGS_MAX = 256;
+const PAYMENTS_MAX = 256;
 
 /** The wallet of an LDK node whose keys the signer holds. */
 export class LdkWallet {
   readonly #client: SignerClient;
   readonly #signer: WalletSigner;
-  readonly #fundings = new Map<string, UnsignedPayment>();
+  readonly #payments = new Map<string, UnsignedPayment>();
   #nextIndex: number;
   #change: Uint8Array | null = null;
 
-  constructor(client: SignerClient, signer: WalletSigner, firstIndex = FIRST_INDEX) {
+  constructor(client: SignerClient, signer: WalletSigner, firstIndex: number) {
     this.#client = client;
     this.#signer = signer;
     this.#nextIndex = firstIndex;
@@ -65,6 +63,11 @@ export class LdkWallet {
 
   get heightBlocks(): number {
     return this.#signer.coins.heightBlocks;
+  }
+
+  /** The lowest index not handed out: `walletIndex` of the next life. */
+  get nextIndex(): number {
+    return this.#nextIndex;
   }
 
   /** A new address of the wallet, as a script. */
@@ -104,43 +107,50 @@ export class LdkWallet {
   /** Unsigned: the signer signs a funding only once it has the first commitment. Null when the coins do not suffice. */
   buildFunding({ script, valueSat, feeratePerKw }: FundingOrder): UnsignedFunding | null {
     const { coins } = this.#signer;
-    const payment = buildPayment(coins.spendable(), {
+    const payment = buildPayment(coins.free(), {
       outputs: [{ script, value: valueSat as Sat }],
       changeScript: this.changeScript(),
       feeratePerKw,
       locktime: 0,
     });
     if (payment === null) return null;
-    coins.reserve(payment.coins.map(({ outpoint }) => outpoint));
+    return { txid: this.#reserve(payment), vout: 0 };
+  }
+
+  /** Its coins are for nothing else until a block spends them, or it is dropped. */
+  #reserve(payment: UnsignedPayment): Uint8Array {
+    this.#signer.coins.reserve(payment.coins.map(({ outpoint }) => outpoint));
     const id = txid(payment.tx);
-    this.#fundings.set(toHex(id), payment);
-    const [oldest] = this.#fundings.keys();
-    if (this.#fundings.size > FUNDINGS_MAX && oldest !== undefined) this.dropFunding(oldest);
-    return { txid: id, vout: 0 };
+    this.#payments.set(toHex(id), payment);
+    const [oldest] = this.#payments.keys();
+    if (this.#payments.size > PAYMENTS_MAX && oldest !== undefined) this.dropFunding(oldest);
+    return id;
   }
 
   /** For `FundingTxBroadcastSafe`: the transaction to publish. Null when it is none of ours, or the signer refused. */
   signFunding(id: Uint8Array): Uint8Array | null {
-    const payment = this.#fundings.get(toHex(id));
+    const payment = this.#payments.get(toHex(id));
     return payment === undefined ? null : this.#sign('sign_funding', payment);
   }
 
-  /** The channel did not come about: its coins are free again. */
+  /** The channel did not come about, or the payment will not confirm: its coins are free again. `id`: hex of the txid, internal byte order. */
   dropFunding(id: string): void {
-    const payment = this.#fundings.get(id);
-    this.#fundings.delete(id);
+    const payment = this.#payments.get(id);
+    this.#payments.delete(id);
     if (payment !== undefined) this.#signer.coins.release(payment.coins.map(({ outpoint }) => outpoint));
   }
 
   /** Pays a script. The operator's approval, or an entry of the allowlist, is the signer's condition. */
   pay(order: FundingOrder): Uint8Array | null {
-    const payment = buildPayment(this.#signer.coins.spendable(), {
+    const payment = buildPayment(this.#signer.coins.free(), {
       outputs: [{ script: order.script, value: order.valueSat as Sat }],
       changeScript: this.changeScript(),
       feeratePerKw: order.feeratePerKw,
       locktime: 0,
     });
-    return payment === null ? null : this.#sign('pay', payment);
+    const signed = payment === null ? null : this.#sign('pay', payment);
+    if (payment !== null && signed !== null) this.#reserve(payment);
+    return signed;
   }
 
   #sign(method: string, { tx, coins }: UnsignedPayment): Uint8Array | null {
