@@ -56,9 +56,15 @@ export async function startChromium(profile: string): Promise<Browser> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const kill = async (): Promise<void> => {
+  // Whatever a failing test leaves open goes with its process.
+  const killNow = (): void => {
     child.kill('SIGKILL');
+  };
+  process.once('exit', killNow);
+  const kill = async (): Promise<void> => {
+    killNow();
     await ended;
+    process.off('exit', killNow);
   };
   try {
     const port = await portOf(portFile, child);

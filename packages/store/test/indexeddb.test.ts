@@ -264,10 +264,11 @@ describe('bindings', () => {
 describe('a browser that is killed', () => {
   it('has every acknowledged commit afterwards, and no part of another', async () => {
     const victim = makeProfile();
+    let again: Browser | null = null;
     try {
       const acknowledged = await killedWhileCommitting(victim.path);
       expect(acknowledged).toBeGreaterThan(0);
-      const again = await startChromium(victim.path);
+      again = await startChromium(victim.path);
       const opened = await again.context.newPage();
       await opened.goto(server.url);
       await opened.waitForFunction(() => 'page' in globalThis);
@@ -277,8 +278,8 @@ describe('a browser that is killed', () => {
       expect(await askIn(opened, 'read', 'victim', 'b')).toEqual([version, `${version}`]);
       expect(await askIn(opened, 'head', 'victim')).toBe(version);
       expect(await askIn(opened, 'check', 'victim')).toEqual([]);
-      await again.close();
     } finally {
+      await again?.close();
       victim.remove();
     }
   });
