@@ -10,5 +10,6 @@ export * from './node/parts.ts';
 export * from './node/records.ts';
 export * from './world/payments.ts';
 export * from './world/small-world.ts';
+export * from './world/thief.ts';
 export * from './world/wire.ts';
 export * from './world/world.ts';

@@ -87,6 +87,8 @@ export class SmallWorld extends World {
     this.remove(node);
     await node.keys.close();
     const again = await this.start(plan, disk);
+    // An application keeps what it was told of payments that wait.
+    for (const [hash, payment] of node.desk.claimable) again.desk.claimable.set(hash, payment);
     for (const block of this.chain.blocksAfter(again.manager.current_best_block().get_height()))
       again.tellLdk(block);
     return again;

@@ -49,6 +49,24 @@ export class World {
     throw new Error('the world does not come to rest');
   }
 
+  /** Every wire breaks after so many more pieces; what is under way is lost. */
+  async cutAfter(pieces: number): Promise<void> {
+    let left = pieces;
+    for (let round = 0; round < ROUNDS_MAX && left > 0; round++) {
+      for (const { peers } of this.nodes) peers.process_events();
+      let moved = false;
+      for (const wire of this.wires) {
+        if (left === 0 || !wire.deliver()) continue;
+        moved = true;
+        left--;
+      }
+      for (const node of this.nodes) if (await node.turn()) moved = true;
+      if (!moved) break;
+    }
+    for (const wire of this.wires.splice(0)) wire.cut();
+    await this.settle();
+  }
+
   async #round(): Promise<boolean> {
     let moved = false;
     for (const { peers } of this.nodes) peers.process_events();
