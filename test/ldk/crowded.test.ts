@@ -17,6 +17,7 @@ it(
         bob: { settings, signer: 'own' },
       });
       await world.open(alice, bob, 4_000_000n);
+      for (const { disk } of [alice, bob]) disk.keepsMonitors = false;
       bob.desk.holdsAll = true;
       const hashes: string[] = [];
       for (let i = 0; i < HTLCS; i++) {

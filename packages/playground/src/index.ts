@@ -1,4 +1,7 @@
 /** A small Lightning world in one process: chain, LDK nodes, signers. For the demo and the real-client suite. */
+export * from './attack/attacks.ts';
+export * from './attack/hostile-run.ts';
+export * from './attack/recorder.ts';
 export * from './chain/embedded-chain.ts';
 export * from './node/countersign-keys.ts';
 export * from './node/event-desk.ts';

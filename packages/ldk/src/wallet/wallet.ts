@@ -5,6 +5,7 @@
 import {
   createPsbt,
   PSBT_IN,
+  type Psbt,
   type Sat,
   serializeTransaction,
   setPsbtInputField,
@@ -12,6 +13,7 @@ import {
   toHex,
   txid,
 } from '@countersign/bitcoin';
+import type { MessageOf } from '@countersign/wire';
 import {
   type CoinSelectionSource,
   type Logger,
@@ -26,8 +28,9 @@ import {
 } from 'lightningdevkit';
 import type { SignerClient } from '../client.ts';
 import { answered, replyOf } from '../signer/answers.ts';
+import type { Coin } from './coin-book.ts';
 import { buildPayment, P2WPKH_WITNESS_WEIGHT, type UnsignedPayment } from './payment.ts';
-import type { WalletSigner } from './wallet-signer.ts';
+import { utxoOf, type WalletSigner } from './wallet-signer.ts';
 
 /** The output that a channel’s funding transaction is to have. */
 export interface FundingOrder {
@@ -46,6 +49,8 @@ export interface UnsignedFunding {
 /** An empty scriptSig's length beside the witness. */
 const SATISFACTION_WEIGHT = BigInt(4 + P2WPKH_WITNESS_WEIGHT);
 const PAYMENTS_MAX = 256;
+/** BIP 125: may be replaced. */
+const SEQUENCE = 0xffff_fffd;
 
 /** The wallet of an LDK node whose keys the signer holds. */
 export class LdkWallet {
@@ -90,6 +95,21 @@ export class LdkWallet {
 
   balanceSat(): bigint {
     return this.#signer.coins.balanceSat();
+  }
+
+  /** Confirmed and free. */
+  spendable(): readonly Coin[] {
+    return this.#signer.coins.spendable();
+  }
+
+  /** All of one coin to a script, as the signer is asked for it (sign_withdrawal). */
+  withdrawal(coin: Coin, script: Uint8Array, feeSat: bigint): MessageOf<'hsmd_sign_withdrawal'> {
+    const { outpoint, output, keyIndex } = coin;
+    const input = { ...outpoint, scriptSig: new Uint8Array(0), sequence: SEQUENCE, witness: [] };
+    const outputs = [{ value: (output.value - feeSat) as Sat, script }];
+    const psbt = describeCoins(createPsbt({ version: 2, inputs: [input], outputs, locktime: 0 }), [coin]);
+    const inputs = [utxoOf(outpoint, output.value, keyIndex, output.script)];
+    return { name: 'hsmd_sign_withdrawal', inputs, psbt };
   }
 
   owns(script: Uint8Array): boolean {
@@ -154,16 +174,7 @@ export class LdkWallet {
   }
 
   #sign(method: string, { tx, coins }: UnsignedPayment): Uint8Array | null {
-    const psbt = coins.reduce(
-      (described, { output, previous }, index) =>
-        setPsbtInputField(
-          setPsbtWitnessUtxo(described, index, output),
-          index,
-          PSBT_IN.NON_WITNESS_UTXO,
-          previous,
-        ),
-      createPsbt(tx),
-    );
+    const psbt = describeCoins(createPsbt(tx), coins);
     return answered<Uint8Array | null>({
       client: this.#client,
       method,
@@ -217,4 +228,18 @@ export class LdkWallet {
         ),
       );
   }
+}
+
+/** What the inputs spend, in the order of the coins, and the transactions that prove it. */
+function describeCoins(psbt: Psbt, coins: readonly Coin[]): Psbt {
+  return coins.reduce(
+    (described, { output, previous }, index) =>
+      setPsbtInputField(
+        setPsbtWitnessUtxo(described, index, output),
+        index,
+        PSBT_IN.NON_WITNESS_UTXO,
+        previous,
+      ),
+    psbt,
+  );
 }

@@ -7,6 +7,7 @@ import { networkByName, Secret } from '@countersign/core';
 import { type EmbeddedSigner, openEmbeddedSigner, parseConfig } from '@countersign/host';
 import { type BlockSource, type LdkRefusal, LdkSigner } from '@countersign/ldk';
 import type { SyncDoor } from '@countersign/transport';
+import { DoorRecorder } from '../attack/recorder.ts';
 import type { ConnectedBlock, EmbeddedChain } from '../chain/embedded-chain.ts';
 import type { NodeKeys } from './keys.ts';
 
@@ -27,6 +28,8 @@ export interface CountersignOptions {
 export interface CountersignKeys extends NodeKeys {
   readonly ldk: LdkSigner;
   readonly embedded: EmbeddedSigner;
+  /** What the node has asked: a compromised node knows it. */
+  readonly recorder: DoorRecorder;
   /** Every refusal so far, oldest first. */
   readonly refusals: LdkRefusal[];
   readonly log: string[];
@@ -69,7 +72,8 @@ export async function openCountersignKeys(options: CountersignOptions): Promise<
       nowSeconds: () => chain.nowSeconds,
     },
   });
-  const door = wrapDoor(embedded.door);
+  const recorder = new DoorRecorder(embedded.door);
+  const door = wrapDoor(recorder);
   const { walletIndex } = options;
   const ldk = LdkSigner.open({
     door,
@@ -80,7 +84,7 @@ export async function openCountersignKeys(options: CountersignOptions): Promise<
   const refusals: LdkRefusal[] = [];
   ldk.onRefusal((refusal) => refusals.push(refusal));
   await follow(ldk, chain);
-  return { ...nodeKeys(ldk, chain), ldk, embedded, refusals, log };
+  return { ...nodeKeys(ldk, chain), ldk, embedded, recorder, refusals, log };
 }
 
 function nodeKeys(ldk: LdkSigner, chain: EmbeddedChain): NodeKeys {
