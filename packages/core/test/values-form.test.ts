@@ -287,6 +287,27 @@ describe('values that are refused', () => {
   });
 });
 
+describe('the funding that values mean', () => {
+  it('is the one set up last while the channel opens, and the locked one from then on', () => {
+    const channel = opened();
+    const { model } = channel;
+    const round = model.newFunding('another round', 1_000_000n);
+    channel.ask(model.setup(round));
+    channel.ask(validateByValues(model, 0, model.initial, round));
+    channel.ask(signRemoteByValues(model, 0, model.initial, round));
+    expect(channel.tagOf(validateByValues(model, 0))).toBe('policy-revoke-new-commitment-signed');
+    channel.ask(model.lock(model.funding));
+    const next = adding(model.initial, HTLCS[1]!);
+    channel.ask(validateByValues(model, 1, next));
+    expect(channel.tagOf(validateByValues(model, 1, next, round))).toBe(
+      'policy-revoke-new-commitment-signed',
+    );
+    channel.ask(model.revoke(0));
+    const commitment = askAsAll(channel, local(1));
+    expect(commitment).toEqual(channel.signer.ask(model.signCommitment(1, next)));
+  });
+});
+
 describe('vls_sign_local_commitment_tx2', () => {
   it('policy-commitment-holder-not-revoked: trips on a number that is revoked, or never validated', () => {
     const channel = opened();
