@@ -1,0 +1,102 @@
+/**
+ * A signer that is away for a while, at every point of a payment: LDK waits, nothing is lost, no channel closes, and it goes on when
+ * the signer is back. The same for a signer whose chain lags behind LDK's.
+ */
+import { loadLdk, SmallWorld } from '@countersign/playground';
+import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { inWorld, pair, pay, send } from './support.ts';
+
+beforeAll(() => loadLdk());
+
+/** Answers so many requests, then none until it is let. */
+class AbsentDoor implements SyncDoor {
+  left = Number.POSITIVE_INFINITY;
+  missed = 0;
+  readonly #door: SyncDoor;
+
+  constructor(door: SyncDoor) {
+    this.#door = door;
+  }
+
+  ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
+    if (this.left > 0) {
+      this.left--;
+      return this.#door.ask(client, request);
+    }
+    this.missed++;
+    throw new SyncDoorError('sync-door-unreachable', 'the signer is away');
+  }
+
+  feed(request: Uint8Array): Promise<Uint8Array> {
+    return this.#door.feed(request);
+  }
+
+  close(): Promise<void> {
+    return this.#door.close();
+  }
+}
+
+describe('a signer that is away', () => {
+  it.each(['anchors', 'static_remotekey'] as const)(
+    'at any request of payments both ways, over %s',
+    (channels) =>
+      inWorld(`away ${channels}`, async (world) => {
+        let door: AbsentDoor | undefined;
+        const wrapDoor = (inner: SyncDoor): SyncDoor => {
+          door = new AbsentDoor(inner);
+          return door;
+        };
+        const { alice, bob } = await pair(world, channels, { alice: { wrapDoor }, bob: { signer: 'own' } });
+        if (door === undefined) throw new Error('no door');
+        await world.open(alice, bob, 2_000_000n);
+        await pay(world, alice, bob, 500_000_000n);
+        const { refusals } = SmallWorld.countersign(alice);
+        for (let answered = 0; answered < 14; answered++) {
+          const hashes = [send(alice, bob, 3_000_000n), send(bob, alice, 2_000_000n)];
+          door.left = answered;
+          await world.settle();
+          door.left = Number.POSITIVE_INFINITY;
+          for (let round = 0; round < 6; round++) {
+            alice.keys.retry(alice.manager, alice.monitor);
+            await world.settle();
+            alice.desk.forward();
+            await world.settle();
+          }
+          const isOver = (hash: string) =>
+            [alice, bob].some(({ desk }) => desk.sent.has(hash) || desk.failed.has(hash));
+          for (const hash of hashes) expect([answered, isOver(hash)]).toEqual([answered, true]);
+          expect([answered, alice.desk.closed, bob.desk.closed]).toEqual([answered, [], []]);
+        }
+        expect(door.missed).toBeGreaterThan(10);
+        expect(refusals.filter(({ tag }) => tag !== 'unreachable')).toEqual([]);
+        expect(refusals.every(({ temporary }) => temporary)).toBe(true);
+        refusals.length = 0;
+        expect(alice.desk.sent.has(await pay(world, alice, bob, 4_000_000n))).toBe(true);
+      }),
+  );
+});
+
+describe('a signer whose chain lags', () => {
+  it('refuses for now what needs the funding buried, and LDK goes on when it has caught up', () =>
+    inWorld('lag', async (world) => {
+      const { alice, bob } = await pair(world, 'anchors', { bob: { signer: 'own' } });
+      const userChannelId = alice.desk.takeUserChannelId();
+      alice.manager.create_channel(bob.nodeId, 1_000_000n, 0n, userChannelId, null, null);
+      await world.settle();
+      for (let i = 0; i < 6; i++) {
+        const block = world.chain.mine();
+        alice.tellLdk(block);
+        await bob.blockConnected(block);
+        await world.settle();
+      }
+      const hash = await pay(world, alice, bob, 10_000_000n);
+      const { refusals } = SmallWorld.countersign(alice);
+      expect(alice.desk.sent.has(hash)).toBe(false);
+      expect(refusals.length).toBeGreaterThan(0);
+      expect(refusals.every(({ temporary }) => temporary)).toBe(true);
+      refusals.length = 0;
+      await world.mine();
+      expect(alice.desk.sent.has(hash)).toBe(true);
+    }));
+});
