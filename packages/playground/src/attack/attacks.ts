@@ -230,7 +230,7 @@ export function attempt(scene: Scene, name: AttackName): Attempt | null {
   const attack = ATTACKS.find((one) => one.name === name);
   const ask = attack?.request(scene) ?? null;
   if (attack === undefined || ask === null) return null;
-  return { attack, ask, refusal: refusalOf(scene.keys.recorder, ask) };
+  return { attack, ask, refusal: refusalOf(scene.keys.embedded.door, ask) };
 }
 
 function refusalOf(door: SyncDoor, { channel, request }: Ask): Attempt['refusal'] {
