@@ -57,6 +57,15 @@ export const EXPLAINED: Readonly<Record<string, readonly ExplainedRefusal[]>> = 
         'although it had revoked 8 in message 201: the peer could take all of it',
     },
   ],
+  'force-close-htlc/l2': [
+    {
+      tag: 'signed-whole',
+      messages: [120, 122, 124, 126, 128, 130, 132, 134, 136, 138, 140, 142, 148],
+      because:
+        'the claim of an HTLC is signed with ALL: with SINGLE|ANYONECANPAY its output would cover a coin of the wallet in another ' +
+        'transaction. lightningd takes the signature as the reply says',
+    },
+  ],
   'synthetic/legacy-types-l1': [
     { tag: 'policy-key-use', messages: [4, 5], because: OWN_POINT },
     { tag: 'policy-generic-error', messages: [22, 23, 24], because: NO_SETUP },

@@ -77,6 +77,24 @@ describe('the verdict on an answer', () => {
     expect(compare(expected('0070'), { kind: 'reply', body: placeholder }).kind).toBe('mismatch');
   });
 
+  it('names a claim that is signed whole where it was signed SINGLE|ANYONECANPAY, and nothing like it', () => {
+    const signed = (signature: number, sighash: number) =>
+      Uint8Array.of(0, 112, ...new Uint8Array(64).fill(signature), sighash);
+    const recorded: Expectation = { kind: 'reply', body: signed(1, 0x83) };
+    const told = (body: Uint8Array) => compare(recorded, { kind: 'reply', body });
+    expect(told(signed(2, 0x01))).toMatchObject({ kind: 'refused', tag: 'signed-whole' });
+    for (const body of [
+      signed(2, 0x83),
+      signed(2, 0x02),
+      signed(2, 0x01).slice(0, -1),
+      Uint8Array.of(0, 113),
+    ])
+      expect(told(body).kind).toBe('mismatch');
+    const whole: Expectation = { kind: 'reply', body: signed(1, 0x01) };
+    for (const sighash of [0x01, 0x83])
+      expect(compare(whole, { kind: 'reply', body: signed(2, sighash) }).kind).toBe('mismatch');
+  });
+
   it('is a refusal for a preapproval that is declined where it was approved, and for nothing like it', () => {
     for (const type of ['008a', '008b']) {
       expect(compare(expected(`${type}01`), reply(`${type}00`))).toMatchObject({

@@ -58,6 +58,15 @@ function isPlaceholder(expected: Uint8Array, got: Uint8Array): boolean {
   return got.length === expected.length && equalBytes(got.subarray(2, 2 + PLACEHOLDER.length), PLACEHOLDER);
 }
 
+/** The claim of an HTLC, signed with ALL where CLN's hsmd gives SINGLE|ANYONECANPAY: lightningd takes either. */
+const SIGHASH_AT = 2 + 64;
+export const SIGNED_WHOLE = 'signed-whole';
+
+function isSignedWhole(expected: Uint8Array, got: Uint8Array): boolean {
+  if (messageType(expected) !== SIGN_TX_REPLY || messageType(got) !== SIGN_TX_REPLY) return false;
+  return got.length === expected.length && expected[SIGHASH_AT] === 0x83 && got[SIGHASH_AT] === 0x01;
+}
+
 function shorten(body: Uint8Array): string {
   const hex = toHex(body.subarray(0, SHOWN_BYTES_MAX));
   return body.length > SHOWN_BYTES_MAX ? `${hex}… (${body.length} bytes)` : hex;
@@ -121,6 +130,13 @@ export function compare(expected: Expectation, answer: Answer): Verdict {
         kind: 'refused',
         tag: NOT_SIGNED_YET,
         text: `${NOT_SIGNED_YET}: asked before its commitments`,
+      };
+    }
+    if (isSignedWhole(expected.body, answer.body)) {
+      return {
+        kind: 'refused',
+        tag: SIGNED_WHOLE,
+        text: `${SIGNED_WHOLE}: ALL where SINGLE|ANYONECANPAY was recorded`,
       };
     }
     const at = firstDifference(expected.body, answer.body);
