@@ -114,7 +114,6 @@ export class ChannelFile {
   revoked: Ending[] = [];
   /** What is on the chain at the end of its funding. */
   closedBy: { readonly txid: string; readonly ending: Ending | null } | null = null;
-  isDirty = true;
 
   constructor(id: string, peerId: Uint8Array, dbid: bigint) {
     this.id = id;

@@ -27,6 +27,8 @@ export interface Reader {
   ownerScript(script: Uint8Array): Pick<Coin, 'delayed'> | undefined;
   /** The channel whose funding it is. */
   fundingOf(outpoint: string): ChannelFile | undefined;
+  /** The funding of the channel that a transaction on its funding makes. */
+  spliceOf(file: ChannelFile, tx: Tx, txid: string): string | undefined;
   endingOf(txid: string): { readonly file: ChannelFile; readonly ending: Ending } | undefined;
   /** What may be lost of an output by a spend that is signed already. */
   lossOf(outpoint: string): number;
@@ -100,7 +102,7 @@ export class Coins {
       const file = this.#reader.fundingOf(key);
       if (file !== undefined) {
         closes = true;
-        this.#close(file, txid, undo);
+        this.#close(file, tx, txid, undo);
       }
       const meaning = this.#reader.endingOf(toHex(input.txid))?.ending.meanings[input.vout];
       if (meaning?.is === 'htlc') htlcs.push({ htlc: meaning.htlc, witness: input.witness });
@@ -108,16 +110,15 @@ export class Coins {
     return { spentSat, htlcs, closes };
   }
 
-  #close(file: ChannelFile, txid: string, undo: (() => void)[]): void {
+  /** A splice ends nothing, but has its fee. */
+  #close(file: ChannelFile, tx: Tx, txid: string, undo: (() => void)[]): void {
     const ending = this.#reader.endingOf(txid)?.ending ?? null;
     const before = file.closedBy;
-    file.closedBy = { txid, ending };
-    file.isDirty = true;
+    if (this.#reader.spliceOf(file, tx, txid) === undefined) file.closedBy = { txid, ending };
     const feeSat = ending?.feeSat ?? 0;
     this.agreedSat += feeSat;
     undo.push(() => {
       file.closedBy = before;
-      file.isDirty = true;
       this.agreedSat -= feeSat;
     });
   }

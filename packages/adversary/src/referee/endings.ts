@@ -205,7 +205,6 @@ export function acceptClose(
   if (own !== undefined) {
     own.isReleased = true;
     own.ownerSignature = ownerSignature;
-    file.isDirty = true;
     return;
   }
   if (file.closes.some((one) => one.txid === txid)) return;
@@ -245,8 +244,9 @@ function closeOf(
   const outSat = tx.outputs.reduce((sum, { value }) => sum + Number(value), 0);
   const paidSat = Math.max(0, fundingValueSat(known, funding) - outSat);
   const { onchainFeeratePerKwMax, onchainFeeSatMax } = known.terms;
+  const isSplice = known.spliceOf(file, tx, toHex(txidOf(tx))) !== undefined;
   const feeSat =
-    file.terms?.isOwnerFunder === true
+    file.terms?.isOwnerFunder === true || isSplice
       ? Math.min(
           agreedFeeSat(paidSat, weightOf(tx) + CLOSE_WITNESS_WEIGHT, onchainFeeratePerKwMax),
           onchainFeeSatMax,
@@ -254,7 +254,7 @@ function closeOf(
       : 0;
   const newest = file.counterparty.at(-1);
   return {
-    name: 'close',
+    name: isSplice ? 'splice' : 'close',
     side: 'close',
     number: -1,
     tx,
@@ -316,7 +316,6 @@ export function revokeHolder(known: Knowledge, file: ChannelFile, number: number
   if (number <= file.secretsReleasedMax) return;
   file.secretsReleasedMax = number;
   file.holder = file.holder.filter((one) => one.number > number || one.isReleased);
-  file.isDirty = true;
   settle(known, file);
 }
 
@@ -332,7 +331,6 @@ export function revokeCounterparty(
   );
   if (revoked.length === 0) return;
   file.revokedMax = Math.max(file.revokedMax, number);
-  file.isDirty = true;
   if (!file.peerSecrets.insert(number, secret)) forgetSecrets(file);
   const isPunishable = (file.terms?.peerDelayBlocks ?? 0) >= known.terms.contestDelayBlocksMin;
   if (isPunishable) {

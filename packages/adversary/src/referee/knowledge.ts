@@ -51,6 +51,7 @@ export class Knowledge {
     const reader = {
       ownerScript: (script: Uint8Array) => this.ownerScript(script),
       fundingOf: (outpoint: string) => this.#fundings.get(outpoint),
+      spliceOf: (file: ChannelFile, tx: Tx, txid: string) => this.spliceOf(file, tx, txid),
       endingOf: (txid: string) => this.#endings.get(txid),
       lossOf: (outpoint: string) => this.released.lossOf(outpoint),
       isApproved: (txid: string) => this.#approvedTxs.has(txid),
@@ -67,6 +68,11 @@ export class Knowledge {
 
   fundingOf(outpoint: string): ChannelFile | undefined {
     return this.#fundings.get(outpoint);
+  }
+
+  /** The funding of the same channel that a transaction on its funding makes; undefined for what ends the channel. */
+  spliceOf(file: ChannelFile, tx: Tx, txid: string): string | undefined {
+    return tx.outputs.map((_, vout) => `${txid}:${vout}`).find((key) => file.fundings.has(key));
   }
 
   endingOf(txid: string): { readonly file: ChannelFile; readonly ending: Ending } | undefined {
@@ -88,7 +94,6 @@ export class Knowledge {
 
   addEnding(file: ChannelFile, ending: Ending): void {
     this.#endings.set(ending.txid, { file, ending });
-    file.isDirty = true;
   }
 
   addScript(script: Uint8Array, meaning: Pick<Coin, 'delayed'>): void {
@@ -196,7 +201,6 @@ export class Knowledge {
 
   /** Depths changed: of whatever is shallow. */
   #markFundings(txs: readonly Tx[]): void {
-    for (const file of this.files.values()) file.isDirty = true;
     if (txs.length > 0) this.released.chainChanged();
   }
 }

@@ -2,8 +2,10 @@
  * A channel as a place where the attacker chooses: which of the possible endings reaches the chain, or none, so that the
  * owner closes it. Once one has, what is left is the fate of its outputs.
  */
-import { toHex } from '../bitcoin/bytes.ts';
-import type { ChannelFile, Ending } from './channel-file.ts';
+import { equalBytes, toHex } from '../bitcoin/bytes.ts';
+import { p2wsh } from '../bitcoin/scripts.ts';
+import { fundingScript } from '../bolt3/index.ts';
+import type { ChannelFile, Ending, Funding } from './channel-file.ts';
 import type { Knowledge } from './knowledge.ts';
 import { worstOutcome } from './payment.ts';
 import type { HtlcAtStake, Option, Place, Tally, Times } from './problem.ts';
@@ -44,9 +46,11 @@ export function stakesOf(file: ChannelFile): Stakes {
 
 function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stakes[], times: Times): Option[] {
   for (const key of file.fundings.keys()) {
-    const txid = key.slice(0, 64);
+    const txid = key.slice(0, TXID_CHARS);
     const depth = known.book.depthOf(txid);
     if (known.believesFundings) return optionsOn(known, file, key, others, times, 0);
+    // A splice has spent it: the channel lives on what that made.
+    if (depth > 0 && known.book.spenderOf(key) !== undefined) continue;
     if (depth > 0) {
       if (depth >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid)) file.isFinal = true;
       const options = optionsOn(known, file, key, others, times, 0);
@@ -60,6 +64,8 @@ function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stake
   return [];
 }
 
+const TXID_CHARS = 64;
+
 /** `addedSat`: what it changes beside that the funding comes to be. */
 function optionsOn(
   known: Knowledge,
@@ -69,8 +75,15 @@ function optionsOn(
   times: Times,
   addedSat: number,
 ): Option[] {
+  if (!isOwnFunding(known, file, funding))
+    return [{ name: 'a funding that is not the channel’s', ...NOTHING, directSat: addedSat }];
   const on = (list: readonly Ending[]) => list.filter((one) => one.funding === funding);
-  const options = [...on(file.counterparty), ...on(file.closes)].map((one) => optionOf(known, one));
+  const options = on(file.counterparty).map((one) => optionOf(known, one));
+  for (const close of on(file.closes)) {
+    const next = known.spliceOf(file, close.tx, close.txid);
+    if (next === undefined || next === funding) options.push(optionOf(known, close));
+    else options.push(...spliced(close, optionsOn(known, file, next, others, times, close.directSat)));
+  }
   for (const own of on(file.holder)) {
     if (!own.isReleased) continue;
     options.push(own.number <= file.secretsReleasedMax ? betrayed(own) : optionOf(known, own));
@@ -79,6 +92,22 @@ function optionsOn(
   options.push(silence(known, file, on(file.holder), others, times));
   return addedSat === 0 ? options : options.map((one) => ({ ...one, directSat: one.directSat + addedSat }));
 }
+
+/** As far as it is known at all, its output has the script of both sides' keys; of another nothing can be spent. */
+function isOwnFunding(known: Knowledge, { owner, fundings }: ChannelFile, key: string): boolean {
+  const funding = fundings.get(key);
+  const output = funding === undefined ? undefined : known.released.outputAt(funding.outpoint);
+  if (funding === undefined || output === undefined || owner === null) return true;
+  const script = scripts.get(funding) ?? p2wsh(fundingScript(owner.funding, funding.peerKey));
+  scripts.set(funding, script);
+  return equalBytes(output.script, script);
+}
+
+const scripts = new WeakMap<Funding, Uint8Array>();
+
+/** Published, it is no end: what is on the funding that it makes is what the attacker has a choice of. */
+const spliced = ({ name }: Ending, options: readonly Option[]): Option[] =>
+  options.map((one) => ({ ...one, txid: null, name: `${name}, then ${one.name}` }));
 
 function optionOf(known: Knowledge, ending: Ending): Option {
   const { name, slackSat, meanings, txid, early, tallies } = ending;

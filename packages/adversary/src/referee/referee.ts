@@ -98,6 +98,11 @@ export class Referee {
     return 1 + Math.floor((this.#nowSeconds - (this.#startSeconds ?? 0)) / this.known.terms.windowSeconds);
   }
 
+  /** The highest that W ever was. */
+  get highSat(): number {
+    return this.#highSat;
+  }
+
   /** What may leave by trimmed HTLCs and rounding, until now. */
   get allowedSat(): number {
     return this.known.terms.dustOutflowSat * this.#periods();

@@ -7,7 +7,14 @@ import { fromScriptSignature, verify, verifySchnorr } from '../bitcoin/keys.ts';
 import { partialSignatures, taprootSignature, type WirePsbt, withWalletWitnesses } from '../bitcoin/psbt.ts';
 import { isP2sh, isP2tr, isP2wpkh, p2pkhScript, p2wpkh } from '../bitcoin/scripts.ts';
 import { SIGHASH, sighashTaproot, sighashV0 } from '../bitcoin/sighash.ts';
-import { outpointKey, type Tx, type TxInput, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
+import {
+  type OutPoint,
+  outpointKey,
+  type Tx,
+  type TxInput,
+  type TxOutput,
+  txidOf,
+} from '../bitcoin/transaction.ts';
 import { fundingScript } from '../bolt3/index.ts';
 import { acceptClose } from './endings.ts';
 import type { Knowledge } from './knowledge.ts';
@@ -21,6 +28,11 @@ interface Spend {
   /** Positions of inputs with a valid signature of the owner's. */
   readonly signed: Set<number>;
 }
+
+const SIGHASH_TYPES: readonly number[] = [SIGHASH.ALL, SIGHASH.NONE, SIGHASH.SINGLE].flatMap((type) => [
+  type,
+  type | SIGHASH.ANYONECANPAY,
+]);
 
 export class Released {
   readonly #known: Knowledge;
@@ -48,7 +60,7 @@ export class Released {
   psbtSigned(tx: Tx, psbt: WirePsbt): void {
     const txid = toHex(txidOf(tx));
     const spend = this.#spends.get(txid) ?? { txid, tx, psbt, signed: new Set<number>() };
-    const spent = tx.inputs.map((input) => this.#outputAt(input));
+    const spent = tx.inputs.map((input) => this.outputAt(input));
     tx.inputs.forEach((input, i) => {
       const type = this.#validType(tx, i, input, spent, psbt);
       if (type === undefined) return;
@@ -61,13 +73,10 @@ export class Released {
     if (spend.signed.size === 0) return;
     this.#spends.set(txid, spend);
     this.#places = null;
-    const file = [...this.#known.files.values()].find((one) =>
-      tx.outputs.some((_, vout) => one.fundings.has(`${txid}:${vout}`)),
-    );
-    if (file !== undefined) file.isDirty = true;
   }
 
-  #outputAt(input: TxInput): TxOutput | undefined {
+  /** Of a transaction in the chain, or of one that may come there. */
+  outputAt(input: OutPoint): TxOutput | undefined {
     const txid = toHex(input.txid);
     const known = this.#known;
     return (
@@ -101,8 +110,11 @@ export class Released {
       const program = p2wpkh(publicKey);
       const isWallet = isP2wpkh(script) ? toHex(program) === toHex(script) : isP2sh(script);
       if (isWallet) {
-        const digest = sighashV0(tx, index, p2pkhScript(program.slice(2)), value, read.sighashType);
-        if (verify(read.signature, digest, publicKey)) return read.sighashType;
+        // The type that is named beside a signature is anybody's to change: what it fits is what counts.
+        const type = [read.sighashType, ...SIGHASH_TYPES].find((one) =>
+          verify(read.signature, sighashV0(tx, index, p2pkhScript(program.slice(2)), value, one), publicKey),
+        );
+        if (type !== undefined) return type;
         continue;
       }
       if (this.#opensFunding(tx, index, input, value, publicKey, read)) return read.sighashType;
@@ -138,7 +150,7 @@ export class Released {
   /** With its witnesses; null where some input is not the wallet's. */
   completed(txid: string): Tx | null {
     const spend = this.#spends.get(txid);
-    const spent = spend?.tx.inputs.map((input) => this.#outputAt(input)) ?? [undefined];
+    const spent = spend?.tx.inputs.map((input) => this.outputAt(input)) ?? [undefined];
     if (spend === undefined || spent.includes(undefined)) return null;
     const tx = withWalletWitnesses(spend.tx, spend.psbt, spent as readonly TxOutput[]);
     return tx.inputs.every(({ witness }) => witness.length > 0) ? tx : null;
@@ -157,7 +169,7 @@ export class Released {
   #isOwners(input: TxInput): boolean {
     const key = outpointKey(input);
     if (this.#known.coins.coins.has(key) || this.#known.fundingOf(key) !== undefined) return true;
-    const output = this.#outputAt(input);
+    const output = this.outputAt(input);
     return output !== undefined && this.#known.ownerScript(output.script) !== undefined;
   }
 

@@ -56,7 +56,6 @@ export function sweepSigned(
   known.released.lose(key, isLoose ? valueSat : lossSat);
   const found = known.endingOf(toHex(input.txid));
   if (found === undefined) return;
-  found.file.isDirty = true;
   found.ending.bypassed.add(input.vout);
   keepUnpunished(found.file, found.ending);
 }
@@ -146,7 +145,6 @@ export function htlcSigned(
     return;
   if (!isRevocable) ending.bypassed.add(input.vout);
   if (isEarly) ending.early.add(input.vout);
-  file.isDirty = true;
   keepUnpunished(file, ending);
 }
 

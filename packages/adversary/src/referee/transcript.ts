@@ -121,7 +121,6 @@ export class Transcript {
   }
 
   #setUp(file: ChannelFile, request: MessageOf<'hsmd_setup_channel'>): void {
-    file.isDirty = true;
     const { revocation, payment, htlc, delayedPayment } = request.remoteBasepoints;
     file.terms ??= {
       isOwnerFunder: request.isOutbound,

@@ -15,14 +15,14 @@ import { attackerClaim, completedEnding } from './attacker-claims.ts';
 import type { Match } from './match.ts';
 
 /**
- * `best`: what W says is worst for the owner. `breach`: a revoked commitment in every channel that has one. `random`: any
- * endings, any preimages shown.
+ * `best`: what W says is worst for the owner. `breach`: a revoked commitment in every channel that has one. `breach-of-htlcs`: in one
+ * channel alone, the one with most in HTLCs that the peer can claim, and waits with that. `random`: any endings, any preimages shown.
  */
-export type EndgameKind = 'best' | 'breach' | 'random';
+export type EndgameKind = 'best' | 'breach' | 'breach-of-htlcs' | 'random';
 
 export interface EndgameResult {
   readonly kind: EndgameKind;
-  /** W when it began. */
+  /** The highest that W was until then. */
   readonly expectedSat: number;
   /** W at the end, when nothing is open any more. */
   readonly reachedSat: number;
@@ -116,7 +116,8 @@ class Endgame {
     const reached = realised(referee.problem());
     return {
       kind: this.#kind,
-      expectedSat: wealthSat,
+      // Below its highest W may be by what was given the benefit of the doubt: here it must come.
+      expectedSat: Math.max(wealthSat, referee.highSat),
       reachedSat: leastWealth(reached).wealthSat,
       toleranceSat: this.#toleranceSat(),
       blocks: this.#blocks,
@@ -133,6 +134,7 @@ class Endgame {
 
   #playsOf(problem: Problem, options: readonly Option[]): Play[] {
     const { known } = this.#match.referee;
+    const most = Math.max(...[...known.files.values()].map(inHtlcsOf));
     return problem.places.flatMap(({ channel: id }, i): Play[] => {
       const file = id === null ? undefined : known.files.get(id);
       const channel = this.#match.world.channels.find(
@@ -140,10 +142,16 @@ class Endgame {
       );
       if (file === undefined || channel === undefined || file.closedBy !== null) return [];
       const { txid } = options[i]!;
-      const revoked = this.#kind === 'breach' ? this.#dice.of(file.revoked) : undefined;
+      const revoked = this.#revokedOf(file, most);
       const ending = revoked ?? (txid === null ? null : (known.endingOf(txid)?.ending ?? null));
       return [{ file, channel, ending }];
     });
+  }
+
+  #revokedOf(file: ChannelFile, most: number): Ending | undefined {
+    if (this.#kind === 'breach') return this.#dice.of(file.revoked);
+    if (this.#kind !== 'breach-of-htlcs' || inHtlcsOf(file) < most) return undefined;
+    return file.revoked.toSorted((a, b) => inHtlcs(b) - inHtlcs(a))[0];
   }
 
   #broadcastAll(plays: readonly Play[], options: readonly Option[]): void {
@@ -218,6 +226,8 @@ class Endgame {
   #attackersTake({ file, channel, ending }: Play): void {
     const { known } = this.#match.referee;
     const isRevoked = ending!.side === 'counterparty' && !file.counterparty.includes(ending!);
+    // What the peer takes it has on the second level, where it can be punished again.
+    if (isRevoked && this.#kind === 'breach-of-htlcs') return;
     ending!.meanings.forEach((meaning, vout) => {
       if (meaning.is !== 'htlc' || known.book.spenderOf(`${ending!.txid}:${vout}`) !== undefined) return;
       const preimage = this.#preimageFor(meaning.listed.isOffered, meaning.htlc, isRevoked);
@@ -273,6 +283,13 @@ class Endgame {
     return slackSat + referee.allowedSat + outputs * UNECONOMIC_SAT;
   }
 }
+
+/** In HTLCs that the peer could claim, one by one. */
+const inHtlcs = ({ htlcs }: Ending): number =>
+  htlcs.reduce((sum, { valueSat, direction }) => (direction === 'offered' ? sum + valueSat : sum), 0);
+
+/** The most that a revoked commitment has in them. */
+const inHtlcsOf = ({ revoked }: ChannelFile): number => Math.max(0, ...revoked.map(inHtlcs));
 
 /** Taken already, or by somebody else, or not yet: said of every rescue again and again. */
 const EXPECTED_REFUSALS = new Set<string>([
