@@ -9,6 +9,8 @@ export * from './referee/referee.ts';
 export * from './referee/terms.ts';
 export * from './referee/wealth.ts';
 export * from './report/index.ts';
+export * from './search/corpus.ts';
+export * from './search/corpus-search.ts';
 export * from './search/endgame.ts';
 export * from './search/greedy.ts';
 export * from './search/match.ts';

@@ -41,6 +41,22 @@ export interface WalletKey {
   readonly scripts: Readonly<Record<WalletKind, Uint8Array>>;
 }
 
+const KEYS_KEPT = 256;
+const derived = new Map<string, WalletKey>();
+
+/** All players and referees of a run have the same few wallets, and ask for the same few keys. */
+function derivedKey(base: ExtendedKey, index: number): WalletKey {
+  const id = `${toHex(base.publicKey)}${toHex(base.chainCode)}/${index}`;
+  const known = derived.get(id);
+  if (known !== undefined) return known;
+  const { publicKey } = childKey(base, index);
+  const segwit = p2wpkh(publicKey);
+  const scripts = { p2wpkh: segwit, 'p2sh-p2wpkh': p2sh(segwit), p2tr: p2trOfKey(publicKey) };
+  const key = { index, publicKey, scripts };
+  if (derived.size < KEYS_KEPT) derived.set(id, key);
+  return key;
+}
+
 /** Keys by index, and back from a script to its index. */
 export class Wallet {
   readonly #base: ExtendedKey;
@@ -56,13 +72,10 @@ export class Wallet {
   key(index: number): WalletKey {
     const found = this.#keys.get(index);
     if (found !== undefined) return found;
-    const { publicKey } = childKey(this.#base, index);
-    const segwit = p2wpkh(publicKey);
-    const scripts = { p2wpkh: segwit, 'p2sh-p2wpkh': p2sh(segwit), p2tr: p2trOfKey(publicKey) };
-    const key: WalletKey = { index, publicKey, scripts };
+    const key = derivedKey(this.#base, index);
     this.#keys.set(index, key);
     for (const kind of ['p2wpkh', 'p2sh-p2wpkh', 'p2tr'] as const)
-      this.#byScript.set(toHex(scripts[kind]), { key, kind });
+      this.#byScript.set(toHex(key.scripts[kind]), { key, kind });
     return key;
   }
 

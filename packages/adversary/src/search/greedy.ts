@@ -5,6 +5,7 @@
 import { Dice } from '../player/dice.ts';
 import type { Move } from '../player/moves.ts';
 import { Dealer } from '../player/run.ts';
+import { CORPUS, scriptOf } from './corpus.ts';
 import { Match, type Setup } from './match.ts';
 import type { Lost, Search } from './random.ts';
 
@@ -20,6 +21,9 @@ export interface GreedyOptions {
   readonly isDone?: () => boolean;
 }
 
+/** Of the new scripts, how many percent begin with an attack of the corpus. */
+const OPENING_PERCENT = 12;
+
 interface Script {
   readonly moves: readonly Move[];
   readonly deepestSat: number;
@@ -29,7 +33,10 @@ export async function searchGreedily(setup: Setup, options: GreedyOptions): Prom
   const { seed, stepsMax, movesPerScript, keep } = options;
   const dice = new Dice(seed);
   const dealer = new Dealer(seed);
-  const fresh = () => Array.from({ length: movesPerScript }, () => dealer.next());
+  const fresh = () => [
+    ...(dice.chance(OPENING_PERCENT) ? scriptOf(dice.of(CORPUS)!, dice.next()) : []),
+    ...Array.from({ length: movesPerScript }, () => dealer.next()),
+  ];
   let best: Script[] = [];
   let steps = 0;
   let matches = 0;

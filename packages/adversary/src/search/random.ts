@@ -5,11 +5,14 @@
 import fc from 'fast-check';
 import { HONEST } from '../player/honest/index.ts';
 import { type Move, PLAYS, type Play } from '../player/moves.ts';
+import { CORPUS, scriptOf } from './corpus.ts';
 import { type FoundTheft, Match, type Setup } from './match.ts';
 
 const NUMBER_MAX = 1023;
 /** Attacks that a match favours, at most. */
 const FOCUS_MAX = 3;
+/** Of so many matches and one, one begins with an attack of the corpus. */
+const OPENING_FREE = 7;
 /** How much of all moves they are together. */
 const FOCUS_SHARE = 0.3;
 
@@ -81,10 +84,21 @@ function deals({ isHonest, movesPerMatch, favoured = [] }: RandomOptions): fc.Ar
   const focus = isHonest ? fc.constant<string[]>([]) : favoured.length === 0 ? some : fc.oneof(these, some);
   return fc.tuple(fc.nat(), focus).chain(([seed, kinds]) => {
     const command = moveArbitrary(plays, kinds).map((move) => new MoveCommand(move));
-    return fc
-      .commands([command], { maxCommands: movesPerMatch, size: 'max' })
-      .map((commands) => ({ seed, commands }));
+    const commands = fc.commands([command], { maxCommands: movesPerMatch, size: 'max' });
+    return fc.tuple(isHonest ? fc.constant([]) : openingMoves(), commands).map(([opening, rest]) => ({
+      seed,
+      commands: [...opening.map((move) => new MoveCommand(move)), ...rest],
+    }));
   });
+}
+
+/** Seldom an attack of the corpus is where a match begins; what loses is cut down without it first. */
+function openingMoves(): fc.Arbitrary<Move[]> {
+  const script = fc
+    .tuple(fc.constantFrom(...CORPUS), fc.nat())
+    .map(([opening, seed]) => scriptOf(opening, seed));
+  const nothing = fc.constant<Move[]>([]);
+  return fc.oneof({ weight: OPENING_FREE, arbitrary: nothing }, { weight: 1, arbitrary: script });
 }
 
 export interface RandomOptions {

@@ -11,6 +11,7 @@ import { signWithdrawal } from '../coins.ts';
 import type { Built } from '../commitments.ts';
 import { withFundingWitness } from '../honest/closing.ts';
 import { declare, fundBy, fundingOutputOf, negotiate, open, someTerms } from '../honest/opening.ts';
+import { changeFee } from '../honest/payments.ts';
 import type { Move } from '../moves.ts';
 import { peerRevokes, quiesce, revoke, signPeersBuilt, validateBuilt } from '../protocol.ts';
 import { setupRequest } from '../requests.ts';
@@ -75,6 +76,8 @@ const less = (state: State, msat: bigint): State => ({ ...state, ownerMsat: stat
 /** A17, A63: a splice, or what calls itself one, is set up and its first commitments signed; then it is made use of. */
 export async function splice(world: World, channel: Channel, { a, b, c }: Move): Promise<void> {
   if (!channel.isUsable || channel.fundingTx === null) return;
+  // Before its first update another funding is a round of the opening.
+  if (channel.log.views.owner.number === 0) await changeFee(world, channel);
   if (!(await quiesce(world, channel)) || channel.log.hasLooseVariants('peer')) return;
   const { ownerMsat } = channel.log.views.owner.current;
   const takenSat = a % 3 === 0 ? 0n : ownerMsat / 2000n;
@@ -89,12 +92,12 @@ export async function splice(world: World, channel: Channel, { a, b, c }: Move):
   if (owners === undefined || peers === undefined) return;
   const isValidated = await validateBuilt(world, candidate, owners, 'attack');
   if (isValidated) await signPeersBuilt(world, candidate, peers, 'attack');
-  // One that takes nothing is no attack.
-  if (isSplice && takenSat > 0n) await signSplice(world, channel, tx);
-  await useCandidate(world, channel, candidate, cost, c);
+  if (isSplice) await signSplice(world, channel, tx, b);
+  await useCandidate(world, channel, candidate, cost, Math.floor(c / 3));
 }
 
-async function signSplice(world: World, channel: Channel, tx: Tx): Promise<void> {
+/** It may stay where it is: to be published when it pleases the peer. */
+async function signSplice(world: World, channel: Channel, tx: Tx, by: number): Promise<void> {
   const reply = await world.ask(
     channel.client,
     {
@@ -105,7 +108,7 @@ async function signSplice(world: World, channel: Channel, tx: Tx): Promise<void>
     },
     'attack',
   );
-  if (reply !== null && world.dice.chance(50))
+  if (reply !== null && by % 2 === 0)
     world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
 }
 

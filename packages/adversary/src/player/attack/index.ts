@@ -5,6 +5,7 @@ import type { Move, Play } from '../moves.ts';
 import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
 import { wrongClose } from './closes.ts';
+import * as corpus from './corpus.ts';
 import { lyingList, wrongForm } from './forms.ts';
 import * as fundings from './fundings.ts';
 import { craftedMessage, falseApproval, signedGossip, signedText } from './messages.ts';
@@ -131,7 +132,29 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'end-badly': rare(2, onOpen(1, 'A48 A74', time.endBadly)),
   'reorg-out': rare(3, at(1, 'A73', time.reorgOut)),
   jump: rare(4, at(1, 'A41 A43', time.jump)),
+
+  'forward-much': seed('A34 A44 A48 A74', corpus.forwardMuch),
+  'leave-on-chain': seed('A44 A48', corpus.leaveOnChain),
+  outlast: seed('A44', corpus.outlast),
+  'forward-more': seed('A31', corpus.forwardMore),
+  'revoke-falsely': seed('A09', corpus.revokeFalsely),
+  'publish-then-forward': seed('A74', corpus.publishThenForward),
+  'publish-then-fail': seed('A74', corpus.publishThenFail),
+  'cover-too-late': seed('A38', corpus.coverTooLate),
+  'close-then-reorganize': seed('A73', corpus.closeThenReorganize),
+  'grind-into-fee': seed('A24', corpus.grindIntoFee),
+  'pay-over-two': seed('A33', corpus.payOverTwo),
+  'pay-again': seed('A32 A43', corpus.payAgain),
+  'trim-by-fee': seed('A25', corpus.trimByFee),
+  'raise-fees': seed('A68', corpus.raiseFees),
+  'burn-slowly': seed('A41', corpus.burnSlowly),
+  'claim-much-then-fail': seed('A35 A48', corpus.claimMuchThenFail),
 };
+
+/** By chance it comes only where it is favoured; else the openings of the corpus bring it (`search/corpus.ts`). */
+function seed(ids: string, play: Anywhere): Play {
+  return at(0, ids, play);
+}
 
 /** One time in so many. */
 function rare(times: number, play: Play): Play {

@@ -100,8 +100,8 @@ export async function unfairFirst(
   if (channel === undefined || draft === undefined) return;
   fundBy(channel, draft.tx, 0);
   if (c % 2 === 0) {
-    channel.log.views.peer.current = robbed(channel.log.views.peer.current, c);
-    if (c % 4 === 0) channel.log.views.owner.current = robbed(channel.log.views.owner.current, c);
+    channel.log.views.peer.current = robbed(channel.log.views.peer.current, a);
+    if (c % 4 === 0) channel.log.views.owner.current = robbed(channel.log.views.owner.current, a);
   }
   if (!(await negotiate(world, channel, 'attack'))) return;
   const signed = await signWithdrawal(world, draft, 'attack');
@@ -110,7 +110,7 @@ export async function unfairFirst(
   world.chain.broadcast(signed);
   world.channels.push(channel);
   // The money is in; now for another division of it.
-  const built = channel.build('peer', 0, robbed(channel.log.views.peer.current, c));
+  const built = channel.build('peer', 0, robbed(channel.log.views.peer.current, a));
   if (built !== undefined) await signPeersBuilt(world, channel, built, 'attack');
 }
 
@@ -178,25 +178,27 @@ async function openWith(
   return channel;
 }
 
-/** A11, A19: a channel that is used is forgotten, and begun again under its number. */
+/** A11, A19: a channel that is used is forgotten, and begun again under its number, on another funding and with other terms. */
 export async function beginAgain(world: World, channel: Channel, { a, b }: Move): Promise<void> {
-  const { peerId: id, dbid } = channel.terms;
+  const { terms } = channel;
+  const { peerId: id, dbid } = terms;
   if (a % 2 === 0) await world.ask(NODE, { name: 'hsmd_forget_channel', id, dbid }, 'attack');
   await world.ask(NODE, { name: 'hsmd_new_channel', id, dbid }, 'attack');
-  const again = new Channel(channel.index, channel.terms, `channel ${world.config.seed} ${channel.index}`);
+  const delayBlocks = { ...terms.delayBlocks, peer: terms.delayBlocks.peer + (b % 3) };
+  const again = new Channel(
+    channel.index,
+    { ...terms, isOwnerFunder: false, pushMsat: 0n, delayBlocks },
+    b % 2 === 0 ? `${channel.label} again` : channel.label,
+  );
   again.ownerKeys = channel.ownerKeys;
   again.ownerPoints.set(0, channel.ownerPoints.get(0) ?? (await pointZero(world, channel)));
-  again.fundingTx = channel.fundingTx;
-  again.funding = channel.funding;
-  if (b % 2 === 0) {
-    const tx = world.chain.attackerPays([fundingOutputOf(channel)]);
-    if (tx !== undefined) fundBy(again, tx, 0);
-  }
-  if ((await world.ask(channel.client, setupRequest(again), 'attack')) === null) return;
-  again.log.views.peer.current = robbed(again.log.views.peer.current, b);
-  await signFirst(world, again, 'attack');
-  await validateFirst(world, again, 'attack');
-  // Up to the number that the first life of the channel stands at.
+  const tx = world.chain.attackerPays([fundingOutputOf(again)]);
+  if (tx === undefined) return;
+  fundBy(again, tx, 0);
+  if (!(await negotiate(world, again, 'attack'))) return;
+  world.chain.broadcast(tx);
+  await world.chain.mine(4);
+  // Up to the number that the first life of the channel stands at, so that all its secrets are out.
   for (let n = 0; n <= channel.log.views.owner.number; n++) {
     if (!(await validate(world, again, again.log.views.owner.current, 'attack'))) return;
     if (!(await revoke(world, again))) return;

@@ -10,6 +10,7 @@ import type { Move } from '../moves.ts';
 import { peerRevokes, quiesce, revoke, signPeers, signPeersBuilt, validate } from '../protocol.ts';
 import type { Htlc } from '../state.ts';
 import type { World } from '../world.ts';
+import { channelFor, LARGE_MSAT, payIn } from './large.ts';
 import { send } from './proposals.ts';
 
 /** A36: an HTLC comes in on one side's commitment only, and goes out elsewhere. */
@@ -164,8 +165,9 @@ export async function variantThenFail(
   const waiting = world.book.payments.flatMap(({ incoming }) =>
     incoming.filter((one) => one.state === 'standing' && one.onward === null && one.channel.isUsable),
   );
-  const incoming = pick(waiting, a);
-  const onward = incoming === undefined ? undefined : otherChannel(world, incoming.channel, b);
+  const incoming = a % 3 === 0 ? pick(waiting, a) : await payInLarge(world);
+  const wanted = { by: 'owner', amountMsat: LARGE_MSAT } as const;
+  const onward = await channelFor(world, wanted, (one) => one === incoming?.channel);
   if (incoming === undefined || onward === undefined) return;
   await quiesce(world, onward);
   const { payment, htlc } = incoming;
@@ -179,6 +181,11 @@ export async function variantThenFail(
   await signPeers(world, onward, onward.log.views.peer.current, 'attack');
   if (b % 2 === 0) await peerRevokes(world, onward);
   await send(world, incoming.channel, 'owner', [{ kind: 'remove', htlc, to: 'peer' }], 1);
+}
+
+async function payInLarge(world: World): Promise<Part | undefined> {
+  const from = await channelFor(world, { by: 'peer', amountMsat: LARGE_MSAT });
+  return from === undefined ? undefined : payIn(world, from, LARGE_MSAT);
 }
 
 /** A23: of two HTLCs of ours that are equal in everything, one is gone and nobody got it back. */

@@ -20,7 +20,7 @@ import { wireSat } from '../requests.ts';
 import type { World } from '../world.ts';
 
 /** Asks, and publishes what can be published. */
-async function spend(
+export async function spend(
   world: World,
   tx: Tx,
   coins: readonly Coin[],
