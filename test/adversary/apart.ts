@@ -9,6 +9,8 @@ import type { CampaignOptions } from './campaign.ts';
 
 const LOAD = new URL('mutants/load.ts', import.meta.url).href;
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
+/** By their text, so that no child takes another's mutant: most of a short hunt would else be the loading of what never changes. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/adversary', import.meta.url));
 const OUTPUT_CHARS_MAX = 64 * 1024 * 1024;
 const ERROR_CHARS_KEPT = 2_000;
 
@@ -26,6 +28,7 @@ export async function campaignApart(options: ApartOptions, timeoutMs: number): P
   const child = spawn(process.execPath, [...flags, CHILD], {
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       ADVERSARY_MUTANT: mutant ?? '',
       ADVERSARY_CHILD: JSON.stringify(options),
     },

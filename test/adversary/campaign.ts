@@ -3,6 +3,7 @@
  * matches the strategy is played to its end. What is lost is cut down to few moves, played once more, and told.
  */
 import {
+  attacksOf,
   type EndgameKind,
   type FoundRun,
   isShort,
@@ -14,6 +15,7 @@ import {
   replayMoves,
   type Setup,
   searchAtRandom,
+  searchCorpus,
   searchGreedily,
   shorten,
 } from '@countersign/adversary';
@@ -31,7 +33,7 @@ export interface CampaignOptions {
   readonly endgameEvery: number;
   /** Time for cutting down what was found. */
   readonly shrinkMs: number;
-  /** Kinds of attacks that come more often. */
+  /** Attacks of the catalogue that are tried first, and more often. */
   readonly favoured?: readonly string[];
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -40,7 +42,10 @@ export interface CampaignOptions {
 const GREEDY_KEEP = 12;
 /** Matches of one random search; then comes the next, with another seed. */
 const MATCHES_OF_A_ROUND = 16;
-const ENDGAMES: readonly EndgameKind[] = ['best', 'breach', 'random'];
+/** How often each opening of a favoured attack is played at most, and how much of the requests they may take. */
+const OPENING_ROUNDS = 24;
+const OPENING_PERCENT = 60;
+export const ENDGAMES: readonly EndgameKind[] = ['best', 'breach', 'breach-of-htlcs', 'random'];
 
 export async function campaign(options: CampaignOptions): Promise<RunResult> {
   const run = new Campaign(options);
@@ -52,13 +57,17 @@ export async function campaign(options: CampaignOptions): Promise<RunResult> {
 }
 
 /** A list of moves, once, and then its endgames. */
-export async function replayed(setup: RunSetup, moves: readonly RunMove[]): Promise<RunResult> {
+export async function replayed(
+  setup: RunSetup,
+  moves: readonly RunMove[],
+  endgames: readonly EndgameKind[] = ENDGAMES,
+): Promise<RunResult> {
   const gathering = new Gathering();
   try {
     const match = await replayMoves(gameOf(setup), setup.seed, moves, setup.isHonest);
     gathering.add(match);
     let found = foundRun(match, moves.length);
-    for (const kind of found === null ? ENDGAMES : []) {
+    for (const kind of found === null ? endgames : []) {
       const short = await shortEndgame(match, kind, gathering);
       found ??= short === null ? null : { ...endgameRun(match, short), movesPlayed: moves.length };
     }
@@ -85,6 +94,8 @@ class Campaign {
 
   async search(): Promise<FoundRun | null> {
     const { setup, steps, movesPerMatch, greedyPercent } = this.#options;
+    const opened = await this.#openings();
+    if (opened !== null) return opened;
     const greedySteps = setup.isHonest ? 0 : Math.floor((steps * greedyPercent) / 100);
     for (let round = 0; this.gathering.steps < steps - greedySteps; round++) {
       const { lost } = await searchAtRandom(this.#game, {
@@ -95,7 +106,7 @@ class Campaign {
         isHonest: setup.isHonest,
         stepsMax: steps - greedySteps - this.gathering.steps,
         shrinkMs: this.#options.shrinkMs,
-        favoured: this.#options.favoured ?? [],
+        favoured: attacksOf(this.#options.favoured ?? []),
       });
       if (lost !== null) return this.#replay(lost.seed, lost.moves, lost.steps);
       if (this.#short !== null) return this.#shortened();
@@ -110,6 +121,32 @@ class Campaign {
     });
     if (lost !== null) return this.#replay(lost.seed, lost.moves, lost.steps);
     return this.#short === null ? null : this.#shortened();
+  }
+
+  /** What the corpus has of the favoured attacks, and where every match is played to its end, in every way. */
+  async #openings(): Promise<FoundRun | null> {
+    const { setup, steps, favoured = [] } = this.#options;
+    if (favoured.length === 0) return null;
+    const { lost } = await searchCorpus(this.#game, {
+      seed: setup.seed,
+      attacks: favoured,
+      rounds: OPENING_ROUNDS,
+      stepsMax: Math.floor((steps * OPENING_PERCENT) / 100),
+      onMatch: (match) => this.#lookThrough(match),
+      isDone: () => this.#short !== null,
+    });
+    if (lost !== null) return this.#replay(lost.seed, lost.moves, lost.steps);
+    return this.#short === null ? null : this.#shortened();
+  }
+
+  async #lookThrough(match: Match): Promise<void> {
+    this.gathering.add(match);
+    for (const kind of match.isOver || this.#options.endgameEvery !== 1 ? [] : ENDGAMES) {
+      const short = await shortEndgame(match, kind, this.gathering);
+      if (short === null) continue;
+      this.#short = { run: endgameRun(match, short), kind };
+      return;
+    }
   }
 
   #common() {

@@ -39,32 +39,3 @@ export const EXCUSED: ReadonlyMap<string, string> = new Map([
   ['A72', 'blocks of regtest come when somebody mines one, so silence means nothing, and the rule is off'],
   ['A75', 'the owner of this game has no oracles'],
 ]);
-
-/**
- * Broken signers that no search has robbed yet, within the budget of a build: gaps of the adversary. Whoever closes one takes it
- * off the list.
- */
-export const UNROBBED: ReadonlySet<string> = new Set([
-  'any-cover-is-enough',
-  'any-funding-counts',
-  'any-revocation-secret',
-  'breach-unseen',
-  'channel-begins-again',
-  'claim-on-chain-is-no-loss',
-  'dust-exposure-unlimited',
-  'expired-htlc-left',
-  'fee-velocity-uncounted',
-  'late-cover-counts',
-  'lock-unburied',
-  'no-penalty-of-htlcs',
-  'one-block-is-deep-enough',
-  'only-the-last-variant',
-  'paid-record-retires-early',
-  'peer-sets-htlc-fees',
-  'preimage-of-witness-ignored',
-  'rounding-is-free',
-  'shallow-close-decides',
-  'sighash-as-asked',
-  'timeout-unpublishable',
-  'velocity-forgotten-by-restart',
-]);

@@ -152,6 +152,7 @@ export const LAW_1: readonly Mutant[] = [
     attackIds: ['A17'],
     description: 'locks a funding that its own chain does not show',
     theft: 'locks a splice that never confirms: the commitments on the old funding are dropped',
+    showsAtTheEnd: true,
     edits: [
       {
         file: 'packages/core/src/time/burial.ts',

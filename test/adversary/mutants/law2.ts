@@ -10,6 +10,9 @@ const MATCH = 'packages/bitcoin/src/bolt3/match.ts';
 /** What is lost invisibly is soon seen where little of it is allowed. */
 const LITTLE_DUST = 'dust_outflow_velocity = { amount_sat = 200, per = "day" }';
 
+/** What is lost in fractions of a satoshi takes hundreds of updates even so. */
+const HARDLY_ANY_DUST = 'dust_outflow_velocity = { amount_sat = 10, per = "day" }';
+
 export const LAW_2: readonly Mutant[] = [
   {
     id: 'balance-believed',
@@ -102,15 +105,15 @@ export const LAW_2: readonly Mutant[] = [
     id: 'rounding-is-free',
     law: 2,
     attackIds: ['A24'],
-    description: 'books no loss below a satoshi',
-    theft: 'takes a fraction of a satoshi with every update, without end',
-    policyLines: [LITTLE_DUST],
+    description: 'takes what rounding could make for no loss',
+    theft: 'takes a satoshi with every update, without end',
+    policyLines: [HARDLY_ANY_DUST],
     edits: [
       {
         file: EXPLAIN,
         find: '  const driftMsat = before.driftMsat + holderMsat - explainedMsat + foundMsat;',
         replace:
-          '  const driftMsat = before.driftMsat + (lossMsat > 0n && lossMsat < 1000n ? 0n : holderMsat - explainedMsat) + foundMsat;',
+          '  const driftMsat = before.driftMsat + (lossMsat > 0n && lossMsat < 2000n ? 0n : holderMsat - explainedMsat) + foundMsat;',
       },
     ],
   },

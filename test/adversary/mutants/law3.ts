@@ -1,5 +1,5 @@
 /** Signers without some part of law 3, the balance of each payment. */
-import type { Mutant } from './mutant.ts';
+import type { Edit, Mutant } from './mutant.ts';
 
 const BALANCE = 'packages/core/src/payments/balance.ts';
 const CONSERVE = 'packages/core/src/payments/conserve.ts';
@@ -7,6 +7,13 @@ const JUDGE = 'packages/core/src/payments/judge.ts';
 const PART = 'packages/core/src/payments/part.ts';
 const APPROVALS = 'packages/core/src/payments/approvals.ts';
 const FEE_BUDGET = 'packages/core/src/payments/fee-budget.ts';
+
+/** Law 4 adds up the same amounts once more, by their expiry. */
+const IN_TIME: Edit = {
+  file: 'packages/core/src/time/forwards.ts',
+  find: '  if (late === null) return null;\n  const missingMsat',
+  replace: '  if (late === null || late.outgoingMsat > 0n) return null;\n  const missingMsat',
+};
 
 export const LAW_3: readonly Mutant[] = [
   {
@@ -37,6 +44,13 @@ export const LAW_3: readonly Mutant[] = [
         replace: `export function deficitMsat(record: PaymentRecord, nowSeconds: number): bigint {
   if (coverMsat(record) > 0n) return 0n;`,
       },
+      // The fee that a forward earns, and what covers it in time, compare the same amounts again.
+      {
+        file: CONSERVE,
+        find: '    earned < step.limits.routingFeeMinMsat,',
+        replace: '    earned < step.limits.routingFeeMinMsat - out,',
+      },
+      IN_TIME,
     ],
   },
   {
@@ -66,6 +80,7 @@ export const LAW_3: readonly Mutant[] = [
         replace:
           'return record.parts.reduce((most, part) => larger(most, part.outMsat), record.settledMsat);',
       },
+      IN_TIME,
     ],
   },
   {
@@ -148,13 +163,16 @@ export const LAW_3: readonly Mutant[] = [
     id: 'paid-record-retires-early',
     law: 3,
     attackIds: ['A43'],
-    description: 'forgets a paid invoice with the next block',
+    description: 'forgets a payment once nothing of it stands',
     theft: 'has the invoice approved again and pays it again',
     edits: [
       {
-        file: 'packages/core/src/payments/retirement.ts',
-        find: '  if (keepUntilSeconds === 0) return true;',
-        replace: '  if (keepUntilSeconds >= 0) return true;',
+        file: BALANCE,
+        find: `    record.approval === null &&
+    record.invoice === null &&
+    record.settledMsat <=`,
+        replace: `    record.invoice === null &&
+    record.settledMsat - outMsat(record) <=`,
       },
     ],
   },
@@ -197,6 +215,12 @@ export const LAW_3: readonly Mutant[] = [
         file: 'packages/core/src/chain/resolution.ts',
         find: "  if (offeredBy === 'holder' && preimage !== null) return 'settled';",
         replace: "  if (offeredBy === 'holder' && preimage !== null) return 'failed';",
+      },
+      // Whoever knows the preimage credits the incoming HTLC, whatever became of the outgoing one.
+      {
+        file: 'packages/core/src/chain/monitor.ts',
+        find: '    if (preimage !== null) learn(place, preimage);',
+        replace: '    if (preimage !== null && preimage.length === 0) learn(place, preimage);',
       },
     ],
   },

@@ -3,6 +3,8 @@ import type { Mutant } from './mutant.ts';
 
 const INCOMING = 'packages/core/src/time/incoming.ts';
 const FORWARDS = 'packages/core/src/time/forwards.ts';
+/** Commitments may go on after one block, so that only the depth of payments stands between a short reorg and a forward. */
+const SHALLOW_FUNDINGS = 'funding_depth_blocks = 1';
 const RESOLUTION = 'packages/core/src/chain/resolution.ts';
 
 export const LAW_4: readonly Mutant[] = [
@@ -12,6 +14,7 @@ export const LAW_4: readonly Mutant[] = [
     attackIds: ['A37'],
     description: 'lets HTLCs cover forwards whose funding is unconfirmed, spent or reorganised away',
     theft: 'forwards over a channel whose funding is taken back, or closed in an older state',
+    policyLines: [SHALLOW_FUNDINGS],
     edits: [
       {
         file: INCOMING,
@@ -27,6 +30,7 @@ export const LAW_4: readonly Mutant[] = [
     attackIds: ['A47'],
     description: 'lets HTLCs cover forwards whose funding is one block deep',
     theft: 'forwards over a fresh channel, and double-spends its funding with a short reorg',
+    policyLines: [SHALLOW_FUNDINGS],
     edits: [
       {
         file: INCOMING,

@@ -25,6 +25,8 @@ export interface Mutant {
   readonly theft: string;
   /** More than one only where two places keep the same promise. */
   readonly edits: readonly Edit[];
+  /** W does not see it: only when a strategy is played to its end the signer has nothing to publish. So with all of `remedies`. */
+  readonly showsAtTheEnd?: true;
   /** More lines of [policy] in the owner's file, where the usual limits would make the theft slow. */
   readonly policyLines?: readonly string[];
 }

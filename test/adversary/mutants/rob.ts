@@ -2,9 +2,9 @@
  * Robs broken signers, several at a time. What robs one is played against the sound signer too, which must lose nothing by it:
  * a loss that both share says nothing of the mutant, and the hunt goes on with another seed.
  */
-import { attacksOf, type Finding, type MutantRow, storyLine } from '@countersign/adversary';
+import { type Finding, type MutantRow, storyLine } from '@countersign/adversary';
 import { campaignApart } from '../apart.ts';
-import { type CampaignOptions, replayed } from '../campaign.ts';
+import { type CampaignOptions, ENDGAMES, replayed } from '../campaign.ts';
 import type { Mutant } from './mutant.ts';
 
 export interface RobOptions
@@ -56,7 +56,7 @@ async function rob(mutant: Mutant, options: RobOptions): Promise<MutantRow> {
     const missingSat = missingOf(found.finding);
     if (missingSat === null) return row('failed', asked, storyLine(found));
     // Here no mutant is loaded: it is the sound signer of the same owner.
-    const control = await replayed({ ...setup, seed: found.seed }, found.moves);
+    const control = await replayed({ ...setup, seed: found.seed }, found.moves, endgamesOf(found.finding));
     if (control.found === null) return row('robbed', asked, storyLine(found), missingSat);
     shared = `the sound signer loses by the same moves: ${storyLine(control.found)}`;
   }
@@ -74,10 +74,16 @@ function optionsOf(mutant: Mutant, options: RobOptions, attempt: number, asked: 
       subject: 'memory' as const,
     },
     steps: steps - asked,
-    ...{ movesPerMatch, greedyPercent, endgameEvery, shrinkMs },
-    favoured: attacksOf(mutant.attackIds),
+    ...{ movesPerMatch, greedyPercent, shrinkMs },
+    // What a signer does not save shows at the end alone.
+    endgameEvery: mutant.showsAtTheEnd === true || mutant.law === 'remedies' ? 1 : endgameEvery,
+    favoured: mutant.attackIds,
   };
 }
+
+/** What shows in W shows without them. */
+const endgamesOf = (finding: Finding) =>
+  ENDGAMES.filter((kind) => finding.kind === 'endgame' && finding.endgame.played === kind);
 
 /** Null: nothing was stolen, something else went wrong. */
 function missingOf(finding: Finding): number | null {
