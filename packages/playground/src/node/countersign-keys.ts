@@ -17,6 +17,8 @@ export interface CountersignOptions {
   readonly chance?: Uint8Array;
   readonly stateDirectory: string;
   readonly chain: EmbeddedChain;
+  /** `ldk`: the seed was an LDK node's. */
+  readonly keyStyle?: 'cln' | 'ldk';
   /** countersign.toml, besides `[chain]` and the state directory. */
   readonly configuration?: string;
   /** What lies between the node and its signer: a bridge, a recorder, an attacker. */
@@ -62,6 +64,7 @@ export async function openCountersignKeys(options: CountersignOptions): Promise<
   const embedded = await openEmbeddedSigner({
     secp,
     seed: Secret.copy(options.seed, 32),
+    keyStyle: options.keyStyle ?? 'cln',
     network,
     config: { ...parseConfig(text, 'countersign.toml'), stateDirectory },
     log: (level, line) => log.push(`${level} ${line}`),

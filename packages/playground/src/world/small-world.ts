@@ -21,6 +21,8 @@ export interface NodePlan {
   /** `own`: LDK's KeysManager, which signs whatever it is asked. */
   readonly signer: 'countersign' | 'own';
   readonly settings?: Partial<NodeSettings>;
+  /** `ldk`: derived as LDK's KeysManager does, so that both kinds of node have the same keys. */
+  readonly keyStyle?: 'cln' | 'ldk';
   /** countersign.toml, besides `[chain]`. */
   readonly configuration?: string;
   readonly wrapDoor?: (door: SyncDoor) => SyncDoor;
@@ -60,7 +62,10 @@ export class SmallWorld extends World {
     return this.add(new LightningNode(disk === undefined ? options : { ...options, disk }));
   }
 
-  async #keys({ name, signer, configuration, wrapDoor }: NodePlan, life: number): Promise<NodeKeys> {
+  async #keys(
+    { name, signer, configuration, keyStyle, wrapDoor }: NodePlan,
+    life: number,
+  ): Promise<NodeKeys> {
     const seed = this.#bytes(`seed ${name}`);
     if (signer === 'own') return await this.#ownKeys(seed, life);
     return openCountersignKeys({
@@ -69,6 +74,7 @@ export class SmallWorld extends World {
       stateDirectory: join(this.#directory, name),
       chain: this.chain,
       walletIndex: 2 + 100 * (life - 1),
+      ...(keyStyle === undefined ? {} : { keyStyle }),
       ...(configuration === undefined ? {} : { configuration }),
       ...(wrapDoor === undefined ? {} : { wrapDoor }),
     });
