@@ -33,6 +33,16 @@ export async function inWorld(seed: string, body: (world: SmallWorld) => Promise
   }
 }
 
+/** As `inWorld`, where refusals are what the test is about. */
+export async function inQuietWorld(seed: string, body: (world: SmallWorld) => Promise<void>): Promise<void> {
+  const world = await SmallWorld.create(seed, MEMORY);
+  try {
+    await body(world);
+  } finally {
+    await world.close();
+  }
+}
+
 /** Everything refused or odd up to now, by node, each said once with how often it was. */
 export function troubles(world: SmallWorld): Record<string, Record<string, number>> {
   const found = world.nodes.map((node): [string, Record<string, number>] => {

@@ -11,6 +11,7 @@ import {
   type ReplyNameTo,
   type Request,
   type RequestName,
+  SIGNER_ERROR_CODES,
 } from '@countersign/wire';
 
 /** Why a call was not answered as LDK wanted. */
@@ -43,7 +44,14 @@ export const CHANNEL_DBID = 1n;
 /** First byte of the name of a channel whose peer is not known by node id. */
 const NAMED_BY_KEYS_ID = 0x00;
 const TEMPORARY_MARK = '(temporary: try again later)';
-const UNREACHABLE_CODE = 6;
+/** The signer is not there to judge: it could not be asked, is not ready, or its store failed. Another one may be, later. */
+const ABSENT_CODES: readonly number[] = [
+  SIGNER_ERROR_CODES.unreachable,
+  SIGNER_ERROR_CODES['not-initialized'],
+  SIGNER_ERROR_CODES['store-failed'],
+];
+/** By the operator, who may undo it; what froze for good gives nothing away either way. */
+const FROZEN_TAG = 'policy-channel-frozen';
 
 /** How the signer knows the channel. */
 export function channelName(channelKeysId: Uint8Array): Uint8Array {
@@ -110,14 +118,14 @@ export class SignerClient {
     wireCode: number | null = null,
   ): LdkRefusal {
     const tag = text.slice(0, Math.max(0, text.indexOf(':'))) || text;
-    const isUnreachable = tag === 'unreachable' || wireCode === UNREACHABLE_CODE;
+    const isAbsent = tag === 'unreachable' || (wireCode !== null && ABSENT_CODES.includes(wireCode));
     const refusal: LdkRefusal = {
       method,
       request,
       channelKeysId: channelKeysId === null ? null : toHex(channelKeysId),
       tag,
       text,
-      temporary: isUnreachable || text.endsWith(TEMPORARY_MARK),
+      temporary: isAbsent || tag === FROZEN_TAG || text.endsWith(TEMPORARY_MARK),
     };
     queueMicrotask(() => this.#tell(refusal));
     return refusal;
