@@ -7,7 +7,7 @@ import { type LightningNode, SmallWorld } from '@countersign/playground';
 import type { SyncDoor } from '@countersign/transport';
 import { encodeSignerError } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
-import { inQuietWorld, mineUntil, pair, send } from './support.ts';
+import { inQuietWorld, mineUntil, pair, pay, send, troubles } from './support.ts';
 
 /** A door that answers every request about a channel so, while it is told to. */
 function switched(
@@ -63,5 +63,25 @@ describe('LDK keeps its channels', () => {
       expect(await signer.administer({ op: 'channel-unfreeze', channel })).toMatchObject({ ok: true });
       await mineUntil(world, () => alice.desk.sent.has(hash), 4);
       expect([usable(alice), usable(bob)]).toEqual([1, 1]);
+    }));
+
+  /** What LDK was told to go on with is lost with the process; its own commitment it can still publish. */
+  it('or can close one, where the node ends meanwhile', () =>
+    inQuietWorld('outage and restart', async (world) => {
+      const out = switched('store-failed', 'store-io');
+      const { alice, bob } = await pair(world, 'anchors', { bob: { wrapDoor: out.wrap } });
+      await world.open(alice, bob, 1_000_000n);
+      await pay(world, alice, bob, 200_000_000n);
+      const beforeSat = bob.keys.wallet.balanceSat();
+      send(alice, bob, 40_000_000n);
+      out.isOut = true;
+      await world.settle();
+      out.isOut = false;
+      const again = await world.restart(bob);
+      const [channel] = again.manager.list_channels();
+      await world.forceClose(again, channel!);
+      await world.mine(160);
+      expect(troubles(world)).toEqual({});
+      expect(again.keys.wallet.balanceSat()).toBeGreaterThan(beforeSat + 190_000n);
     }));
 });

@@ -2,8 +2,8 @@
  * LDK's `EcdsaChannelSigner` of one channel, answered by the signer. Every method is a question and a translation: nothing is
  * decided here, and nothing is thrown. What LDK would close a channel for is held back and asked again (`owed`).
  */
-import { type Msat, type Sat, type Secp256k1, sat } from '@countersign/bitcoin';
-import type { HsmHtlc, Request } from '@countersign/wire';
+import { type Sat, type Secp256k1, sat } from '@countersign/bitcoin';
+import type { Request } from '@countersign/wire';
 import {
   type ChannelPublicKeys,
   type ChannelSignerInterface,
@@ -22,7 +22,8 @@ import { answered, orRefused, replyOf } from './answers.ts';
 import type { ChannelBook, FirstCommitment } from './channel-book.ts';
 import { type ChannelState, readParameters } from './channel-state.ts';
 import { ChainClaims } from './claims.ts';
-import { type LdkCommitment, numberOf, readCommitment, readHolderCommitment } from './commitment-content.ts';
+import { numberOf, readCommitment, readHolderCommitment } from './commitment-content.ts';
+import { firstOf, htlcsOf, validationOf } from './commitment-requests.ts';
 
 export interface ChannelSignerParts {
   readonly client: SignerClient;
@@ -32,8 +33,6 @@ export interface ChannelSignerParts {
   /** LDK was told Err where it will ask again only when it is told to. */
   readonly onDeferred: () => void;
 }
-
-const SIGHASH_ALL = 0x01;
 
 /** The same keys behind every object that LDK makes for a channel. */
 export function channelSigner(
@@ -186,20 +185,7 @@ class ChannelSigner {
       this.#state.notePoint(commitment.number, commitment.perCommitmentPoint);
       const { learn } = this.#preimages(method, preimages);
       const first = firstOf(commitment.number, commitment.toBroadcasterSat, commitment.toCountersignatorySat);
-      const request: Request = {
-        name: 'vls_validate_commitment_tx2',
-        commitNum: commitment.number,
-        feerate: commitment.feeratePerKw,
-        toLocalValue: commitment.toBroadcasterSat as Sat,
-        toRemoteValue: commitment.toCountersignatorySat as Sat,
-        htlcs: htlcsOf(commitment, 'local'),
-        sig: { signature: commitment.counterpartySignature, sighash: SIGHASH_ALL },
-        htlcSigs: commitment.counterpartyHtlcSignatures.map((signature) => ({
-          signature,
-          sighash: SIGHASH_ALL,
-        })),
-      };
-      return { first, request, learn };
+      return { first, request: validationOf(commitment), learn };
     });
   }
 
@@ -287,9 +273,12 @@ class ChannelSigner {
 
   #signHolder(written: Uint8Array): Uint8Array {
     const method = 'sign_holder_commitment';
-    const { number, perCommitmentPoint } = readHolderCommitment(written);
+    const commitment = readHolderCommitment(written);
+    const { number, perCommitmentPoint } = commitment;
     this.#state.notePoint(number, perCommitmentPoint);
     this.#ready(method, null);
+    // It may have been owed when the process ended. What the signer has it takes again; what it will not have it will not sign.
+    this.#parts.client.ask(method, this.#state.keysId, validationOf(commitment));
     const { sig } = replyOf(
       this.#parts.client.ask<'vls_sign_local_commitment_tx2'>(method, this.#state.keysId, {
         name: 'vls_sign_local_commitment_tx2',
@@ -336,20 +325,3 @@ class ChannelSigner {
 /** BOLT 7: the type, then four signatures, empty here. */
 const CHANNEL_ANNOUNCEMENT = 256;
 const ANNOUNCEMENT_HEAD_BYTES = 2 + 4 * 64;
-
-const firstOf = (number: bigint, toLocalSat: bigint, toRemoteSat: bigint): FirstCommitment => ({
-  number,
-  toLocalSat,
-  toRemoteSat,
-});
-
-/** `broadcaster`: which side may publish the commitment, as the signer sees it. */
-function htlcsOf({ htlcs }: LdkCommitment, broadcaster: 'local' | 'remote'): HsmHtlc[] {
-  const other = broadcaster === 'local' ? 'remote' : 'local';
-  return htlcs.map(({ isOfferedByBroadcaster, amountMsat, paymentHash, cltvExpiryBlocks }) => ({
-    side: isOfferedByBroadcaster ? broadcaster : other,
-    amount: amountMsat as Msat,
-    paymentHash,
-    cltvExpiry: cltvExpiryBlocks,
-  }));
-}
