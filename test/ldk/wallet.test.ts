@@ -134,6 +134,20 @@ describe('the coins of the wallet', () => {
       expect(wallet.pay(order)).not.toBeNull();
     }));
 
+  it('are not spent by another payment when a reorganisation takes the block of the first', () =>
+    inPlace(kind, undefined, async ({ ldk, fund, mine }) => {
+      const { wallet } = ldk;
+      fund(wallet.receiveScript(), wallet.receiveScript());
+      const order = { script: wallet.receiveScript(), valueSat: 60_000n, feeratePerKw: RATE };
+      const first = wallet.pay(order);
+      mine(first!);
+      wallet.blockDisconnected(wallet.heightBlocks);
+      const second = wallet.pay(order);
+      expect(second).not.toBeNull();
+      expect(spentBy(second)).not.toEqual(spentBy(first));
+      expect(wallet.pay(order)).toBeNull();
+    }));
+
   it('are found at all indices of the life before', () =>
     inPlace(kind, 400, async ({ ldk, fund }) => {
       fund(scriptAt(ringOf(kind), 399), scriptAt(ringOf(kind), 420));

@@ -64,7 +64,11 @@ export class CoinBook {
   blockDisconnected(heightBlocks: number): void {
     for (const [key, coin] of this.#coins) {
       if (coin.heightBlocks >= heightBlocks) this.#coins.delete(key);
-      else if (coin.spentAtBlocks !== null && coin.spentAtBlocks >= heightBlocks) coin.spentAtBlocks = null;
+      else if (coin.spentAtBlocks !== null && coin.spentAtBlocks >= heightBlocks) {
+        coin.spentAtBlocks = null;
+        // What spent it waits for another block: nothing else takes it meanwhile.
+        this.#lent.set(key, heightBlocks - 1 + LENT_BLOCKS);
+      }
     }
     this.#heightBlocks = heightBlocks - 1;
   }
