@@ -128,7 +128,7 @@ describe('the coins of the wallet', () => {
       expect(new Set([...spentBy(first), ...spentBy(second)]).size).toBe(2);
       expect(wallet.pay(order)).toBeNull();
       expect(wallet.buildFunding(order)).toBeNull();
-      wallet.dropFunding(toHex(txid(parseTransaction(second!))));
+      wallet.dropFunding(txid(parseTransaction(second!)));
       expect(spentBy(wallet.pay(order))).toEqual(spentBy(second));
       mine(first!);
       expect(wallet.pay(order)).not.toBeNull();

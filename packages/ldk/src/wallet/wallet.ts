@@ -143,7 +143,7 @@ export class LdkWallet {
     const id = txid(payment.tx);
     this.#payments.set(toHex(id), payment);
     const [oldest] = this.#payments.keys();
-    if (this.#payments.size > PAYMENTS_MAX && oldest !== undefined) this.dropFunding(oldest);
+    if (this.#payments.size > PAYMENTS_MAX && oldest !== undefined) this.#drop(oldest);
     return id;
   }
 
@@ -153,10 +153,14 @@ export class LdkWallet {
     return payment === undefined ? null : this.#sign('sign_funding', payment);
   }
 
-  /** The channel did not come about, or the payment will not confirm: its coins are free again. `id`: hex of the txid, internal byte order. */
-  dropFunding(id: string): void {
-    const payment = this.#payments.get(id);
-    this.#payments.delete(id);
+  /** The channel did not come about, or the payment will not confirm: its coins are free again. `id`: internal byte order. */
+  dropFunding(id: Uint8Array): void {
+    this.#drop(toHex(id));
+  }
+
+  #drop(key: string): void {
+    const payment = this.#payments.get(key);
+    this.#payments.delete(key);
     if (payment !== undefined) this.#signer.coins.release(payment.coins.map(({ outpoint }) => outpoint));
   }
 
