@@ -35,6 +35,8 @@ export interface CampaignOptions {
   readonly shrinkMs: number;
   /** Attacks of the catalogue that are tried first, and more often. */
   readonly favoured?: readonly string[];
+  /** Ends before the requests do; no limit by default. */
+  readonly minutesMax?: number;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -82,6 +84,7 @@ class Campaign {
   readonly gathering: Gathering;
   readonly #options: CampaignOptions;
   readonly #game: Setup;
+  readonly #untilMs: number;
   #matches = 0;
   /** A match whose endgame fell short. */
   #short: { readonly run: FoundRun; readonly kind: EndgameKind } | null = null;
@@ -90,6 +93,7 @@ class Campaign {
     this.#options = options;
     this.#game = gameOf(options.setup);
     this.gathering = new Gathering(options.onProgress);
+    this.#untilMs = performance.now() + (options.minutesMax ?? Number.POSITIVE_INFINITY) * 60_000;
   }
 
   async search(): Promise<FoundRun | null> {
@@ -97,7 +101,7 @@ class Campaign {
     const opened = await this.#openings();
     if (opened !== null) return opened;
     const greedySteps = setup.isHonest ? 0 : Math.floor((steps * greedyPercent) / 100);
-    for (let round = 0; this.gathering.steps < steps - greedySteps; round++) {
+    for (let round = 0; this.gathering.steps < steps - greedySteps && !this.#isLate(); round++) {
       const { lost } = await searchAtRandom(this.#game, {
         ...this.#common(),
         seed: seedOf(setup.seed, round),
@@ -111,7 +115,7 @@ class Campaign {
       if (lost !== null) return this.#replay(lost.seed, lost.moves, lost.steps);
       if (this.#short !== null) return this.#shortened();
     }
-    if (greedySteps === 0) return null;
+    if (greedySteps === 0 || this.#isLate()) return null;
     const { lost } = await searchGreedily(this.#game, {
       ...this.#common(),
       seed: setup.seed,
@@ -152,8 +156,12 @@ class Campaign {
   #common() {
     return {
       onMatch: (match: Match) => this.#look(match),
-      isDone: () => this.#short !== null,
+      isDone: () => this.#short !== null || this.#isLate(),
     };
+  }
+
+  #isLate(): boolean {
+    return performance.now() > this.#untilMs;
   }
 
   async #look(match: Match): Promise<void> {

@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 export interface AdversaryOptions {
   readonly steps: number;
   readonly seed: number;
+  readonly minutes?: number;
   readonly channels: number;
   readonly moves: number;
   readonly replay?: string;
@@ -37,6 +38,7 @@ export function readOptions(args: readonly string[]): AdversaryOptions {
       'A compromised node with colluding peers plays against the signer; a referee says after every request what the owner is certain to keep.',
     )
     .option('--steps <n>', 'requests to ask, of each mutant with --mutants', whole(1, 100_000_000), 20_000)
+    .option('--minutes <n>', 'end after so long, whatever is still to ask', whole(1, 10_000))
     .option('--seed <n>', 'the same seed plays the same campaign', whole(0, SEED_MAX), 1)
     .option('--channels <n>', 'channels at a time', whole(1, 32), 5)
     .option('--moves <n>', 'moves of a match', whole(1, 10_000), 200)

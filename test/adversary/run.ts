@@ -38,7 +38,8 @@ async function resultOf(asked: AdversaryOptions): Promise<RunResult> {
     mutant: null,
     subject: asked.process ? 'process' : 'memory',
   };
-  return campaign({ setup, ...effort(asked), onProgress: progressLine() });
+  const limit = asked.minutes === undefined ? {} : { minutesMax: asked.minutes };
+  return campaign({ setup, ...effort(asked), ...limit, onProgress: progressLine() });
 }
 
 function effort({ steps, moves, greedy, endgames, shrink }: AdversaryOptions) {
