@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { channelId } from '../src/channel/lookup.ts';
 import { CANDIDATES_MAX } from '../src/channel/record.ts';
 import { ChannelModel, htlc } from './channel-model.ts';
+import { FakeChain } from './forwarder.ts';
 import { adding, FORMATS, OpenChannel } from './open-channel.ts';
 import { bytesOf, secp, TestSigner } from './test-signer.ts';
 import { fundingInput, withdrawal } from './wallet-model.ts';
@@ -272,6 +273,24 @@ describe('policy-channel-original-channel-id-reuse', () => {
     first.ask({ name: 'hsmd_forget_channel', id, dbid });
     const second = new OpenChannel({ isOutbound: false, valueSat: 2_000_000n }, signer).open();
     second.update(second.balances);
+  });
+
+  it('policy-channel-original-channel-id-reuse: trips, forgotten or not, once the chain has the funding', () => {
+    const channel = new OpenChannel({ isOutbound: false }).open();
+    const chain = new FakeChain();
+    channel.signer.chain = chain;
+    const { peerId: id, dbid } = channel.model.ref;
+    channel.ask({ name: 'hsmd_forget_channel', id, dbid });
+    const again = { ...channel.model.setup(), isOutbound: true, fundingTxid: bytesOf('life 2') };
+    // One block deep, and nothing but commitment 0: what the peer pushed to us is there, and only these secrets protect it.
+    chain.bury(channel, 1);
+    expect(channel.refused(again)).toMatchObject({ tag, facts: { funding_seen: true } });
+    // Nor can its keys be those of another channel.
+    const other = new OpenChannel({ dbid: 2n }, channel.signer);
+    const { remoteBasepoints } = channel.model.setup();
+    expect(other.tagOf({ ...other.model.setup(), remoteBasepoints })).toBe('policy-channel-reuse-keys');
+    channel.signer.chain = new FakeChain();
+    channel.ask(again);
   });
 
   it.each(['withdrawal', 'before the set-up'] as const)(

@@ -198,8 +198,8 @@ export const LAW_1: readonly Mutant[] = [
     edits: [
       {
         file: SETUP,
-        find: '  if (!isUntouched(record)) {',
-        replace: '  if (!isUntouched(record) && record.frozen) {',
+        find: '  if (!isUntouched(record, ctx.chain)) {',
+        replace: '  if (!isUntouched(record, ctx.chain) && record.frozen) {',
       },
     ],
   },

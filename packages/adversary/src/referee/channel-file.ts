@@ -121,6 +121,17 @@ export class ChannelFile {
     this.dbid = dbid;
   }
 
+  /** Another channel under the same number, with the same secrets of the owner's. */
+  beginAgain(): void {
+    this.terms = null;
+    this.fundings.clear();
+    this.holder = [];
+    this.counterparty = [];
+    this.closes = [];
+    this.unpunished = [];
+    this.revoked = [];
+  }
+
   /** Everything that could still be the end of it. */
   get endings(): readonly Ending[] {
     return [...this.counterparty, ...this.holder, ...this.closes];

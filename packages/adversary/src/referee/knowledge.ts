@@ -23,6 +23,7 @@ type MessageNamed<N extends Request['name']> = Extract<Request, { name: N }>;
 
 /** Declined requests that the owner may approve later. */
 const DECLINED_MAX = 1000;
+const TXID_CHARS = 64;
 
 export class Knowledge {
   readonly terms: OwnerTerms;
@@ -90,6 +91,16 @@ export class Knowledge {
 
   addFunding(file: ChannelFile, key: string): void {
     this.#fundings.set(key, file);
+  }
+
+  /**
+   * Its number is another channel's now, and what it had before is no more. That was never certain while no funding of it was on the
+   * chain; where one is, the owner has lost it, and so it stays.
+   */
+  beginAgain(file: ChannelFile): void {
+    if ([...file.fundings.keys()].some((key) => this.book.depthOf(key.slice(0, TXID_CHARS)) > 0)) return;
+    for (const key of file.fundings.keys()) this.#fundings.delete(key);
+    file.beginAgain();
   }
 
   addEnding(file: ChannelFile, ending: Ending): void {

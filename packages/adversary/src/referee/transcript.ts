@@ -3,13 +3,14 @@
  * against what it should sign; one that no transaction can use was never released.
  */
 import type { MessageOf, Reply, Request } from '@countersign/wire';
+import { equalBytes } from '../bitcoin/bytes.ts';
 import { verify } from '../bitcoin/keys.ts';
 import { p2wpkh, p2wsh } from '../bitcoin/scripts.ts';
 import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
 import { outpointKey, type Tx } from '../bitcoin/transaction.ts';
 import { type ChannelKind, fundingScript, toRemoteScript } from '../bolt3/index.ts';
 import type { Client } from '../subject.ts';
-import type { ChannelFile, Funding } from './channel-file.ts';
+import type { ChannelFile, ChannelTerms, Funding } from './channel-file.ts';
 import {
   acceptClose,
   acceptCounterparty,
@@ -122,7 +123,7 @@ export class Transcript {
 
   #setUp(file: ChannelFile, request: MessageOf<'hsmd_setup_channel'>): void {
     const { revocation, payment, htlc, delayedPayment } = request.remoteBasepoints;
-    file.terms ??= {
+    const terms: ChannelTerms = {
       isOwnerFunder: request.isOutbound,
       kind: kindOf(request.channelType),
       peer: { revocation, payment, htlc, delayedPayment },
@@ -130,6 +131,8 @@ export class Transcript {
       ownerDelayBlocks: request.remoteToSelfDelay,
       pushSat: Number(request.pushValue / 1000n),
     };
+    if (file.terms !== null && !isSame(file.terms, terms)) this.#known.beginAgain(file);
+    file.terms ??= terms;
     const outpoint = { txid: request.fundingTxid, vout: request.fundingTxout };
     const key = outpointKey(outpoint);
     file.fundings.set(key, {
@@ -173,6 +176,14 @@ export class Transcript {
     return verify(signature, digest, file.owner.funding) ? key : undefined;
   }
 }
+
+/** The same channel: all but the push, which each funding has its own of. */
+const isSame = (a: ChannelTerms, b: ChannelTerms): boolean =>
+  a.isOwnerFunder === b.isOwnerFunder &&
+  a.kind === b.kind &&
+  a.peerDelayBlocks === b.peerDelayBlocks &&
+  a.ownerDelayBlocks === b.ownerDelayBlocks &&
+  Object.entries(a.peer).every(([name, key]) => equalBytes(key, Reflect.get(b.peer, name)));
 
 /** What the chain shows, where it shows the outpoint; else what the request claimed. */
 export function fundingValueSat(known: Knowledge, { outpoint, valueSat }: Funding): number {

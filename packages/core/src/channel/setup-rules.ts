@@ -164,7 +164,7 @@ export function claimPeerKeys(ctx: Context, id: ChannelId, request: SetupRequest
 /** Of an opening that failed, or of a former one under the same number, nothing is left that a key could work in. */
 function isInUse(ctx: Context, owner: ChannelId, key: Uint8Array): boolean {
   const record = ctx.draft.get(channelRecords, owner);
-  if (record === null || record.setup === null || isUntouched(record)) return false;
+  if (record === null || record.setup === null || isUntouched(record, ctx.chain)) return false;
   const { revocation, htlc } = record.setup.counterpartyBasepoints;
   const keys = [revocation, htlc, ...record.candidates.map((one) => one.counterpartyFundingKey)];
   return keys.some((one) => equalBytes(one, key));

@@ -17,7 +17,7 @@ import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } fr
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
-import { isUntouched } from './fresh.ts';
+import { isFundingSeen, isUntouched } from './fresh.ts';
 import { isDormant } from './locking.ts';
 import { channelId, clientChannel, requireForeignKey, saveChannel } from './lookup.ts';
 import {
@@ -202,11 +202,12 @@ function startAgain(
   setup: ChannelSetup,
   candidate: FundingCandidate,
 ): ChannelRecord {
-  if (!isUntouched(record)) {
+  if (!isUntouched(record, ctx.chain)) {
     refuse(channelIdReuse, 'the channel is in use: its parameters are fixed', {
       holder_first_unrevoked: record.holderNextRevoke,
       counterparty_next_to_sign: record.counterpartyNextSign,
       funding_signed: record.candidates.some((c) => c.fundingSigned),
+      funding_seen: isFundingSeen(record, ctx.chain),
     });
   }
   let life = 0;
