@@ -135,6 +135,22 @@ describe('the door of an embedded signer', () => {
       });
     }));
 
+  it('refuses in text a client that no channel can have', () =>
+    inDirectory(async (directory) => {
+      await embedded(directory, async ({ ask, journal }) => {
+        const clients: readonly SyncDoorClient[] = [
+          { ...channel(1), peerId: peerId.subarray(1) },
+          { ...channel(1), peerId: new Uint8Array(0) },
+          { ...channel(1), dbid: -1n },
+          { ...channel(1), dbid: 1n << 64n },
+        ];
+        for (const client of clients)
+          expect(ask(client, setupRequest(1))).toMatchObject(refusal(/^policy-generic-error/));
+        expect(journal.keys('channel/')).toEqual([]);
+        expect(ask(channel(1), setupRequest(1))).toEqual({ name: 'hsmd_setup_channel_reply' });
+      });
+    }));
+
   it('keeps its limit in both directions', () =>
     inDirectory(async (directory) => {
       await embedded(
