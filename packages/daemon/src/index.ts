@@ -12,6 +12,7 @@ export { Daemon, type DaemonOptions } from './daemon.ts';
 export { DaemonError, type DaemonErrorCode } from './error.ts';
 export type { Door, DoorOptions, OpenDoor } from './link/door.ts';
 export { type LinkFiles, linkFiles, NODE_PIN_NAME, readAddress, writeAddress } from './link/files.ts';
+export { openDoor } from './link/open-door.ts';
 export { permissionArguments, prepareDirectories } from './process/permissions.ts';
 export { runSigner } from './run.ts';
 export { readSeedFile } from './seed/file.ts';

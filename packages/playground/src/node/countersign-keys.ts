@@ -27,13 +27,17 @@ export interface CountersignOptions {
   readonly walletIndex?: number;
 }
 
-export interface CountersignKeys extends NodeKeys {
+/** Keys behind a door. */
+export interface DoorKeys extends NodeKeys {
   readonly ldk: LdkSigner;
+  /** Every refusal so far, oldest first. */
+  readonly refusals: LdkRefusal[];
+}
+
+export interface CountersignKeys extends DoorKeys {
   readonly embedded: EmbeddedSigner;
   /** What the node has asked: a compromised node knows it. */
   readonly recorder: DoorRecorder;
-  /** Every refusal so far, oldest first. */
-  readonly refusals: LdkRefusal[];
   readonly log: string[];
 }
 
@@ -76,18 +80,29 @@ export async function openCountersignKeys(options: CountersignOptions): Promise<
     },
   });
   const recorder = new DoorRecorder(embedded.door);
-  const door = wrapDoor(recorder);
   const { walletIndex } = options;
-  const ldk = LdkSigner.open({
-    door,
-    secp,
+  const keys = await openKeysOver(wrapDoor(recorder), {
+    chain,
     randomBytes: chance,
     ...(walletIndex === undefined ? {} : { walletIndex }),
   });
+  return { ...keys, embedded, recorder, log };
+}
+
+export interface DoorKeysOptions {
+  readonly chain: EmbeddedChain;
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly walletIndex?: number;
+}
+
+/** A signer wherever it is: what is behind the door is not this side's business. */
+export async function openKeysOver(door: SyncDoor, options: DoorKeysOptions): Promise<DoorKeys> {
+  const { chain, ...rest } = options;
+  const ldk = LdkSigner.open({ door, secp: loadSecp256k1(), ...rest });
   const refusals: LdkRefusal[] = [];
   ldk.onRefusal((refusal) => refusals.push(refusal));
   await follow(ldk, chain);
-  return { ...nodeKeys(ldk, chain), ldk, embedded, recorder, refusals, log };
+  return { ...nodeKeys(ldk, chain), ldk, refusals };
 }
 
 function nodeKeys(ldk: LdkSigner, chain: EmbeddedChain): NodeKeys {
