@@ -9,7 +9,10 @@ import {
   payInvoice,
   SmallWorld,
 } from '@countersign/playground';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
+
+/** A whole life of nodes takes seconds, and on a machine with other work many of them. */
+vi.setConfig({ testTimeout: 180_000 });
 
 export type Kind = 'anchors' | 'static_remotekey';
 export const KINDS: readonly Kind[] = ['anchors', 'static_remotekey'];
