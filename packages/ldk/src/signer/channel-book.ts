@@ -12,6 +12,7 @@ export interface FirstCommitment {
 }
 
 const NO_SCRIPT = new Uint8Array(0);
+const LEARNED_MAX = 2048;
 
 export class ChannelBook {
   readonly #client: SignerClient;
@@ -19,6 +20,8 @@ export class ChannelBook {
   /** By LDK's user_channel_id, until the channel has its keys. */
   readonly #announced = new Map<bigint, bigint>();
   readonly #pushed = new Map<string, bigint>();
+  /** Preimages that the signer has got, in hex; the newest. */
+  readonly #learned = new Set<string>();
 
   constructor(client: SignerClient) {
     this.#client = client;
@@ -117,16 +120,25 @@ export class ChannelBook {
     return null;
   }
 
-  /** They are durable before what follows is asked. */
+  /** They are durable before what follows is asked. LDK names each of them several times. */
   learn(method: string, preimages: readonly Uint8Array[]): LdkRefusal | null {
-    for (let at = 0; at < preimages.length; at += PREIMAGES_MAX) {
+    const unknown = preimages.filter((preimage) => !this.#learned.has(toHex(preimage)));
+    for (let at = 0; at < unknown.length; at += PREIMAGES_MAX) {
+      const some = unknown.slice(at, at + PREIMAGES_MAX);
       const answer: Asked<'countersign_preimages'> = this.#client.ask(method, null, {
         name: 'countersign_preimages',
-        preimages: preimages.slice(at, at + PREIMAGES_MAX),
+        preimages: some,
       });
       if (!answer.ok) return answer.refusal;
+      for (const preimage of some) this.#noteLearned(toHex(preimage));
     }
     return null;
+  }
+
+  #noteLearned(preimage: string): void {
+    this.#learned.add(preimage);
+    const [oldest] = this.#learned;
+    if (this.#learned.size > LEARNED_MAX && oldest !== undefined) this.#learned.delete(oldest);
   }
 }
 

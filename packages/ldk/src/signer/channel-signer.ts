@@ -166,12 +166,14 @@ class ChannelSigner {
       method,
       () => {
         this.#ready(method, null);
-        const { oldCommitmentSecret } = replyOf(
+        const { oldCommitmentSecret, nextPerCommitmentPoint } = replyOf(
           this.#parts.client.ask<'hsmd_revoke_commitment_tx'>(method, this.#state.keysId, {
             name: 'hsmd_revoke_commitment_tx',
             commitNum: number,
           }),
         );
+        // LDK asks for it next.
+        this.#state.notePoint(number + 2n, nextPerCommitmentPoint);
         return Result__u832NoneZ.constructor_ok(oldCommitmentSecret);
       },
       () => Result__u832NoneZ.constructor_err(),
@@ -183,16 +185,15 @@ class ChannelSigner {
     return this.#guardedRatchet(method, () => {
       const commitment = readHolderCommitment(write());
       this.#state.notePoint(commitment.number, commitment.perCommitmentPoint);
-      const { learn } = this.#preimages(method, preimages);
       const first = firstOf(commitment.number, commitment.toBroadcasterSat, commitment.toCountersignatorySat);
-      return { first, request: validationOf(commitment), learn };
+      return { first, preimages, request: validationOf(commitment) };
     });
   }
 
   #validateRevocation(number: bigint, secret: Uint8Array): Result_NoneNoneZ {
     return this.#guardedRatchet('validate_counterparty_revocation', () => ({
       first: null,
-      learn: null,
+      preimages: [],
       request: { name: 'hsmd_validate_revocation', revokeNum: number, perCommitmentSecret: secret },
     }));
   }
@@ -203,18 +204,26 @@ class ChannelSigner {
    */
   #guardedRatchet(
     method: string,
-    make: () => { first: FirstCommitment | null; request: Request; learn: LdkRefusal | null },
+    make: () => {
+      first: FirstCommitment | null;
+      preimages: readonly Uint8Array[];
+      request: Request;
+    },
   ): Result_NoneNoneZ {
     const ok = () => Result_NoneNoneZ.constructor_ok();
     return this.#or(
       method,
       () => {
-        const { first, request, learn } = make();
-        const { client, book, onDeferred } = this.#parts;
-        const blocked = learn ?? book.ready(method, this.#state, first);
-        const refusal = blocked ?? this.#refusalOf(client.ask(method, this.#state.keysId, request));
+        const { first, preimages, request } = make();
+        const { book, onDeferred } = this.#parts;
+        const unlearned = book.learn(method, preimages);
+        const blocked = unlearned ?? book.ready(method, this.#state, first);
+        const refusal = blocked ?? this.#askRatchet(method, request);
         if (refusal === null) return ok();
         if (!refusal.temporary && this.#state.owed.length === 0) return Result_NoneNoneZ.constructor_err();
+        // LDK tells of them only now.
+        if (unlearned !== null)
+          this.#state.owed.push({ name: 'countersign_preimages', preimages: [...preimages] });
         this.#state.owed.push(request);
         onDeferred();
         return ok();
@@ -223,12 +232,15 @@ class ChannelSigner {
     );
   }
 
-  #refusalOf(asked: { ok: true } | { ok: false; refusal: LdkRefusal }): LdkRefusal | null {
-    return asked.ok ? null : asked.refusal;
-  }
-
-  #preimages(method: string, preimages: readonly Uint8Array[]): { learn: LdkRefusal | null } {
-    return { learn: preimages.length === 0 ? null : this.#parts.book.learn(method, preimages) };
+  #askRatchet(method: string, request: Request): LdkRefusal | null {
+    const asked = this.#parts.client.ask(method, this.#state.keysId, request);
+    if (!asked.ok) return asked.refusal;
+    if (
+      asked.reply.name === 'hsmd_validate_commitment_tx_reply' &&
+      request.name === 'vls_validate_commitment_tx2'
+    )
+      this.#state.notePoint(request.commitNum + 1n, asked.reply.nextPerCommitmentPoint);
+    return null;
   }
 
   #ready(method: string, first: FirstCommitment | null): void {
@@ -246,7 +258,7 @@ class ChannelSigner {
       method,
       () => {
         const commitment = readCommitment(write());
-        orRefused(this.#preimages(method, preimages).learn);
+        orRefused(this.#parts.book.learn(method, preimages));
         const { number, toBroadcasterSat, toCountersignatorySat } = commitment;
         this.#ready(method, firstOf(number, toCountersignatorySat, toBroadcasterSat));
         const { sig, htlcSigs } = replyOf(

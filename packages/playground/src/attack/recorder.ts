@@ -8,7 +8,8 @@ const KEPT_MAX = 20_000;
 interface Recorded {
   /** Hex of LDK's channel_keys_id; null for the node's own requests. */
   readonly channel: string | null;
-  readonly request: MessageOf<RequestName>;
+  /** As it went over the door: read when somebody asks. */
+  readonly bytes: Uint8Array;
 }
 
 export class DoorRecorder implements SyncDoor {
@@ -20,12 +21,9 @@ export class DoorRecorder implements SyncDoor {
   }
 
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
-    const decoded = decodeMessage(request, 'request');
-    if (decoded.ok && decoded.message.name !== 'unknown') {
-      const channel = client.peerId === null ? null : toHex(client.peerId.subarray(1));
-      this.#recorded.push({ channel, request: decoded.message });
-      if (this.#recorded.length > KEPT_MAX) this.#recorded.splice(0, KEPT_MAX / 2);
-    }
+    const channel = client.peerId === null ? null : toHex(client.peerId.subarray(1));
+    this.#recorded.push({ channel, bytes: request });
+    if (this.#recorded.length > KEPT_MAX) this.#recorded.splice(0, KEPT_MAX / 2);
     return this.#door.ask(client, request);
   }
 
@@ -39,8 +37,8 @@ export class DoorRecorder implements SyncDoor {
 
   /** Channels that have signed a commitment, oldest first. */
   channels(): string[] {
-    const named = this.#recorded.flatMap(({ channel, request }) =>
-      channel !== null && request.name === 'vls_sign_remote_commitment_tx2' ? [channel] : [],
+    const named = this.#recorded.flatMap(({ channel, bytes }) =>
+      channel !== null && nameOf(bytes) === 'vls_sign_remote_commitment_tx2' ? [channel] : [],
     );
     return [...new Set(named)];
   }
@@ -48,8 +46,14 @@ export class DoorRecorder implements SyncDoor {
   /** The newest request of this kind. */
   last<N extends RequestName>(name: N, channel: string | null = null): MessageOf<N> | undefined {
     const found = this.#recorded.findLast(
-      (one) => one.request.name === name && (channel === null || one.channel === channel),
+      (one) => (channel === null || one.channel === channel) && nameOf(one.bytes) === name,
     );
-    return found?.request as MessageOf<N> | undefined;
+    const decoded = found === undefined ? undefined : decodeMessage(found.bytes, 'request');
+    return decoded?.ok === true ? (decoded.message as MessageOf<N>) : undefined;
   }
+}
+
+function nameOf(bytes: Uint8Array): RequestName | null {
+  const decoded = decodeMessage(bytes, 'request');
+  return decoded.ok && decoded.message.name !== 'unknown' ? decoded.message.name : null;
 }
