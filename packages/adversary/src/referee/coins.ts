@@ -4,7 +4,7 @@
  */
 import { toHex } from '../bitcoin/bytes.ts';
 import { sha256 } from '../bitcoin/hash.ts';
-import { outpointKey, type Tx, weightOf } from '../bitcoin/transaction.ts';
+import { type OutPoint, outpointKey, type Tx, type TxOutput, weightOf } from '../bitcoin/transaction.ts';
 import type { Book } from './book.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
 import type { Payments } from './payments.ts';
@@ -30,6 +30,8 @@ export interface Reader {
   /** The funding of the channel that a transaction on its funding makes. */
   spliceOf(file: ChannelFile, tx: Tx, txid: string): string | undefined;
   endingOf(txid: string): { readonly file: ChannelFile; readonly ending: Ending } | undefined;
+  /** In the chain, or of a transaction that may come there. */
+  outputAt(outpoint: OutPoint): TxOutput | undefined;
   /** What may be lost of an output by a spend that is signed already. */
   lossOf(outpoint: string): number;
   /** Whether the owner approved this output of this transaction. */
@@ -177,7 +179,8 @@ export class Coins {
   /** What of a transaction's outputs and fee the owner agreed to; the fee only where all inputs are known. */
   consent(txid: string, tx: Tx): { readonly approvedSat: number; readonly feeSat: number } {
     const outSat = tx.outputs.reduce((sum, { value }) => sum + Number(value), 0);
-    const spent = tx.inputs.map((input) => this.#book.outputAt(input));
+    // A commitment that is bumped may be in no block yet.
+    const spent = tx.inputs.map((input) => this.#reader.outputAt(input));
     const inSat = spent.reduce((sum, output) => sum + Number(output?.value ?? 0n), 0);
     const { onchainFeeratePerKwMax, onchainFeeSatMax } = this.#terms;
     const paidSat = spent.includes(undefined) ? 0 : Math.max(0, inSat - outSat);

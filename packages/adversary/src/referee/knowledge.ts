@@ -6,7 +6,7 @@ import type { Request } from '@countersign/wire';
 import { toHex } from '../bitcoin/bytes.ts';
 import { sha256 } from '../bitcoin/hash.ts';
 import { publicKeyOf } from '../bitcoin/keys.ts';
-import type { Tx } from '../bitcoin/transaction.ts';
+import type { OutPoint, Tx } from '../bitcoin/transaction.ts';
 import { Wallet } from '../bitcoin/wallet.ts';
 import type { Client, Outcome, OwnerAct } from '../subject.ts';
 import { Book } from './book.ts';
@@ -54,6 +54,7 @@ export class Knowledge {
       fundingOf: (outpoint: string) => this.#fundings.get(outpoint),
       spliceOf: (file: ChannelFile, tx: Tx, txid: string) => this.spliceOf(file, tx, txid),
       endingOf: (txid: string) => this.#endings.get(txid),
+      outputAt: (outpoint: OutPoint) => this.released.outputAt(outpoint),
       lossOf: (outpoint: string) => this.released.lossOf(outpoint),
       isApproved: (txid: string) => this.#approvedTxs.has(txid),
     };
