@@ -47,6 +47,11 @@ export function generateFromSeed(seed: Uint8Array, index: bigint): Uint8Array {
   return deriveSecret(seed, SEED_BUCKET, checkedIndex(index));
 }
 
+/** The secret of `index` from `base`, that of the index without its lowest `bits` bits. A new array, secret. */
+export function secretBelow(base: Uint8Array, bits: number, index: bigint): Uint8Array {
+  return deriveSecret(base, bits, index);
+}
+
 /** The secret of commitment `number`: its point is `secp.publicKey` of it. A new array, secret. */
 export function perCommitmentSecret(seed: Uint8Array, commitmentNumber: number | bigint): Uint8Array {
   return generateFromSeed(seed, secretIndex(commitmentNumber));

@@ -10,6 +10,7 @@ import {
   invariant,
   type Secp256k1,
 } from '@countersign/bitcoin';
+import { CommitmentSecrets } from './commitment-secrets.ts';
 import { reveal, Secret } from './secret.ts';
 
 /** What CLN names a channel by in requests, and derives its keys from. */
@@ -39,6 +40,7 @@ export interface ChannelPublicKeys {
 
 export interface ChannelKeys extends ChannelPublicKeys {
   readonly secrets: ChannelSecrets;
+  readonly perCommitment: CommitmentSecrets;
   /** The per-commitment points asked for last: one update asks for the same one several times. */
   readonly points: PointCache;
 }
@@ -112,6 +114,7 @@ export function withPublicKeys(secp: Secp256k1, secrets: ChannelSecrets): Channe
       htlc: secp.publicKey(reveal(secrets.htlc)),
     },
     secrets,
+    perCommitment: new CommitmentSecrets(secrets.shaseed),
     points: new PointCache(),
   };
 }
@@ -174,6 +177,7 @@ function cacheName({ peerId, dbid }: ChannelRef): string {
   return `${String.fromCharCode(...peerId)}${dbid}`;
 }
 
-function wipeChannel({ secrets }: ChannelKeys): void {
+function wipeChannel({ secrets, perCommitment }: ChannelKeys): void {
+  perCommitment.wipe();
   for (const secret of Object.values(secrets)) secret.wipe();
 }

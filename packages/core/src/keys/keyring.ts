@@ -2,13 +2,7 @@
  * All keys of one node, derived from its seed as CLN's hsmd derives them, or as LDK's `KeysManager` does. The class itself
  * shows public keys only; what signs or releases a secret are the functions of `sign.ts`, `sign-node.ts` and `release.ts`.
  */
-import {
-  CountersignError,
-  derivePublicKey,
-  keyScripts,
-  perCommitmentSecret,
-  type Secp256k1,
-} from '@countersign/bitcoin';
+import { CountersignError, derivePublicKey, keyScripts, type Secp256k1 } from '@countersign/bitcoin';
 import {
   derivePrivateChild,
   derivePublicChild,
@@ -148,11 +142,9 @@ export class KeyRing {
 
   /** BOLT 3 per_commitment_point of our commitment `commitmentNumber`, 0 … 2^48−1 (`FormError` beyond). */
   perCommitmentPoint(channel: ChannelRef, commitmentNumber: number | bigint): Uint8Array {
-    const { secrets, points } = this.#channels.get(channel);
+    const { perCommitment, points } = this.#channels.get(channel);
     return points.get(`${commitmentNumber}`, () =>
-      withTemporary(perCommitmentSecret(reveal(secrets.shaseed), commitmentNumber), (secret) =>
-        this.secp256k1.publicKey(secret),
-      ),
+      withTemporary(perCommitment.derive(commitmentNumber), (secret) => this.secp256k1.publicKey(secret)),
     );
   }
 

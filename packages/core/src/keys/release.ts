@@ -2,7 +2,7 @@
  * Everything of `keys/` that hands out secret bytes: one function per kind, named for what it gives away. The caller
  * has decided that it may; nothing else in this folder returns private bytes.
  */
-import { equalBytes, FormError, hkdfSha256, perCommitmentSecret } from '@countersign/bitcoin';
+import { equalBytes, FormError, hkdfSha256 } from '@countersign/bitcoin';
 import type { ChannelRef } from './channel-keys.ts';
 import { channelKeys, type KeyRing, ringSecrets } from './keyring.ts';
 import { reveal, Secret } from './secret.ts';
@@ -15,7 +15,7 @@ export function releasePerCommitmentSecret(
   channel: ChannelRef,
   commitmentNumber: number | bigint,
 ): Uint8Array {
-  return perCommitmentSecret(reveal(channelKeys(ring, channel).secrets.shaseed), commitmentNumber);
+  return channelKeys(ring, channel).perCommitment.derive(commitmentNumber);
 }
 
 /** Shared secret of the node key and `point` (BOLT 4 onions, BOLT 8 handshakes): SHA-256 of the compressed product. */

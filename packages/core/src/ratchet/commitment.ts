@@ -5,6 +5,7 @@
  */
 import {
   type CommitmentHtlc,
+  type CommitmentKeySources,
   type CommitmentKeys,
   type CommitmentMatch,
   type CommitmentMatchResult,
@@ -13,6 +14,7 @@ import {
   commitmentNumberFrom,
   commitmentObscureFactor,
   deriveCommitmentKeys,
+  equalBytes,
   fundingScript,
   commitmentLocktime as locktimeOf,
   matchCommitmentOutputs,
@@ -100,6 +102,27 @@ export function requireCommitmentForm(
   });
 }
 
+interface DerivedKeys {
+  readonly sources: CommitmentKeySources;
+  readonly keys: CommitmentKeys;
+}
+
+/** Those that a decision derived last: a commitment that is named by its values is built, and judged, with the same keys. */
+const lastDerived = new WeakMap<KeyPlace, DerivedKeys>();
+
+function isSameKeys(one: CommitmentKeySources, other: CommitmentKeySources): boolean {
+  const [a, b] = [one.broadcaster, other.broadcaster];
+  const [c, d] = [one.countersignatory, other.countersignatory];
+  return (
+    equalBytes(one.perCommitmentPoint, other.perCommitmentPoint) &&
+    equalBytes(a.delayedPayment, b.delayedPayment) &&
+    equalBytes(a.htlc, b.htlc) &&
+    equalBytes(c.revocation, d.revocation) &&
+    equalBytes(c.payment, d.payment) &&
+    equalBytes(c.htlc, d.htlc)
+  );
+}
+
 /** The keys of one commitment, from the channel's basepoints and the point of the side that may publish it. */
 export function commitmentKeys(
   ctx: KeyPlace,
@@ -109,12 +132,15 @@ export function commitmentKeys(
 ): CommitmentKeys {
   const holder = ctx.keys.basepoints(channel.ref);
   const counterparty = channel.setup.counterpartyBasepoints;
-  return deriveCommitmentKeys(
-    ctx.secp,
+  const sources =
     broadcaster === 'holder'
       ? { perCommitmentPoint, broadcaster: holder, countersignatory: counterparty }
-      : { perCommitmentPoint, broadcaster: counterparty, countersignatory: holder },
-  );
+      : { perCommitmentPoint, broadcaster: counterparty, countersignatory: holder };
+  const last = lastDerived.get(ctx);
+  if (last !== undefined && isSameKeys(last.sources, sources)) return last.keys;
+  const keys = deriveCommitmentKeys(ctx.secp, sources);
+  lastDerived.set(ctx, { sources, keys });
+  return keys;
 }
 
 export interface JudgedCommitment {
