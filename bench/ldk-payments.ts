@@ -90,7 +90,7 @@ async function keysOf(signer: Signer, world: World): Promise<NodeKeys> {
 /** Returns how to set its clock. */
 async function startSigner(own: string, path: string): Promise<(seconds: number) => Promise<void>> {
   const child = fork(
-    join(import.meta.dirname, 'ldk-signer-child.ts'),
+    join(import.meta.dirname, '..', 'test', 'ldk', 'signer-child.ts'),
     [own, path, `${CONFIGURATION}\n${BIRTHDAY}`],
     { execArgv: ['--conditions=source', '--disable-warning=ExperimentalWarning'] },
   );

@@ -1,9 +1,9 @@
 /**
- * A signer's machine for `ldk-payments.ts`: the daemon as it runs with operators, dialling a Unix socket, with the clock of the
- * world that it signs in.
+ * A signer's machine for an LDK node over the bridge: the daemon as it runs with operators, dialling a Unix socket, with the clock of
+ * the world that it signs in. Started again in its directory it is the same signer.
  */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { networkByName } from '@countersign/core';
@@ -11,7 +11,8 @@ import { Daemon, openDoor, parseSignerConfig, writeSeed } from '@countersign/dae
 
 const [directory = '', socket = '', policy = ''] = process.argv.slice(2);
 const network = networkByName('regtest');
-if (network === undefined || process.send === undefined) throw new TypeError('started by the bench alone');
+if (network === undefined || process.send === undefined)
+  throw new TypeError('started by a test or the bench alone');
 
 let nowSeconds = 0;
 process.on('message', (seconds: number) => {
@@ -25,15 +26,9 @@ const random = (count: number): Uint8Array => Uint8Array.from(randomBytes(count)
 const passphrase = new TextEncoder().encode('a long passphrase');
 writeFileSync(join(directory, 'pass'), passphrase, { mode: 0o600 });
 writeFileSync(join(directory, 'policy.toml'), policy);
-await writeSeed(
-  { secp, randomBytes: random, cost: { log2N: 4, r: 8, p: 1 } },
-  {
-    path: join(directory, 'node', 'seed'),
-    network,
-    secret: { hsmSecret: random(32), passphrase: null },
-    passphrase,
-  },
-);
+const path = join(directory, 'node', 'seed');
+const made = { network, secret: { hsmSecret: random(32), passphrase: null }, passphrase, path };
+if (!existsSync(path)) await writeSeed({ secp, randomBytes: random, cost: { log2N: 4, r: 8, p: 1 } }, made);
 const config = `
 [node.node]
 network = "regtest"
