@@ -360,6 +360,7 @@ function settle(known: Knowledge, file: ChannelFile): void {
     if (!isShared) continue;
     for (const { tallies } of endings) tallies.delete(hash);
     known.payments.settle(hash, tally);
-    if (tally.creditedSat > 0) known.takeIncome(hash);
   }
+  // What came in may have covered what has failed since.
+  for (const hash of known.payments.surplus) known.takeIncome(hash);
 }

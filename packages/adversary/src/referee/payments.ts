@@ -11,6 +11,7 @@ export class Payments {
   #approvedLossSat = 0;
   #approvedSat = 0;
   #watched: string[] | null = null;
+  readonly #surplus = new Set<string>();
 
   /** Of all that left for good, what the owner had approved. */
   get approvedLossSat(): number {
@@ -20,6 +21,11 @@ export class Payments {
   /** All that was ever approved, used or not. */
   get approvedSat(): number {
     return this.#approvedSat;
+  }
+
+  /** Hashes under which more came in for good than went out. */
+  get surplus(): readonly string[] {
+    return [...this.#surplus];
   }
 
   of(hash: string): PaymentFacts {
@@ -65,5 +71,7 @@ export class Payments {
   #set(hash: string, facts: PaymentFacts): void {
     this.#approvedLossSat += approvedLoss(facts) - approvedLoss(this.of(hash));
     this.#facts.set(hash, facts);
+    if (facts.settled.creditedSat > facts.settled.paidSat) this.#surplus.add(hash);
+    else this.#surplus.delete(hash);
   }
 }
