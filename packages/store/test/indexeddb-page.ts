@@ -41,7 +41,8 @@ const page = {
         limits,
         factory,
         locks: navigator.locks,
-        lockWaitMs: 300,
+        // A browser that has just started, on a busy machine, takes its time for the first one.
+        lockWaitMs: 2_000,
         randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
         monotonicMs: () => performance.now(),
       });
