@@ -13,6 +13,7 @@ import {
 } from '@countersign/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fractionsOf } from '../src/embedded/machine.ts';
 import {
   type Config,
   DEFAULT_CONFIG,
@@ -365,4 +366,12 @@ it('the machine of a signer: clocks that go, and chance', () => {
   const before = monotonicMs();
   expect(monotonicMs()).toBeGreaterThanOrEqual(before);
   expect(Number.isInteger(nowSeconds())).toBe(true);
+});
+
+it('chance as fractions, whatever else lies in the buffer', () => {
+  const drawn = (bytes: Uint8Array) => fractionsOf({ randomBytes: () => bytes })();
+  expect(drawn(new Uint8Array(4))).toBe(0);
+  expect(drawn(Uint8Array.of(0x80, 0, 0, 0))).toBe(0.5);
+  expect(drawn(new Uint8Array(4).fill(255))).toBeLessThan(1);
+  expect(drawn(Uint8Array.of(9, 9, 9, 0x40, 0, 0, 0, 9).subarray(3, 7))).toBe(0.25);
 });

@@ -17,3 +17,11 @@ export const SYSTEM_MACHINE: Machine = {
   monotonicMs: () => performance.now(),
   nowSeconds: () => Math.floor(Date.now() / 1000),
 };
+
+/** Chance as numbers from 0 up to and without 1, four bytes for each. */
+export function fractionsOf({ randomBytes: draw }: Pick<Machine, 'randomBytes'>): () => number {
+  return () => {
+    const bytes = draw(4);
+    return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32;
+  };
+}

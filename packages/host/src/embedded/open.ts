@@ -13,7 +13,7 @@ import { type Beside, openBeside } from '../start/beside.ts';
 import { openOrBeginStore, openSigner, type StartLog } from '../start/open-signer.ts';
 import { PROTOCOL_VERSION_MAX } from '../start/protocol.ts';
 import { EmbeddedDoor } from './door.ts';
-import { type Machine, SYSTEM_MACHINE } from './machine.ts';
+import { fractionsOf, type Machine, SYSTEM_MACHINE } from './machine.ts';
 
 export interface EmbeddedOptions {
   readonly secp: Secp256k1;
@@ -57,7 +57,7 @@ export async function openEmbeddedSigner(options: EmbeddedOptions): Promise<Embe
     ...place,
     opened,
     nodeSide: 'link',
-    random: () => new DataView(machine.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+    random: fractionsOf(machine),
     onProblem: (text) => log('broken', text),
     onBug,
   });
