@@ -88,6 +88,16 @@ export function untimelyMsat(ctx: Context, step: PaymentStep, record: PaymentRec
   return larger(lateMsat, earlyMissingMsat(ctx, step, record));
 }
 
+/**
+ * What was credited, whenever it was. Income of it covers only what can be claimed at once: with a preimage that is known. Else an
+ * HTLC that ends too early would stand for it, and what was received could be sent out again.
+ */
+function timelessCreditMsat(record: PaymentRecord, standingMsat: bigint): bigint {
+  const creditedMsat =
+    record.parts.reduce((sum, part) => sum + part.inMsat, record.creditedMsat) - standingMsat;
+  return record.preimage === null ? larger(creditedMsat - record.incomeMsat, 0n) : creditedMsat;
+}
+
 /** The expiry from which on the most goes out that nothing covers; null when all is covered. */
 function latest(ctx: Context, record: PaymentRecord, cltvDeltaBlocks: number): Late | null {
   const outgoing = record.parts.flatMap((part) => part.outgoing);
@@ -96,9 +106,7 @@ function latest(ctx: Context, record: PaymentRecord, cltvDeltaBlocks: number): L
   // Income leaves what ends early before it leaves what covers for longer.
   const coveredMsat = coverMsat(record);
   const incoming = record.parts.flatMap((part) => part.incoming);
-  const creditedMsat =
-    record.parts.reduce((sum, part) => sum + part.inMsat, record.creditedMsat) - sumMsat(incoming);
-  const inTime = sumsFrom(creditedMsat, incoming);
+  const inTime = sumsFrom(timelessCreditMsat(record, sumMsat(incoming)), incoming);
   const out = sumsFrom(0n, outgoing);
   const expiries = new Set(outgoing.map((one) => one.cltvExpiry));
   let worst: Late | null = null;

@@ -1,0 +1,56 @@
+/**
+ * policy-routing-cltv-delta: what was received for good covers no new HTLC in time, unless the preimage is known, with which
+ * everything that stands can be claimed at once.
+ */
+import { msat } from '@countersign/bitcoin';
+import { expect, it } from 'vitest';
+import type { Context } from '../src/context.ts';
+import type { PaymentStep } from '../src/payments/judge.ts';
+import { EMPTY_PAYMENT, type PaymentPart, type PaymentRecord } from '../src/records/payment.ts';
+import { lateStep } from '../src/time/forwards.ts';
+
+const AMOUNT_MSAT = msat(24_036_000n);
+const OUTGOING_EXPIRY = 235;
+const CLTV_DELTA_BLOCKS = 6;
+
+const part = (changed: Partial<PaymentPart>): PaymentPart => ({
+  channel: 'one',
+  outMsat: 0n,
+  inMsat: 0n,
+  standingMsat: 0n,
+  creditMaxMsat: 0n,
+  settledHolderMsat: 0n,
+  settledCounterpartyMsat: 0n,
+  creditedHolderMsat: 0n,
+  creditedCounterpartyMsat: 0n,
+  outgoing: [],
+  incoming: [],
+  ...changed,
+});
+
+/** One HTLC was credited before anything went out; another stands, until `incomingExpiry`. */
+function before(incomingExpiry: number, preimage: Uint8Array | null): PaymentRecord {
+  const incoming = [{ cltvExpiry: incomingExpiry, amountMsat: AMOUNT_MSAT }];
+  const received = part({ inMsat: 2n * AMOUNT_MSAT, creditMaxMsat: AMOUNT_MSAT, incoming });
+  return { ...EMPTY_PAYMENT, preimage, incomeMsat: AMOUNT_MSAT, parts: [received] };
+}
+
+function missingOf(record: PaymentRecord): bigint {
+  const outgoing = [{ cltvExpiry: OUTGOING_EXPIRY, amountMsat: AMOUNT_MSAT }];
+  const after = {
+    ...record,
+    parts: [...record.parts, part({ channel: 'two', outMsat: AMOUNT_MSAT, outgoing })],
+  };
+  const step = { before: record, limits: { cltvDeltaBlocks: CLTV_DELTA_BLOCKS } } as PaymentStep;
+  return lateStep({ nowSeconds: 0 } as Context, step, after)?.missingMsat ?? 0n;
+}
+
+it('trips where only income is there in time', () => {
+  expect(missingOf(before(OUTGOING_EXPIRY, null))).toBe(AMOUNT_MSAT);
+  expect(missingOf(before(OUTGOING_EXPIRY + CLTV_DELTA_BLOCKS - 1, null))).toBe(AMOUNT_MSAT);
+});
+
+it('passes with an HTLC that stands for long enough, and with the preimage', () => {
+  expect(missingOf(before(OUTGOING_EXPIRY + CLTV_DELTA_BLOCKS, null))).toBe(0n);
+  expect(missingOf(before(OUTGOING_EXPIRY, new Uint8Array(32)))).toBe(0n);
+});
