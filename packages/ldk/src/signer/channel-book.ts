@@ -3,6 +3,7 @@ import { msat, type Sat, toHex } from '@countersign/bitcoin';
 import { PREIMAGES_MAX, type Request } from '@countersign/wire';
 import { type Asked, CHANNEL_DBID, channelName, type LdkRefusal, type SignerClient } from '../client.ts';
 import { ChannelState, type PartyKeys } from './channel-state.ts';
+import { PreimageBook } from './preimage-book.ts';
 
 /** What a first commitment tells of how the channel begins. */
 export interface FirstCommitment {
@@ -12,7 +13,6 @@ export interface FirstCommitment {
 }
 
 const NO_SCRIPT = new Uint8Array(0);
-const LEARNED_MAX = 2048;
 
 export class ChannelBook {
   readonly #client: SignerClient;
@@ -20,8 +20,7 @@ export class ChannelBook {
   /** By LDK's user_channel_id, until the channel has its keys. */
   readonly #announced = new Map<bigint, bigint>();
   readonly #pushed = new Map<string, bigint>();
-  /** Preimages that the signer has got, in hex; the newest. */
-  readonly #learned = new Set<string>();
+  readonly #preimages = new PreimageBook();
 
   constructor(client: SignerClient) {
     this.#client = client;
@@ -120,9 +119,18 @@ export class ChannelBook {
     return null;
   }
 
+  /** What stands in the newest commitment of one side, before its preimages are told. */
+  standing(
+    { keysId }: ChannelState,
+    broadcaster: 'holder' | 'counterparty',
+    htlcs: readonly { readonly paymentHash: Uint8Array }[],
+  ): void {
+    this.#preimages.standing(`${toHex(keysId)} ${broadcaster}`, htlcs);
+  }
+
   /** They are durable before what follows is asked. LDK names each of them several times. */
   learn(method: string, preimages: readonly Uint8Array[]): LdkRefusal | null {
-    const unknown = preimages.filter((preimage) => !this.#learned.has(toHex(preimage)));
+    const unknown = this.#preimages.unknown(preimages);
     for (let at = 0; at < unknown.length; at += PREIMAGES_MAX) {
       const some = unknown.slice(at, at + PREIMAGES_MAX);
       const answer: Asked<'countersign_preimages'> = this.#client.ask(method, null, {
@@ -130,15 +138,9 @@ export class ChannelBook {
         preimages: some,
       });
       if (!answer.ok) return answer.refusal;
-      for (const preimage of some) this.#noteLearned(toHex(preimage));
+      this.#preimages.learned(some);
     }
     return null;
-  }
-
-  #noteLearned(preimage: string): void {
-    this.#learned.add(preimage);
-    const [oldest] = this.#learned;
-    if (this.#learned.size > LEARNED_MAX && oldest !== undefined) this.#learned.delete(oldest);
   }
 }
 

@@ -185,6 +185,7 @@ class ChannelSigner {
     return this.#guardedRatchet(method, () => {
       const commitment = readHolderCommitment(write());
       this.#state.notePoint(commitment.number, commitment.perCommitmentPoint);
+      this.#parts.book.standing(this.#state, 'holder', commitment.htlcs);
       const first = firstOf(commitment.number, commitment.toBroadcasterSat, commitment.toCountersignatorySat);
       return { first, preimages, request: validationOf(commitment) };
     });
@@ -258,6 +259,7 @@ class ChannelSigner {
       method,
       () => {
         const commitment = readCommitment(write());
+        this.#parts.book.standing(this.#state, 'counterparty', commitment.htlcs);
         orRefused(this.#parts.book.learn(method, preimages));
         const { number, toBroadcasterSat, toCountersignatorySat } = commitment;
         this.#ready(method, firstOf(number, toCountersignatorySat, toBroadcasterSat));

@@ -58,6 +58,8 @@ export interface PayOptions {
   readonly attempts?: number;
   /** Without asking the signer first: what a compromised node would do. */
   readonly unasked?: boolean;
+  /** 32 bytes; the payment hash where nothing is said. Another one lets LDK pay a hash again. */
+  readonly paymentId?: Uint8Array;
 }
 
 export function payInvoice(node: LightningNode, text: string, options: PayOptions = {}): PayResult {
@@ -72,7 +74,7 @@ export function payInvoice(node: LightningNode, text: string, options: PayOption
   const result = node.manager.send_payment(
     hash,
     how.res.get_b(),
-    hash,
+    options.paymentId ?? hash,
     how.res.get_c(),
     Retry.constructor_attempts(options.attempts ?? 0),
   );
