@@ -251,6 +251,33 @@ describe('the plugin', () => {
     plugin.close();
   });
 
+  it('waits once more when an HTLC of the same hash comes anew: the signer forgets a payment that is over', async () => {
+    const known = preimage!.toString('hex');
+    const signer = learningSigner((value) => value === known);
+    const lines: string[] = [];
+    const { plugin, write, answered } = await running(signer.path, lines);
+    write('w1', preimage!);
+    await until(() => signer.asked.length === 1);
+    signer.asked[0]!.answer();
+    await until(() => answered('w1'));
+    // The payment's own row, which has both, tells of no new HTLC.
+    write('w2', sha256(preimage!), preimage!);
+    await until(() => answered('w2') && signer.asked.length === 2);
+    signer.asked[1]!.answer();
+    await sleep(50);
+    write('w3', sha256(preimage!));
+    await until(() => answered('w3') && signer.asked.length === 3);
+    signer.asked[2]!.answer();
+    await sleep(50);
+    write('w4', preimage!);
+    await until(() => signer.asked.length === 4);
+    await sleep(50);
+    expect(answered('w4')).toBe(false);
+    signer.asked[3]!.answer();
+    await until(() => answered('w4'));
+    plugin.close();
+  });
+
   it('waits again for what the signer did not learn', async () => {
     const known = preimage!.toString('hex');
     const signer = learningSigner((value) => value === known);

@@ -2,7 +2,7 @@
  * Values on their way to the signer. Whoever delivers waits until the signer has them, but never long: what does not
  * arrive in time is kept and sent as soon as the signer is there, and until then nobody waits for it again.
  */
-import { toHex } from '@countersign/bitcoin';
+import { fromHex, sha256, toHex } from '@countersign/bitcoin';
 import { PREIMAGES_MAX } from '@countersign/wire';
 import { Link, type LinkAnswer } from './link.ts';
 
@@ -34,8 +34,8 @@ export class Delivery {
   readonly #kept = new Map<string, Uint8Array>();
   /** Of them, those that may be preimages by what lightningd has written before. */
   readonly #urgent = new Set<string>();
-  /** The signer knows them for good, by its own word: written again, they keep nobody. Of the present connection. */
-  readonly #learned = new Set<string>();
+  /** The signer knows them, by its own word: written again, they keep nobody. Of the present connection; by payment hash. */
+  readonly #learned = new Map<string, string>();
   #socketPath: string;
   #link: Link | null = null;
   /** The signer must hear once that values are delivered, even when there are none yet. */
@@ -63,7 +63,20 @@ export class Delivery {
 
   /** The signer has said that it knows this preimage now. lightningd writes each one three to five times. */
   hasLearned(value: Uint8Array): boolean {
-    return this.#learned.has(toHex(value));
+    return this.#learned.has(toHex(sha256(value)));
+  }
+
+  /**
+   * What lightningd writes. A hash without its preimage may be that of a new HTLC: the signer forgets a payment that is over, so
+   * its preimage is waited for once more.
+   */
+  written(values: readonly Uint8Array[]): void {
+    if (this.#learned.size === 0) return;
+    const written = new Set(values.map(toHex));
+    for (const value of written) {
+      const preimage = this.#learned.get(value);
+      if (preimage !== undefined && !written.has(preimage)) this.#learned.delete(value);
+    }
   }
 
   /** Where the signer listens, once known better. */
@@ -188,8 +201,8 @@ export class Delivery {
     const urgent = keys.filter((key) => this.#urgent.delete(key));
     for (const key of keys) this.#kept.delete(key);
     if (learned < urgent.length) return;
-    for (const key of urgent) this.#learned.add(key);
-    for (const oldest of this.#learned) {
+    for (const key of urgent) this.#learned.set(toHex(sha256(fromHex(key))), key);
+    for (const oldest of this.#learned.keys()) {
       if (this.#learned.size <= LEARNED_MAX) return;
       this.#learned.delete(oldest);
     }

@@ -91,6 +91,7 @@ export class Plugin {
   async #deliver(params: unknown): Promise<void> {
     try {
       const values = valuesOf(statementsOf(params));
+      this.#delivery.written(values);
       const urgent = this.#hashes.urgentOf(values).filter((value) => !this.#delivery.hasLearned(value));
       if (urgent.length > 0 || !this.#delivery.isGreeted) await this.#delivery.deliver(values, urgent);
       else this.#delivery.deliverSoon(values);
