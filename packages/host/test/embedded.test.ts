@@ -2,6 +2,7 @@
  * A signer in its node's own process: what it answers is durable when the call returns, and nothing a node sends makes it throw.
  */
 import { join } from 'node:path';
+import { toHex } from '@countersign/bitcoin';
 import { KeyRing, type KeyStyle, networkByName, Secret } from '@countersign/core';
 import { type SyncDoorClient, SyncDoorError } from '@countersign/transport';
 import {
@@ -144,11 +145,37 @@ describe('the door of an embedded signer', () => {
           { ...channel(1), peerId: new Uint8Array(0) },
           { ...channel(1), dbid: -1n },
           { ...channel(1), dbid: 1n << 64n },
+          // Written one after the other, as the name of channel 12.
+          { ...channel(2), peerId: Uint8Array.of(...peerId, 0x31) },
+          // What a program without types may give: these have the keys of channel 12.
+          { ...channel(1), dbid: '0x0c' as never },
+          { ...channel(1), dbid: 12 as never },
+          { ...channel(12), peerId: [...peerId] as never },
         ];
+        expect(ask(channel(12), { name: 'hsmd_get_per_commitment_point', n: 0n })).toMatchObject({
+          name: 'hsmd_get_per_commitment_point_reply',
+        });
         for (const client of clients)
           expect(ask(client, setupRequest(1))).toMatchObject(refusal(/^policy-generic-error/));
         expect(journal.keys('channel/')).toEqual([]);
         expect(ask(channel(1), setupRequest(1))).toEqual({ name: 'hsmd_setup_channel_reply' });
+      });
+    }));
+
+  it('keeps what it was told, whatever becomes of the caller’s memory', () =>
+    inDirectory(async (directory) => {
+      await embedded(directory, async ({ door, journal, signer }) => {
+        const client = { ...channel(1), peerId: peerId.slice() };
+        const request = encodeMessage(setupRequest(1));
+        expect(replyIn(door.ask(client, request))).toEqual({ name: 'hsmd_setup_channel_reply' });
+        const id = `${toHex(peerId)}/1`;
+        const { value: before } = journal.read(`channel/${id}`)!;
+        client.peerId.fill(0);
+        request.fill(0);
+        // What is in memory is written anew, twice: as it was.
+        await signer.administer({ op: 'channel-freeze', channel: id });
+        await signer.administer({ op: 'channel-unfreeze', channel: id });
+        expect(journal.read(`channel/${id}`)!.value).toEqual(before);
       });
     }));
 

@@ -173,8 +173,9 @@ export class ChannelKeyCache {
   }
 }
 
+/** One name for one channel: a number has no slash in it, so no other peer id ends like this one. */
 function cacheName({ peerId, dbid }: ChannelRef): string {
-  return `${String.fromCharCode(...peerId)}${dbid}`;
+  return `${String.fromCharCode(...peerId)}/${dbid}`;
 }
 
 function wipeChannel({ secrets, perCommitment }: ChannelKeys): void {

@@ -264,6 +264,10 @@ describe('KeyRing', () => {
     expect(() => ring.channelPublicKeys({ peerId: PEER.subarray(1), dbid: 1n })).toThrow(FormError);
     expect(() => ring.channelPublicKeys({ peerId: PEER, dbid: -1n })).toThrow(FormError);
     expect(() => ring.channelPublicKeys({ peerId: PEER, dbid: 1n << 64n })).toThrow(FormError);
+    // Nor one that is written like another whose keys are in memory: the same keys under two names would have two ratchets.
+    ring.channelPublicKeys({ peerId: PEER, dbid: 12n });
+    const written = { peerId: Uint8Array.of(...PEER, 0x31), dbid: 2n };
+    expect(() => ring.channelPublicKeys(written)).toThrow(FormError);
     for (const number of [-1, 2 ** 48, 1n << 48n, 0.5]) {
       expect(() => ring.perCommitmentPoint({ peerId: PEER, dbid: 1n }, number)).toThrow(FormError);
     }

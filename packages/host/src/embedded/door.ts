@@ -30,12 +30,14 @@ export class EmbeddedDoor implements SyncDoor {
 
   ask(client: SyncDoorClient, body: Uint8Array): Uint8Array {
     this.#requireOpen();
+    const identity = identityOf(client);
+    if (identity === null) return this.#malformed('a client that no node has', {});
     const { messageBytesMax } = this.#options;
     const decoded = decodeMessage(body, 'request', { messageBytesMax });
     if (!decoded.ok) return this.#malformed(decoded.error.message, decoded.error.facts);
     const { message } = decoded;
     if (message.name === 'unknown') return this.#malformed('unknown request', { message_type: message.type });
-    const answer = this.#answer(client, message);
+    const answer = this.#answer(identity, message);
     return answer.kind === 'refused' ? refused(answer.refusal) : this.#reply(answer.reply);
   }
 
@@ -50,10 +52,10 @@ export class EmbeddedDoor implements SyncDoor {
     return this.#closing;
   }
 
-  #answer(client: SyncDoorClient, request: Request) {
+  #answer(client: ClientIdentity, request: Request) {
     const { signer, identity, randomBytes } = this.#options;
     const own = answerForPlace(identity, randomBytes, request);
-    if (own === null) return signer.answerNow(identityOf(client), request);
+    if (own === null) return signer.answerNow(client, request);
     if (own.kind === 'refused') signer.recordRefusal(own.refusal);
     return own;
   }
@@ -82,9 +84,21 @@ export class EmbeddedDoor implements SyncDoor {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** As lightningd's clients: who has no channel speaks for the node. */
-function identityOf({ peerId, dbid, permissions }: SyncDoorClient): ClientIdentity {
-  return { channel: peerId === null ? null : { peerId, dbid }, permissions };
+const PEER_ID_BYTES = 33;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+const isU64 = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n && value <= U64_MAX;
+
+/**
+ * As lightningd's clients: who has no channel speaks for the node. A socket gives every client in one form; here a program gives
+ * values, so they are looked at, and copied: a channel must not have a second name, nor another one later. Null for what is none.
+ */
+function identityOf({ peerId, dbid, permissions }: SyncDoorClient): ClientIdentity | null {
+  if (!isU64(dbid) || !isU64(permissions)) return null;
+  if (peerId === null) return { channel: null, permissions };
+  if (!ArrayBuffer.isView(peerId) || peerId.byteLength !== PEER_ID_BYTES) return null;
+  const own = new Uint8Array(peerId.buffer, peerId.byteOffset, PEER_ID_BYTES).slice();
+  return { channel: { peerId: own, dbid }, permissions };
 }
 
 /** Always as text: the node side of this door has a form for it, unlike lightningd. */
