@@ -373,6 +373,15 @@ describe('a signer that answers now', () => {
       await journal.close();
     }));
 
+  it('answers nothing that a store on its way out no longer takes', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = signerOn(journal);
+      const closed = journal.close();
+      expect(setup(signer, 1)).toMatchObject({ kind: 'refused', refusal: { code: 'store-failed' } });
+      await closed;
+    }));
+
   it('believes the sync, not the promise: a commit that is lost is never answered', () =>
     inDirectory(async (directory) => {
       const journal = late(openStore(directory));

@@ -440,6 +440,17 @@ describe('flushNow: durable before it returns', () => {
     });
   });
 
+  it('throws as soon as the journal is being closed: what was asked for then is not durable', async () => {
+    await inDirectory(async (directory) => {
+      const journal = open(directory);
+      const closed = journal.close();
+      const late = codeOf(() => journal.commit([{ key: 'k', version: 1, value }], []));
+      expect(() => journal.flushNow()).toThrow(expect.objectContaining({ code: 'store-closed' }));
+      expect(await late).toBe('store-closed');
+      await closed;
+    });
+  });
+
   it('fails the journal when the sync fails', async () => {
     await inDirectory(async (directory) => {
       const syncFileNow = (): void => {

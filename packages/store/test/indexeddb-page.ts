@@ -118,6 +118,12 @@ const page = {
     const durable = page.commit(name, [change]);
     return Promise.all([page.flushNow(name), durable]);
   },
+  async askWhileClosing(name: string, change: PageChange) {
+    const closed = of(name).close();
+    const answers = await Promise.all([page.flushNow(name), page.commit(name, [change])]);
+    await closed;
+    return answers;
+  },
   async close(name: string) {
     await of(name).close();
     return of(name).state;

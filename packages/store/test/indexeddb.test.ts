@@ -174,6 +174,11 @@ describe('failing', () => {
     expect(await ask('flushNowWhileWriting', name, ['a', 1, 'x'])).toEqual(['store-io', 'store-io']);
     expect(await ask('state', name)).toBe('failed');
   });
+
+  it('while it is being closed, makes nothing durable and says so', async () => {
+    await ask('open', name, 'create');
+    expect(await ask('askWhileClosing', name, ['a', 1, 'x'])).toEqual(['store-closed', 'store-closed']);
+  });
 });
 
 describe('opening', () => {

@@ -151,9 +151,8 @@ export class IndexedDbJournal implements Journal {
   }
 
   commit(changes: readonly RecordChange[], audit: readonly Uint8Array[]): Promise<void> {
-    if (this.#closing !== undefined && !this.#closed)
-      return Promise.reject(new StoreError('store-closed', 'the journal is being closed'));
-    return this.#enqueue(changes, audit, []);
+    const closing = this.#closingRefusal();
+    return closing === undefined ? this.#enqueue(changes, audit, []) : Promise.reject(closing);
   }
 
   #enqueue(
@@ -209,8 +208,16 @@ export class IndexedDbJournal implements Journal {
     );
   }
 
+  /** What is being closed takes nothing, and so makes nothing durable either. */
+  #closingRefusal(): StoreError | undefined {
+    if (this.#closing === undefined || this.#closed) return undefined;
+    return new StoreError('store-closed', 'the journal is being closed');
+  }
+
   /** A page cannot be made to wait: where something is on its way to the disk, this fails the journal. */
   flushNow(): void {
+    const closing = this.#closingRefusal();
+    if (closing !== undefined) throw closing;
     this.#requireOpen();
     if (this.#group.pendingCount === 0) return;
     const error = new StoreError('store-io', 'IndexedDB makes nothing durable while its caller waits');

@@ -197,9 +197,7 @@ class SqliteJournal implements Journal {
   }
 
   commit(changes: readonly RecordChange[], audit: readonly Uint8Array[]): Promise<void> {
-    if (this.#closing !== undefined && !this.#closed)
-      return Promise.reject(new StoreError('store-closed', 'the journal is being closed'));
-    const refusal = this.#refusal();
+    const refusal = this.#commitRefusal();
     return refusal === undefined ? this.#enqueue(changes, audit) : Promise.reject(refusal);
   }
 
@@ -244,8 +242,15 @@ class SqliteJournal implements Journal {
     );
   }
 
+  /** What is being closed can still be read, but takes nothing, and so makes nothing durable either. */
+  #commitRefusal(): StoreError | undefined {
+    if (this.#closing !== undefined && !this.#closed)
+      return new StoreError('store-closed', 'the journal is being closed');
+    return this.#refusal();
+  }
+
   flushNow(): void {
-    const refusal = this.#refusal();
+    const refusal = this.#commitRefusal();
     if (refusal !== undefined) throw refusal;
     this.#group.flushNow();
   }
