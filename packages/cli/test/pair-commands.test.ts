@@ -1,5 +1,5 @@
 /** `countersign pair` and `countersign link` on the node side: a signer that meets it, and what they say when something is wrong. */
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openIdentity, type Paired, PinStore, pair } from '@countersign/transport';
@@ -53,6 +53,15 @@ async function node(listen?: string): Promise<Node> {
   return { port, directory, at: ['--node-directory', directory] };
 }
 
+/** As an application with LDK leaves it, which has no countersign.toml. */
+async function application(host = '127.0.0.1'): Promise<Node> {
+  const port = await freePort();
+  const directory = networkDirectory({});
+  mkdirSync(join(directory, 'link'), { mode: 0o700 });
+  writeFileSync(join(directory, 'link', 'listen.json'), JSON.stringify({ host, port }));
+  return { port, directory, at: ['--node-directory', directory] };
+}
+
 const tokenIn = (text: string): string => /cspair1[0-9a-z]+/.exec(text)?.[0] ?? '';
 
 /** As the signer's machine does it. */
@@ -92,6 +101,25 @@ describe('countersign pair', () => {
     expect(text).toContain(`  countersign signer pair ${tokenIn(text)}\n`);
     expect(text).toContain(`and leads to 127.0.0.1:${place.port}.`);
     expect(text).toContain('called "cellar"');
+  });
+
+  it.each([
+    ['lightningd', node, 'countersign', 'lightningd has to run', 'lightningd’s hsmd, if it runs'],
+    ['an application', application, '', 'The application has to run', 'the application, if it runs'],
+  ])('speaks of the node it stands beside, %s, and of no other', async (_, make, below, toRun, listening) => {
+    const place = await make();
+    const printed = (await run('pair', ...place.at)).text;
+    expect(printed).toContain(`\n${toRun}, or wait for its signer`);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(place.port, '127.0.0.1', resolve));
+    const waited = (await run('pair', '--name', 'cellar', '--wait', ...place.at)).text;
+    server.close();
+    expect(waited).toContain(`Something listens there already: ${listening}`);
+    PinStore.open(join(place.directory, below, 'link', 'signers.json')).add('attic', 'ab'.repeat(32));
+    const listed = (await run('link', 'list', ...place.at)).text;
+    const all = printed + waited + listed;
+    expect(all.includes('application')).toBe(make === application);
+    expect(all.includes('lightningd')).toBe(make === node);
   });
 
   it('names the addresses that were given', async () => {
@@ -141,6 +169,7 @@ describe('countersign pair', () => {
     const { status, text } = await run('pair', '--node-directory', directory);
     expect(status).toBe(2);
     expect(text).toContain('does not say mode = "remote"');
+    expect(text).toContain('An application with LDK says where it listens when it starts');
   });
 
   it('needs no keys on a Unix socket', async () => {

@@ -10,7 +10,7 @@ import {
 } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print, printJson } from '../admin/options.ts';
-import { addNodeSideOptions, type NodeSideFlags, nodeSideOf } from '../node/node-side.ts';
+import { addNodeSideOptions, type NodeSideFlags, type NodeSideWords, nodeSideOf } from '../node/node-side.ts';
 import { toldPlainly } from '../signer/failure.ts';
 import { moment, table } from '../terminal.ts';
 
@@ -18,7 +18,9 @@ export function addLinkCommand(program: Command): void {
   const link = program
     .command('link')
     .summary('the signers a node side knows')
-    .description('On the node’s machine: the signers it knows, and its own key (mode = "remote").');
+    .description(
+      'On the node’s machine: the signers it knows, and its own key (lightningd with mode = "remote", or an application with LDK).',
+    );
   addNodeSideOptions(
     link
       .command('list')
@@ -53,7 +55,7 @@ export function addLinkCommand(program: Command): void {
 }
 
 async function list(flags: NodeSideFlags): Promise<void> {
-  const { files, socket } = nodeSideOf(flags);
+  const { who, files, socket } = nodeSideOf(flags);
   const own = openIdentity(files.identity).pin;
   const next = stagedIdentity(files.identity)?.pin ?? null;
   const pins = PinStore.open(files.pins);
@@ -74,7 +76,7 @@ async function list(flags: NodeSideFlags): Promise<void> {
     `this node side  ${own}`,
     ...(next === null ? [] : [`its next key    ${next}`]),
     '',
-    ...signerLines(pins, standing),
+    ...signerLines(who, pins, standing),
     ...waiting.map(
       ({ name, expiresAtSeconds }) =>
         `A token for ${name} waits for its signer until ${moment(expiresAtSeconds)}.`,
@@ -89,7 +91,7 @@ function connectedOf({ name }: Pin, standing: LinkStanding | null) {
   return { role, address, sinceSeconds };
 }
 
-function signerLines(pins: PinStore, standing: LinkStanding | null): string[] {
+function signerLines(who: NodeSideWords, pins: PinStore, standing: LinkStanding | null): string[] {
   const signers = pins.list();
   if (signers.length === 0) return ['No signer is paired: countersign pair'];
   const rows = signers.map((signer) => {
@@ -99,7 +101,7 @@ function signerLines(pins: PinStore, standing: LinkStanding | null): string[] {
   });
   return [
     ...table([['signer', 'key', 'since', 'now'], ...rows], ['left', 'left', 'left', 'left']),
-    ...(standing === null ? ['Who is connected is not known: lightningd’s hsmd does not run here.'] : []),
+    ...(standing === null ? [`Who is connected is not known here: ${who.unknown}.`] : []),
   ];
 }
 

@@ -44,7 +44,7 @@ export function addPairCommand(program: Command): void {
       .option('--name <name>', 'how the signer is called here', nameOf, NAME_DEFAULT)
       .option(
         '--address <host:port>',
-        'where the signer reaches this machine, if it is not where [remote] listens; may be repeated',
+        'where the signer reaches this machine, if it is not where the node listens; may be repeated',
         addressOf,
       )
       .option(
@@ -53,7 +53,7 @@ export function addPairCommand(program: Command): void {
         positiveInteger,
         PAIRING_SECONDS_DEFAULT,
       )
-      .option('--wait', 'listen here until the signer has come, while lightningd does not run')
+      .option('--wait', 'listen here until the signer has come, while the node does not run')
       .option('--json', 'print JSON and nothing else'),
   ).action((flags: PairFlags) => toldPlainly(() => run(flags)));
 }
@@ -88,11 +88,12 @@ async function run(flags: PairFlags): Promise<void> {
     seconds,
   });
   if (json === true) printJson({ token, name, expiresAtSeconds, addresses: addresses.map(textOf) });
-  else print(explanation(token, flags, addresses, expiresAtSeconds));
+  else print(explanation(side, token, flags, addresses, expiresAtSeconds));
   if (flags.wait === true) await waitForSigner(side, flags);
 }
 
 function explanation(
+  { who }: NodeSide,
   token: string,
   { name, wait }: PairFlags,
   addresses: readonly PairingAddress[],
@@ -108,15 +109,17 @@ function explanation(
     `and leads to ${addresses.map(textOf).join(', ')}.`,
     wait === true
       ? 'Waiting for it; Ctrl-C ends the wait.'
-      : 'lightningd has to run, or wait for its signer; else: countersign pair --wait',
+      : `${sentence(who.node)} has to run, or wait for its signer; else: countersign pair --wait`,
   ];
 }
+
+const sentence = (text: string): string => (text.startsWith('the ') ? `T${text.slice(1)}` : text);
 
 const textOf = ({ host, port }: PairingAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Where [remote] listens; on all interfaces: the addresses of this machine that others can reach. */
-function addressesOf({ listen: { host, port } }: NodeSide): readonly PairingAddress[] {
+/** Where the node listens; on all interfaces: the addresses of this machine that others can reach. */
+function addressesOf({ who, listen: { host, port } }: NodeSide): readonly PairingAddress[] {
   if (!WILDCARDS.includes(host)) return [{ host, port }];
   const found = Object.values(networkInterfaces())
     .flatMap((interfaces) => interfaces ?? [])
@@ -126,13 +129,16 @@ function addressesOf({ listen: { host, port } }: NodeSide): readonly PairingAddr
   if (found.length > 0) return found.slice(0, ADDRESSES_MAX);
   throw new CommandError(
     'usage',
-    `[remote] listens at ${host}, and this machine has no address that others can reach`,
+    `${who.listener} listens at ${host}, and this machine has no address that others can reach`,
     'Say where the signer reaches it: --address HOST:PORT.',
   );
 }
 
-/** For as long as the token is good, unless the process that lightningd started listens already. */
-async function waitForSigner({ listen, files }: NodeSide, { name, seconds, json }: PairFlags): Promise<void> {
+/** For as long as the token is good, unless the node's own process listens already. */
+async function waitForSigner(
+  { who, listen, files }: NodeSide,
+  { name, seconds, json }: PairFlags,
+): Promise<void> {
   const paired = Promise.withResolvers<string>();
   const door = await openPairingDoor({
     host: listen.host,
@@ -152,7 +158,7 @@ async function waitForSigner({ listen, files }: NodeSide, { name, seconds, json 
     print(
       json === true
         ? []
-        : ['Something listens there already: lightningd’s hsmd, if it runs, lets the signer in.'],
+        : [`Something listens there already: ${who.process}, if it runs, lets the signer in.`],
     );
     return;
   }

@@ -16,11 +16,37 @@ export interface NodeSideFlags {
 }
 
 export interface NodeSide {
+  readonly who: NodeSideWords;
   readonly listen: Extract<ListenAddress, { kind: 'tcp' }>;
   readonly files: LinkFiles;
   /** Where a running hsmd says how the link stands. */
   readonly socket: string;
 }
+
+/** What its operator calls what. */
+export interface NodeSideWords {
+  /** The node. */
+  readonly node: string;
+  /** Of it, the process that listens. */
+  readonly process: string;
+  /** What says where it listens. */
+  readonly listener: string;
+  /** Why nobody can say who is connected. */
+  readonly unknown: string;
+}
+
+const LIGHTNINGD: NodeSideWords = {
+  node: 'lightningd',
+  process: 'lightningd’s hsmd',
+  listener: '[remote]',
+  unknown: 'lightningd’s hsmd does not run here',
+};
+const APPLICATION: NodeSideWords = {
+  node: 'the application',
+  process: 'the application',
+  listener: 'the application',
+  unknown: 'the application’s own log says it',
+};
 
 export function addNodeSideOptions(command: Command): Command {
   return command.option(
@@ -38,14 +64,14 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
     throw new CommandError(
       'usage',
       config.message,
-      'Run this in lightningd’s network directory, or name it with --node-directory.',
+      'Run this in lightningd’s network directory or in that of an application with LDK, or name it with --node-directory.',
     );
   }
   if (config.remote === null) {
     throw new CommandError(
       'usage',
       `the node in ${resolve(nodeDirectory)} has its signer in place: ${config.file} does not say mode = "remote"`,
-      'See "On two machines" in docs/cln.md.',
+      'See "On two machines" in docs/cln.md. An application with LDK says where it listens when it starts: start it first.',
     );
   }
   const { transport, listen } = config.remote;
@@ -64,7 +90,8 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
     );
   }
   const stateDirectory = join(nodeDirectory, config.stateDirectory);
-  return { listen, files: linkFiles(stateDirectory), socket: join(stateDirectory, LINK_SOCKET) };
+  const socket = join(stateDirectory, LINK_SOCKET);
+  return { who: LIGHTNINGD, listen, files: linkFiles(stateDirectory), socket };
 }
 
 /** An application has no countersign.toml: it says where it listens when it starts. Null where there is none. */
@@ -73,7 +100,7 @@ function applicationIn(directory: string): NodeSide | null {
   if (existsSync(join(directory, 'countersign.toml')) || !existsSync(said)) return null;
   const { host, port } = addressIn(said);
   const socket = join(directory, LINK_SOCKET);
-  return { listen: { kind: 'tcp', host, port }, files: linkFiles(directory), socket };
+  return { who: APPLICATION, listen: { kind: 'tcp', host, port }, files: linkFiles(directory), socket };
 }
 
 function addressIn(path: string): { readonly host: string; readonly port: number } {
