@@ -29,6 +29,12 @@ const DUST_OUTFLOW_SAT = 20_000;
 const FEE_VELOCITY_SAT = 500_000;
 const CONTEST_DELAY_BLOCKS = { min: 6, max: 2016 } as const;
 const PAYMENT_DEPTH_BLOCKS = 3;
+/**
+ * A reorg of two blocks brings three, takes back a commitment with the HTLC transaction that has to wait for it, and may keep both out: so
+ * the defaults of a test network, 2 and 6, are too short for an attacker who reorganizes.
+ */
+const CLAIM_MARGIN_BLOCKS = 6;
+const CLTV_DELTA_BLOCKS = 12;
 
 export interface OwnerFile {
   /** Node ids, 33 bytes. */
@@ -45,6 +51,8 @@ const POLICY: readonly string[] = [
   `payment_depth_blocks = ${PAYMENT_DEPTH_BLOCKS}`,
   // A splice that is locked ends what it replaced: not before the attacker can't take it back.
   `funding_depth_blocks = ${PAYMENT_DEPTH_BLOCKS}`,
+  `claim_margin_blocks = ${CLAIM_MARGIN_BLOCKS}`,
+  `cltv_delta_blocks = ${CLTV_DELTA_BLOCKS}`,
   `feerate_max_per_kw = ${FEERATE_MAX_PER_KW}`,
   'feerate_max_peer_pays_per_kw = 250_000',
   `onchain_feerate_max_per_kw = ${ONCHAIN_FEERATE_MAX_PER_KW}`,
@@ -124,8 +132,8 @@ export function ownerTerms({
     contestDelayBlocksMin: CONTEST_DELAY_BLOCKS.min,
     contestDelayBlocksMax: CONTEST_DELAY_BLOCKS.max,
     finalDepthBlocks: PAYMENT_DEPTH_BLOCKS,
-    // A preimage may be shown until the owner's timeout is mined: two blocks of grace, then its commitment, then the timeout. What
-    // is known two blocks before an expiry (claim margin) is claimed in the block of the expiry, after the commitment.
-    times: { reactBlocks: 1, graceBlocks: 4, deltaBlocks: 6 },
+    // A preimage may be shown until the owner's timeout is mined: two blocks of grace, then its commitment, then the timeout. What is known
+    // when the claim margin begins is claimed two blocks later, after the commitment, or as many later again as a reorg takes.
+    times: { reactBlocks: 1, graceBlocks: 4, deltaBlocks: CLTV_DELTA_BLOCKS },
   };
 }

@@ -17,7 +17,7 @@ import { type AttackWorld, HUB, STATE_DIRECTORY, type WorldOptions } from './wor
 
 /** The operator lets the node bring the blocks, and wants fundings three deep before they cover anything. */
 export const CHAINED: WorldOptions = {
-  toml: `${HUB.replace('preset = "hub"', 'preset = "hub"\npayment_depth_blocks = 3')}
+  toml: `${HUB.replace('preset = "hub"', 'preset = "hub"\npayment_depth_blocks = 3\nclaim_margin_blocks = 3')}
 [chain]
 source = "node"
 birthday_height = 1

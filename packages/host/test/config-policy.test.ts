@@ -119,6 +119,14 @@ describe('bounds that contradict each other', () => {
       '2: "cltv_margin_blocks" is 60 (line 2), above "cltv_max_blocks", which is 50 (line 3)',
     ],
     [
+      '[policy]\nclaim_margin_blocks = 35',
+      '2: "claim_margin_blocks" is 35 (line 2), above "cltv_delta_blocks", which is 34 (the default on bitcoin)',
+    ],
+    [
+      '[policy]\npayment_depth_blocks = 13',
+      '2: "payment_depth_blocks" is 13 (line 2), above "claim_margin_blocks", which is 12 (the default on bitcoin)',
+    ],
+    [
       '[policy]\nrouting_fee_ppm = 50_001',
       '2: "routing_fee_ppm" is 50001 (line 2), above "routing_fee_max_ppm", which is 50000 (the default on bitcoin)',
     ],

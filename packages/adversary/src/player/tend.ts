@@ -33,9 +33,13 @@ export async function tendChannels(world: World): Promise<void> {
 /** Asking the signer what it would publish is dear; so only where something may be due. */
 function needsWatcher({ height }: World, { ending, phase, log }: Channel): boolean {
   if (phase === 'closed') return false;
-  if (ending !== null) return ending.depth > 0 && height % WATCH_EVERY_BLOCKS === 0;
   const standing = [...log.unrevoked('owner'), ...log.unrevoked('peer')];
-  return standing.some(({ htlcs }) => htlcs.some(({ cltvExpiry }) => cltvExpiry <= height + WATCH_BLOCKS));
+  const isStanding = (from: number) =>
+    standing.some(({ htlcs }) =>
+      htlcs.some(({ cltvExpiry }) => cltvExpiry >= from && cltvExpiry <= height + WATCH_BLOCKS),
+    );
+  if (ending === null) return isStanding(0);
+  return ending.depth > 0 && (isStanding(height - WATCH_BLOCKS) || height % WATCH_EVERY_BLOCKS === 0);
 }
 
 async function publishRescues(world: World): Promise<void> {
@@ -66,12 +70,12 @@ function builtOf(channel: Channel, tx: Tx): Built | null {
   return all.find(({ built }) => equalBytes(txidOf(built.tx), id))?.built ?? null;
 }
 
-const WATCH_BLOCKS = 5;
+const WATCH_BLOCKS = 8;
 /** Shorter than any contest delay that the owner allows. */
 const WATCH_EVERY_BLOCKS = 3;
 /** Blocks before an expiry at which a node that behaves has seen to it. */
-const HASTE_BLOCKS = 8;
-const CLAIM_MARGIN_BLOCKS = 4;
+const HASTE_BLOCKS = 10;
+const CLAIM_MARGIN_BLOCKS = 8;
 
 async function heedDeadlines(world: World, channel: Channel): Promise<void> {
   const parts = [...world.book.partsOn(channel, 'owner'), ...world.book.partsOn(channel, 'peer')];

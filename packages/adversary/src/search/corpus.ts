@@ -143,6 +143,7 @@ export const CORPUS: readonly Opening[] = [
   alone('A68', 'raise-fees'),
   amid('A69', 'drain-by-mingle'),
   alone('A69', 'pair-with-own'),
+  alone('A73', 'claim-then-reorganize'),
   alone('A73', 'close-then-reorganize'),
   amid('A73', 'fail-then-reorganize'),
   alone('A73', 'zero-conf', { c: 0 }),

@@ -174,7 +174,7 @@ export const LIMIT_FORMS: { readonly [Name in keyof Limits]: LimitForm } = {
     DEPTH_MAX,
     'blocks',
     'channel',
-    'how long before its expiry an HTLC with a known preimage must be claimed',
+    'how long before its expiry an HTLC with a known preimage must be claimed; two more than the deepest reorg to be survived',
   ),
   reorgDepthBlocksMax: count(
     1,
@@ -245,5 +245,9 @@ export const ORDERED_LIMITS: readonly (readonly [OrderedLimit, OrderedLimit])[] 
   ['onchainFeerateMinPerKw', 'onchainFeerateMaxPerKw'],
   ['cltvDeltaBlocks', 'cltvMaxBlocks'],
   ['cltvMarginBlocks', 'cltvMaxBlocks'],
+  // A forward with the least distance would be overdue as soon as it is settled.
+  ['claimMarginBlocks', 'cltvDeltaBlocks'],
+  // A reorg that counts as shallow would take back more than there is time to do again.
+  ['paymentDepthBlocks', 'claimMarginBlocks'],
   ['routingFeePpm', 'routingFeeMaxPpm'],
 ];

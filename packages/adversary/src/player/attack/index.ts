@@ -141,6 +141,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'publish-then-forward': seed('A74', corpus.publishThenForward),
   'publish-then-fail': seed('A74', corpus.publishThenFail),
   'cover-too-late': seed('A38', corpus.coverTooLate),
+  'claim-then-reorganize': seed('A73', time.claimThenReorganize),
   'close-then-reorganize': seed('A73', corpus.closeThenReorganize),
   'grind-into-fee': seed('A24', corpus.grindIntoFee),
   'pay-over-two': seed('A33', corpus.payOverTwo),

@@ -42,10 +42,10 @@ export async function lateCover(world: World, channel: Channel, { a, b }: Move):
   const onward = otherChannel(world, channel, a);
   if (!channel.isUsable || onward === undefined) return;
   const payment = world.book.begin(newPreimage(world), 'forward', someAmountMsat(world), 'settled');
-  const expiry = world.height + [9, 3, 2, 13, 6][b % 5]!;
+  const expiry = world.height + [24, 9, 7, 28, 12][b % 5]!;
   offer(world, channel, payment, newHtlc(channel, 'peer', payment, payment.amountMsat, expiry));
   if (!(await quiesce(world, channel))) return;
-  const outExpiry = [expiry - 6, expiry, world.height + 3, world.height + 60][a % 4]!;
+  const outExpiry = [expiry - 12, expiry, world.height + 3, world.height + 60][a % 4]!;
   const out = newHtlc(onward, 'owner', payment, payment.amountMsat, outExpiry);
   await send(world, onward, 'owner', [{ kind: 'add', htlc: out }], 1);
   if (b % 2 === 0) {

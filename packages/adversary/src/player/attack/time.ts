@@ -4,6 +4,7 @@ import { pick } from '../dice.ts';
 import { forceClose, peerCheats, peerCloses } from '../honest/closing.ts';
 import type { Move } from '../moves.ts';
 import type { World } from '../world.ts';
+import { forwardLarge, resolve } from './large.ts';
 
 /** A44, A48: blocks go by to about the expiry of some HTLC; the node neither settles, nor claims, nor tells. */
 export async function sleep(world: World, channel: Channel, { a, b }: Move): Promise<void> {
@@ -29,6 +30,25 @@ export async function reorgOut(world: World, _channel: Channel | undefined, { a,
   const depth = 1 + (a % 2);
   const blocks = Array.from({ length: depth + 1 }, () => ({ txs: [] }));
   await world.chain.reorganize(depth, b % 2 === 0 ? blocks : blocks.slice(0, 1));
+}
+
+/**
+ * A73: what went out is settled, and the node sleeps until the owner has to claim what came in; then a reorg takes back his commitment,
+ * or his claim, which has to wait for the commitment once more.
+ */
+export async function claimThenReorganize(
+  world: World,
+  _channel: Channel | undefined,
+  { a, b, c }: Move,
+): Promise<void> {
+  const found = await forwardLarge(world);
+  if (found === undefined || !(await resolve(world, found.outgoing, 'settled'))) return;
+  world.isIdle = true;
+  await world.chain.mine(found.incoming.htlc.cltvExpiry - (a % 10) - world.height);
+  const depth = 1 + (b % 2);
+  const blocks = Array.from({ length: depth + 1 }, () => (c % 2 === 0 ? {} : { txs: [] }));
+  await world.chain.reorganize(depth, blocks);
+  await world.chain.mine(12);
 }
 
 /** A43: the clock runs on, and records that were kept for a time may be gone. */
