@@ -19,6 +19,7 @@ export function ownerToml(payee: Uint8Array): string {
 preset = "wallet"
 funding_depth_blocks = ${DEPTH_BLOCKS}
 payment_depth_blocks = ${DEPTH_BLOCKS}
+claim_margin_blocks = ${DEPTH_BLOCKS}
 feerate_max_per_kw = ${FEERATE_MAX_PER_KW}
 onchain_feerate_max_per_kw = ${FEERATE_MAX_PER_KW}
 onchain_fee_max_sat = ${FEE_MAX_SAT}

@@ -7,6 +7,7 @@ const FUNDINGS = 'packages/core/src/spending/fundings.ts';
 const FEES = 'packages/core/src/spending/fees.ts';
 const CLOSE = 'packages/core/src/spending/close.ts';
 const SWEEP_RULES = 'packages/core/src/spending/sweep-rules.ts';
+const SWEEPS = 'packages/core/src/spending/sweeps.ts';
 const INPUTS = 'packages/core/src/spending/inputs.ts';
 const ANCHORS = 'packages/core/src/spending/anchors.ts';
 const APPROVALS = 'packages/core/src/spending/approvals.ts';
@@ -157,6 +158,44 @@ export const LAW_5: readonly Mutant[] = [
         file: CLOSE,
         find: '  if (pending === undefined) return;',
         replace: '  if (pending === undefined || pending.number >= 0) return;',
+      },
+    ],
+  },
+  {
+    id: 'claims-signed-loosely',
+    law: 5,
+    attackIds: ['A64', 'A69'],
+    description: "signs claims on the peer's anchors commitment SINGLE|ANYONECANPAY",
+    theft: 'carries the claim into a withdrawal, where its output makes up for a coin that goes to the thief',
+    edits: [
+      {
+        file: SWEEPS,
+        find: `    sighash: inputSighash(request.tx, sweep.input, request.wscript, SIGHASH_ALL),
+    sighashType: SIGHASH_ALL,
+  };
+}
+
+/** The expiry`,
+        replace: `    sighash: inputSighash(request.tx, sweep.input, request.wscript, request.optionAnchorOutputs ? 0x83 : SIGHASH_ALL),
+    sighashType: request.optionAnchorOutputs ? 0x83 : SIGHASH_ALL,
+  };
+}
+
+/** The expiry`,
+      },
+    ],
+  },
+  {
+    id: 'inputs-forgotten',
+    law: 5,
+    attackIds: ['A55', 'A59'],
+    description: 'judges each input of a sweep as if it were the only one that is signed',
+    theft: 'burns one of two claims as the fee of the other',
+    edits: [
+      {
+        file: 'packages/core/src/spending/signed-inputs.ts',
+        find: '  if (tx.inputs.length === 1) return [input];',
+        replace: '  if (tx.inputs.length > 0) return [input];',
       },
     ],
   },

@@ -140,6 +140,8 @@ export const CORPUS: readonly Opening[] = [
   alone('A65', 'smuggle-funding'),
   alone('A66', 'signed-gossip'),
   alone('A67', 'crafted-message'),
+  alone('A59', 'pair-claims'),
+  alone('A64', 'carry-claim'),
   alone('A68', 'raise-fees'),
   amid('A69', 'drain-by-mingle'),
   alone('A69', 'pair-with-own'),

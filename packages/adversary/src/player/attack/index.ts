@@ -4,6 +4,7 @@ import { hasHtlc, isRich, nextWith } from '../choose.ts';
 import type { Move, Play } from '../moves.ts';
 import type { Party } from '../state.ts';
 import type { World } from '../world.ts';
+import * as carried from './carried.ts';
 import { wrongClose } from './closes.ts';
 import * as corpus from './corpus.ts';
 import { lyingList, wrongForm } from './forms.ts';
@@ -149,6 +150,8 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'trim-by-fee': seed('A25', corpus.trimByFee),
   'raise-fees': seed('A68', corpus.raiseFees),
   'burn-slowly': seed('A41', corpus.burnSlowly),
+  'carry-claim': seed('A64 A69', carried.carryClaim),
+  'pair-claims': seed('A55 A59', carried.pairClaims),
   'claim-much-then-fail': seed('A35 A48', corpus.claimMuchThenFail),
 };
 
