@@ -59,7 +59,8 @@ export class Channel {
   readonly index: number;
   /** Of the peer's secrets. */
   readonly label: string;
-  readonly terms: ChannelTerms;
+  /** A splice changes the capacity. */
+  terms: ChannelTerms;
   readonly client: Client;
   readonly peer: PeerKeys;
   /** Set once the signer has named them. */

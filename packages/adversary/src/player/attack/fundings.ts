@@ -2,20 +2,17 @@
  * More than one funding for a channel: rounds of an opening that do not exclude each other, splices that give away or never
  * confirm, and blocks that show a funding which is not in them.
  */
-import { EMPTY } from '../../bitcoin/bytes.ts';
-import { makeBitcoinTx } from '../../bitcoin/psbt.ts';
 import type { Tx } from '../../bitcoin/transaction.ts';
 import { ATTACKER_SCRIPT } from '../chain-feed.ts';
-import { Channel } from '../channel.ts';
+import type { Channel } from '../channel.ts';
 import { signWithdrawal } from '../coins.ts';
-import type { Built } from '../commitments.ts';
 import { withFundingWitness } from '../honest/closing.ts';
 import { declare, fundBy, fundingOutputOf, negotiate, open, someTerms } from '../honest/opening.ts';
 import { changeFee } from '../honest/payments.ts';
+import { builtAt, candidateOf, lessBy, SPLICE_FEE_SAT, signSplice, spliceOf } from '../honest/splicing.ts';
 import type { Move } from '../moves.ts';
 import { peerRevokes, quiesce, revoke, signPeersBuilt, validateBuilt } from '../protocol.ts';
 import { setupRequest } from '../requests.ts';
-import type { State } from '../state.ts';
 import type { World } from '../world.ts';
 import { payThrough } from './through.ts';
 
@@ -45,34 +42,6 @@ export async function secondRound(world: World, _channel: Channel | undefined, {
   else fundBy(channel, signed, 0);
 }
 
-/** A transaction from the funding to a new one, with `takenSat` of the owner's to the attacker. */
-function spliceOf(channel: Channel, takenSat: bigint): Tx {
-  const real = fundingOutputOf(channel);
-  const taken = takenSat === 0n ? [] : [{ value: takenSat, script: ATTACKER_SCRIPT }];
-  return {
-    version: 2,
-    inputs: [{ ...channel.funding, scriptSig: EMPTY, sequence: 0xffff_fffd, witness: [] }],
-    outputs: [{ ...real, value: real.value - takenSat - 1000n }, ...taken],
-    locktime: 0,
-  };
-}
-
-/** The channel as it would be on another funding: the same keys, numbers and state. */
-function candidateOf(channel: Channel, tx: Tx, isSplice: boolean): Channel {
-  const capacitySat = isSplice ? tx.outputs[0]!.value : channel.terms.capacitySat;
-  const candidate = new Channel(channel.index, { ...channel.terms, capacitySat }, channel.label);
-  candidate.ownerKeys = channel.ownerKeys;
-  for (const [number, point] of channel.ownerPoints) candidate.ownerPoints.set(number, point);
-  candidate.log.restore(channel.log.snapshot());
-  fundBy(candidate, tx, 0);
-  return candidate;
-}
-
-const builtAt = (channel: Channel, side: 'owner' | 'peer', ahead: number, state: State): Built | undefined =>
-  channel.build(side, channel.log.views[side].number + ahead, state);
-
-const less = (state: State, msat: bigint): State => ({ ...state, ownerMsat: state.ownerMsat - msat });
-
 /** A17, A63: a splice, or what calls itself one, is set up and its first commitments signed; then it is made use of. */
 export async function splice(world: World, channel: Channel, { a, b, c }: Move): Promise<void> {
   if (!channel.isUsable || channel.fundingTx === null) return;
@@ -82,34 +51,25 @@ export async function splice(world: World, channel: Channel, { a, b, c }: Move):
   const { ownerMsat } = channel.log.views.owner.current;
   const takenSat = a % 3 === 0 ? 0n : ownerMsat / 2000n;
   const isSplice = b % 4 !== 0;
-  const tx = isSplice ? spliceOf(channel, takenSat) : world.chain.attackerPays([fundingOutputOf(channel)]);
+  const taken = takenSat === 0n ? [] : [{ value: takenSat, script: ATTACKER_SCRIPT }];
+  const tx = isSplice ? spliceOf(channel, taken) : world.chain.attackerPays([fundingOutputOf(channel)]);
   if (tx === undefined || tx.outputs[0]!.value < 100_000n) return;
-  const candidate = candidateOf(channel, tx, isSplice);
-  const cost = isSplice ? (takenSat + 1000n) * 1000n : 0n;
+  const candidate = candidateOf(channel, tx, isSplice ? tx.outputs[0]!.value : channel.terms.capacitySat);
+  const cost = isSplice ? (takenSat + SPLICE_FEE_SAT) * 1000n : 0n;
   if ((await world.ask(channel.client, setupRequest(candidate), 'attack')) === null) return;
-  const owners = builtAt(candidate, 'owner', 0, less(channel.log.views.owner.current, cost));
-  const peers = builtAt(candidate, 'peer', 0, less(channel.log.views.peer.current, cost));
+  const owners = builtAt(candidate, 'owner', 0, lessBy(channel.log.views.owner.current, 'owner', cost));
+  const peers = builtAt(candidate, 'peer', 0, lessBy(channel.log.views.peer.current, 'owner', cost));
   if (owners === undefined || peers === undefined) return;
   const isValidated = await validateBuilt(world, candidate, owners, 'attack');
   if (isValidated) await signPeersBuilt(world, candidate, peers, 'attack');
-  if (isSplice) await signSplice(world, channel, tx, b);
+  if (isSplice) await signAndPublish(world, channel, tx, b);
   await useCandidate(world, channel, candidate, cost, Math.floor(c / 3));
 }
 
 /** It may stay where it is: to be published when it pleases the peer. */
-async function signSplice(world: World, channel: Channel, tx: Tx, by: number): Promise<void> {
-  const reply = await world.ask(
-    channel.client,
-    {
-      name: 'hsmd_sign_splice_tx',
-      tx: makeBitcoinTx(tx, [{ utxo: channel.fundingOutput() }]),
-      remoteFundingKey: channel.peer.points.funding,
-      inputIndex: 0,
-    },
-    'attack',
-  );
-  if (reply !== null && by % 2 === 0)
-    world.chain.broadcast(withFundingWitness(channel, tx, reply.sig.signature));
+async function signAndPublish(world: World, channel: Channel, tx: Tx, by: number): Promise<void> {
+  const signature = await signSplice(world, channel, tx, 'attack');
+  if (signature !== null && by % 2 === 0) world.chain.broadcast(withFundingWitness(channel, tx, signature));
 }
 
 /** The next number is validated on the candidate alone, and the current one revoked; or it is locked before it is mined. */
@@ -123,10 +83,10 @@ async function useCandidate(
   const { txid: fundingTxid, vout: fundingTxout } = candidate.funding;
   if (by % 2 === 0)
     await world.ask(channel.client, { name: 'hsmd_lock_outpoint', fundingTxid, fundingTxout }, 'attack');
-  const next = builtAt(candidate, 'owner', 1, less(channel.log.views.owner.current, cost));
+  const next = builtAt(candidate, 'owner', 1, lessBy(channel.log.views.owner.current, 'owner', cost));
   if (next === undefined || !(await validateBuilt(world, candidate, next, 'attack'))) return;
   if (by % 3 !== 0) await revoke(world, candidate);
-  const peers = builtAt(candidate, 'peer', 1, less(channel.log.views.peer.current, cost));
+  const peers = builtAt(candidate, 'peer', 1, lessBy(channel.log.views.peer.current, 'owner', cost));
   if (peers !== undefined && (await signPeersBuilt(world, candidate, peers, 'attack')))
     await peerRevokes(world, candidate);
   // Whatever came of it, the two lives of the channel no longer agree.

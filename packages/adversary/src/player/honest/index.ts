@@ -10,6 +10,7 @@ import { forgetUnsent, repeat } from './links.ts';
 import { open } from './opening.ts';
 import { changeFee, pay, receive, resolveIncoming, resolveOutgoing, retryLost } from './payments.ts';
 import { pass, reorganize, withdraw } from './spending.ts';
+import { spliceOut } from './splicing.ts';
 
 type Act = (world: World, channel: Channel, move: Move) => Promise<unknown>;
 
@@ -71,6 +72,7 @@ export const HONEST: Readonly<Record<string, Play>> = {
   'force-close': rarely(1, forceClose),
   'peer-closes': rarely(1, (world, channel, { b }) => peerCloses(world, channel, b)),
   'peer-cheats': rarely(1, (world, channel, { b }) => peerCheats(world, channel, b)),
+  'splice-out': on(1, spliceOut),
   bump: on(1, bump),
   withdraw: at(1, (world, { a }) => withdraw(world, a)),
   reorganize: at(1, (world, { a }) => reorganize(world, a)),
