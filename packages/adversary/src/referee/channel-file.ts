@@ -82,7 +82,7 @@ export interface Ending {
   /** Outputs, by position, that the peer can take around the punishment of a revoked commitment. */
   readonly bypassed: Set<number>;
   /** Received HTLCs, by position, that the peer can take back before they expire. */
-  readonly early: Set<number>;
+  readonly early: Map<number, number>;
 }
 
 /** What a signer that loses old secrets would be robbed by is among the newest. */

@@ -104,7 +104,7 @@ export function describeCommitment(reading: CommitmentReading): Described {
     delayed,
     feeratePerKw: feerate,
     bypassed: new Set(),
-    early: new Set(),
+    early: new Map(),
   };
 }
 

@@ -273,7 +273,7 @@ function closeOf(
     delayed: EMPTY,
     feeratePerKw: 0,
     bypassed: new Set(),
-    early: new Set(),
+    early: new Map(),
   };
 }
 

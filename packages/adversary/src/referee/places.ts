@@ -110,19 +110,25 @@ const spliced = ({ name }: Ending, options: readonly Option[]): Option[] =>
   options.map((one) => ({ ...one, txid: null, name: `${name}, then ${one.name}` }));
 
 function optionOf(known: Knowledge, ending: Ending): Option {
-  const { name, slackSat, meanings, txid, early, tallies } = ending;
+  const { name, slackSat, meanings, txid, tallies } = ending;
   let directSat = ending.directSat;
   const htlcs: HtlcAtStake[] = [];
   meanings.forEach((meaning, vout) => {
     const lossSat = known.released.lossOf(`${txid}:${vout}`);
     if (meaning.is === 'htlc') {
-      const isOwnable = meaning.htlc.isOwnable && !early.has(vout);
-      htlcs.push({ ...meaning.htlc, isOwnable, valueSat: Math.max(0, meaning.htlc.valueSat - lossSat) });
+      const { valueSat } = meaning.htlc;
+      htlcs.push({ ...atTheEarliest(ending, vout, meaning.htlc), valueSat: Math.max(0, valueSat - lossSat) });
     } else if (meaning.is === 'owner' || meaning.is === 'owner-delayed') {
       directSat -= lossSat;
     }
   });
   return { name, txid, directSat, slackSat, htlcs, tallies };
+}
+
+/** Where the peer may time it out before its expiry, the owner has until then. */
+function atTheEarliest({ early }: Ending, vout: number, htlc: HtlcAtStake): HtlcAtStake {
+  const expiryBlocks = Math.min(htlc.expiryBlocks, early.get(vout) ?? htlc.expiryBlocks);
+  return { ...htlc, expiryBlocks };
 }
 
 /** Our own commitment, published after its secret left: the peer takes all of it. */
@@ -209,9 +215,10 @@ function closedOption(known: Knowledge, file: ChannelFile): Option {
     if (isPunishable && (meaning.is === 'peer-delayed' || meaning.is === 'htlc')) {
       slackSat += Number(ending.tx.outputs[vout]!.value);
     } else if (meaning.is === 'htlc') {
-      const isOwnable = meaning.htlc.isOwnable && !isBetrayed && !ending.early.has(vout);
+      const htlc = atTheEarliest(ending, vout, meaning.htlc);
+      const isOwnable = htlc.isOwnable && !isBetrayed;
       const lossSat = known.released.lossOf(`${txid}:${vout}`);
-      htlcs.push({ ...meaning.htlc, isOwnable, valueSat: Math.max(0, meaning.htlc.valueSat - lossSat) });
+      htlcs.push({ ...htlc, isOwnable, valueSat: Math.max(0, htlc.valueSat - lossSat) });
     }
   });
   return {

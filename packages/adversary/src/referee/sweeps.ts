@@ -138,15 +138,27 @@ export function htlcSigned(
   if (meaning?.is !== 'htlc') return;
   known.htlcSignatures.set(outpointKey(input), signature);
   const isRevocable = tx.outputs[0] !== undefined && toHex(tx.outputs[0].script) === toHex(ending.delayed);
-  const isEarly = meaning.htlc.direction === 'received' && tx.locktime < meaning.htlc.expiryBlocks;
+  const fromBlocks = validFrom(tx);
+  const isEarly = meaning.htlc.direction === 'received' && fromBlocks < meaning.htlc.expiryBlocks;
   if (isRevocable && !isEarly) return;
   const digest = sighashV0(tx, 0, request.wscript, ending.tx.outputs[input.vout]!.value, signature.sighash);
   if (!verify(signature.signature, digest, derivePublicKey(file.owner.htlc, request.remotePerCommitPoint)))
     return;
   if (!isRevocable) ending.bypassed.add(input.vout);
-  if (isEarly) ending.early.add(input.vout);
+  if (isEarly) ending.early.set(input.vout, Math.min(fromBlocks, ending.early.get(input.vout) ?? fromBlocks));
   keepUnpunished(file, ending);
 }
+
+/** The height from which a transaction may be mined: its locktime, where that is a height and in force. */
+function validFrom({ locktime, inputs }: Tx): number {
+  const isInForce =
+    locktime < LOCKTIME_SECONDS_MIN && inputs.some(({ sequence }) => sequence !== SEQUENCE_FINAL);
+  return isInForce ? locktime : 0;
+}
+
+/** A locktime from here on is a time, which may be past. */
+const LOCKTIME_SECONDS_MIN = 500_000_000;
+const SEQUENCE_FINAL = 0xffff_ffff;
 
 /** A revoked commitment that was forgotten, as it could be punished, can't be any more. */
 function keepUnpunished(file: ChannelFile, ending: ChannelFile['unpunished'][number]): void {
