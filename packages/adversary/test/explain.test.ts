@@ -1,7 +1,7 @@
 /** Which HTLCs a step paid and which it gave back, read from the owner's balance. */
 import { expect, it } from 'vitest';
 import type { HtlcAtStake } from '../src/index.ts';
-import { type Described, explainStep } from '../src/referee/explain.ts';
+import { type Described, explainStep, withoutIncome } from '../src/referee/explain.ts';
 
 const htlc = (hash: string, direction: HtlcAtStake['direction'], valueSat: number): HtlcAtStake => ({
   hash,
@@ -49,4 +49,17 @@ it('many at once are read as predicted', () => {
   const { tallies, residualSat } = explainStep(state(0, ...many), state(0), () => true);
   expect(tallies.size).toBe(40);
   expect(residualSat).toBe(0);
+});
+
+it('what comes in covers what went out, and is income beyond that', () => {
+  const none = { paidSat: 0, creditedSat: 0 };
+  const credited = { paidSat: 0, creditedSat: 200 };
+  expect(withoutIncome(none, credited, 300)).toEqual(credited);
+  expect(withoutIncome(none, credited, 150)).toEqual({ paidSat: 0, creditedSat: 150 });
+  expect(withoutIncome(none, credited, -50)).toEqual(none);
+  // What covered something when it came stays what it is, whatever became of that.
+  expect(withoutIncome(credited, { paidSat: 70, creditedSat: 10 }, 0)).toEqual({
+    paidSat: 70,
+    creditedSat: 200,
+  });
 });

@@ -23,9 +23,9 @@ import {
   describeCommitment,
   keysOf,
 } from './describe.ts';
-import { explainStep } from './explain.ts';
+import { explainStep, withoutIncome } from './explain.ts';
 import { isSecretOf, type Knowledge } from './knowledge.ts';
-import { addTallies, type HtlcAtStake, NO_TALLY, type Tally } from './problem.ts';
+import { type HtlcAtStake, NO_TALLY, type Tally } from './problem.ts';
 import { agreedFeeSat } from './terms.ts';
 import { fundingValueSat } from './transcript.ts';
 
@@ -283,12 +283,16 @@ const CLOSE_WITNESS_WEIGHT = 222;
 function talliesAfter(
   known: Knowledge,
   before: Ending | undefined,
-  after: Pick<Ending, 'directSat' | 'htlcs'>,
+  next: Pick<Ending, 'directSat' | 'htlcs'>,
 ): Map<string, Tally> {
   if (before === undefined) return new Map();
-  const { tallies } = explainStep(before, after, (hash) => known.payments.isKnown(hash));
+  const { tallies } = explainStep(before, next, (hash) => known.payments.isKnown(hash));
   const sum = new Map(before.tallies);
-  for (const [hash, tally] of tallies) sum.set(hash, addTallies(sum.get(hash) ?? NO_TALLY, tally));
+  for (const [hash, tally] of tallies) {
+    const after = withoutIncome(sum.get(hash) ?? NO_TALLY, tally, known.coverableSat(hash));
+    if (after.paidSat === 0 && after.creditedSat === 0) sum.delete(hash);
+    else sum.set(hash, after);
+  }
   return sum;
 }
 

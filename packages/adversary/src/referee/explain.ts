@@ -88,3 +88,13 @@ function talliesOf(removed: readonly HtlcAtStake[], comes: readonly boolean[]): 
   });
   return tallies;
 }
+
+/**
+ * Both together, without income: what comes in beyond all that went out under the hash, or still may, is the owner's for good and makes
+ * good for nothing that goes out later.
+ */
+export function withoutIncome(earlier: Tally, step: Tally, coverableSat: number): Tally {
+  const { paidSat, creditedSat } = addTallies(earlier, step);
+  const coveringSat = Math.max(earlier.creditedSat, Math.min(creditedSat, coverableSat));
+  return { paidSat, creditedSat: coveringSat };
+}

@@ -136,9 +136,14 @@ export class Knowledge {
    * goes out under the same hash later, and hide it from an approval.
    */
   takeIncome(hash: string): void {
-    const { paidSat, creditedSat } = this.payments.of(hash).settled;
-    const incomeSat = creditedSat - paidSat - this.#outgoingSat(hash);
+    const incomeSat = -this.coverableSat(hash);
     if (incomeSat > 0) this.payments.settle(hash, { paidSat: 0, creditedSat: -incomeSat });
+  }
+
+  /** What went out under the hash, or still may, and what did not come in again for good; negative for income. */
+  coverableSat(hash: string): number {
+    const { paidSat, creditedSat } = this.payments.of(hash).settled;
+    return paidSat + this.#outgoingSat(hash) - creditedSat;
   }
 
   /** In each channel the most that an ending has of it. */
