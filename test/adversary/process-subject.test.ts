@@ -120,3 +120,15 @@ it('both go on in a copy without a trace in the first', async () => {
   subjects = firsts;
   await done(client, model.validateRevocation(1));
 });
+
+it('both end a channel when the owner says so, and publish the same', async () => {
+  const [peerId, dbid] = [model.ref.peerId, model.ref.dbid];
+  for (const subject of subjects)
+    expect(await subject.owner({ act: 'force-close', peerId, dbid })).toBeNull();
+  const [one, other] = await Promise.all(subjects.map((subject) => subject.rescues()));
+  expect(one!.length).toBeGreaterThan(0);
+  expect(other!.map(({ raw }) => toHex(raw))).toEqual(one!.map(({ raw }) => toHex(raw)));
+  expect(await both(client, model.revoke(1))).toMatchObject({ kind: 'refused' });
+  for (const subject of subjects)
+    expect(await subject.owner({ act: 'force-close', peerId, dbid: 999n })).not.toBeNull();
+});

@@ -172,7 +172,9 @@ export class ProcessSubject implements Subject {
       case 'allow':
         return problem(await this.#operator('allowlist-add', { text: act.text }));
       case 'force-close':
-        return 'no operation of the admin socket ends a channel';
+        return problem(
+          await this.#operator('channel-close', { channel: `${toHex(act.peerId)}/${act.dbid}` }),
+        );
     }
   }
 

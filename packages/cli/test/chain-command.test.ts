@@ -74,6 +74,7 @@ async function run(...argv: string[]): Promise<number> {
   return status;
 }
 
+const CHANNEL = `${'02'.repeat(33)}/7`;
 const HASH = `${'0'.repeat(12)}${'ab'.repeat(26)}`;
 const tip = { heightBlocks: 900_123, hash: HASH, provenHeightBlocks: 900_123, birthdayHeightBlocks: 890_000 };
 const follower = {
@@ -267,5 +268,23 @@ describe('a running signer', () => {
     expect(await run('chain', 'rescan', '--from', '20', ...at)).toBe(0);
     while ((await status()).tip?.provenHeightBlocks !== 30);
     expect(fake.calls.filter((method) => method === 'getblock').length).toBeGreaterThanOrEqual(11);
+  });
+});
+
+describe('countersign channel close', () => {
+  const plan = { channel: CHANNEL, remedies: [], remediesMore: 0, unclaimed: [], unclaimedMore: 0 };
+
+  it('asks the signer nothing until it is meant', async () => {
+    const socket = signer(plan);
+    expect(await run('channel', 'close', CHANNEL, '--socket', socket)).not.toBe(0);
+    expect(err).toContain("required option '--yes' not specified");
+    expect(asked).toEqual([]);
+  });
+
+  it('ends the channel and shows what is published', async () => {
+    const socket = signer(plan);
+    expect(await run('channel', 'close', CHANNEL, '--yes', '--socket', socket)).toBe(0);
+    expect(asked).toEqual([{ op: 'channel-close', channel: CHANNEL }]);
+    expect(out).toBe(`Ended: ${CHANNEL}\nNothing to publish.\n`);
   });
 });

@@ -137,6 +137,46 @@ describe('the operator', () => {
     }));
 });
 
+describe('a channel that the operator ends', () => {
+  it('has its commitment signed and on its way, and no other state after it', () =>
+    atDesk(async (ask, signer) => {
+      const mined = new MinedChain();
+      await feed(signer, mined);
+      const channel = await new HostChannel().open(signer);
+      mined.extend([channel.model.funding.tx]);
+      await feed(signer, mined);
+      const id = channelId(channel.model.ref);
+      const { result } = await ask({ op: 'channel-close', channel: id });
+      expect(result).toMatchObject({
+        channel: id,
+        remedies: [
+          { kind: 'commitment', isReleased: true, raw: expect.stringMatching(/^[0-9a-f]+$/) },
+          { kind: 'delayed' },
+        ],
+      });
+      const { remedies } = result as { readonly remedies: readonly { readonly txid: string }[] };
+      const published = await signer.chain.toPublish();
+      expect(published.map((one) => one.id)).toEqual([remedies[0]!.txid]);
+      const later = channel.model.validate(1, channel.balances);
+      expect(await signer.answer({ channel: channel.model.ref, permissions: 511n }, later)).toMatchObject({
+        kind: 'refused',
+      });
+      // Said twice, it is the same end.
+      expect((await ask({ op: 'channel-close', channel: id })).result).toMatchObject({
+        remedies: [{ txid: remedies[0]!.txid }, {}],
+      });
+    }));
+
+  it('is refused where no commitment of ours may be signed, with the reason', () =>
+    atDesk(async (ask) => {
+      const channel = `${'02'.repeat(33)}/7`;
+      expect(await ask({ op: 'channel-close', channel })).toMatchObject({
+        ok: false,
+        error: { code: 'close-refused', message: expect.stringContaining('no such channel') },
+      });
+    }));
+});
+
 describe('a channel on the chain whose node does nothing', () => {
   it('has its claims published when their deadlines are near, by the rates that the feeder knows', () =>
     atDesk(async (_, signer) => {
@@ -221,10 +261,15 @@ it('a store that fails is told to the operator', () =>
         unlock: rejecting,
         rescan: rejecting,
         remedies: (id) => chain.remedies(id),
+        forceClose: rejecting,
         signed: (remedy) => chain.signed(remedy),
       },
     });
-    for (const asked of [{ op: 'chain-rescan' }, { op: 'chain-unlock', tip: 'ab'.repeat(32) }]) {
+    for (const asked of [
+      { op: 'chain-rescan' },
+      { op: 'chain-unlock', tip: 'ab'.repeat(32) },
+      { op: 'channel-close', channel: `${'02'.repeat(33)}/7` },
+    ]) {
       const reply = JSON.parse(await desk.answer(JSON.stringify({ v: 1, id: 1, ...asked })));
       expect(reply).toMatchObject({ ok: false, error: { code: 'store-failed' } });
     }

@@ -84,6 +84,7 @@ const deskOf = (changed: Partial<OperatorSide>): AdminDesk =>
       unlock: async () => ({ ok: true }),
       rescan: async () => ({ ok: true }),
       remedies: (channel) => ({ channel, remedies: [], unclaimed: [] }),
+      forceClose: async (channel) => ({ ok: true, plan: { channel, remedies: [], unclaimed: [] } }),
       signed: () => new Uint8Array(0),
     },
     ...changed,

@@ -1,5 +1,5 @@
 /**
- * `countersign channel`: the operator's kill switch of one channel, and what would save its funds now.
+ * `countersign channel`: the operator's kill switch of one channel, its end without the node, and what would save its funds now.
  */
 import type { Command } from 'commander';
 import type { SignerAnswer } from '../admin/answer.ts';
@@ -9,7 +9,7 @@ import { grouped, table } from '../terminal.ts';
 export function addChannelCommand(program: Command): void {
   const channel = program
     .command('channel')
-    .summary('stop signing for one channel, or go on; what would save its funds')
+    .summary('stop signing for one channel, or end it; what would save its funds')
     .description('The kill switch of one channel, and what would save its funds now.');
   addSignerOptions(
     channel
@@ -31,6 +31,21 @@ export function addChannelCommand(program: Command): void {
       )
       .argument('<channel>', '<peer id>/<number>'),
   ).action((name: string, flags: SignerFlags) => remedies(name, flags));
+  addSignerOptions(
+    channel
+      .command('close')
+      .description(
+        'End this channel without the node, for good: our newest commitment is signed, no other state can follow, and the signer publishes what saves the funds. A signer that hears of the chain from its node publishes nothing: take the transactions from --json and publish them in their order, now and whenever "channel remedies" has more.',
+      )
+      .argument('<channel>', '<peer id>/<number>, as refusals and the audit log name it')
+      .requiredOption('--yes', 'it is meant: nothing takes this back'),
+  ).action((name: string, flags: SignerFlags) => close(name, flags));
+}
+
+async function close(channel: string, flags: SignerFlags): Promise<void> {
+  const result = await withSigner(flags, (client) => client.ask({ op: 'channel-close', channel }));
+  if (flags.json === true) return printJson(result.json);
+  print([`Ended: ${result.text('channel')}`, ...remedyLines(result)]);
 }
 
 async function remedies(channel: string, flags: SignerFlags): Promise<void> {

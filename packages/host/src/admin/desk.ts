@@ -37,7 +37,10 @@ export interface OperatorSide {
   status(): object;
   /** The signed text of a new one. */
   heartbeat(): Promise<string>;
-  readonly chain: Pick<ChainSide, 'status' | 'tip' | 'unlock' | 'rescan' | 'remedies' | 'signed'>;
+  readonly chain: Pick<
+    ChainSide,
+    'status' | 'tip' | 'unlock' | 'rescan' | 'remedies' | 'forceClose' | 'signed'
+  >;
   /** The effective policy, for people or for programs. */
   policyText(format: 'text' | 'json'): string;
 }
@@ -81,6 +84,8 @@ export class AdminDesk {
         return this.#rescan(asked.fromHeightBlocks);
       case 'remedies':
         return this.#reading(() => page(this.#plan(asked.channel)));
+      case 'channel-close':
+        return this.#close(asked.channel);
       default:
         return done(this.#side.status());
     }
@@ -119,6 +124,18 @@ export class AdminDesk {
   async #heartbeat(): Promise<Outcome> {
     try {
       return page({ heartbeat: await this.#side.heartbeat() });
+    } catch (error) {
+      return storeFailed(error);
+    }
+  }
+
+  async #close(channel: string): Promise<Outcome> {
+    try {
+      const { chain } = this.#side;
+      const closed = await chain.forceClose(channel);
+      if (closed.ok) return done(planJson(closed.plan, (remedy) => chain.signed(remedy)));
+      const { message, facts } = closed.refusal;
+      return { ok: false, error: { code: 'close-refused', message, facts: toJson(facts) } };
     } catch (error) {
       return storeFailed(error);
     }

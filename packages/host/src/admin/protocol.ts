@@ -75,6 +75,7 @@ const request = v.variant('op', [
   v.strictObject({ ...HEAD, op: v.literal('allowlist-remove'), text: ENTRY }),
   v.strictObject({ ...HEAD, op: v.literal('channel-freeze'), channel: CHANNEL }),
   v.strictObject({ ...HEAD, op: v.literal('channel-unfreeze'), channel: CHANNEL }),
+  v.strictObject({ ...HEAD, op: v.literal('channel-close'), channel: CHANNEL }),
   v.strictObject({
     ...HEAD,
     op: v.literal('audit-list'),
@@ -98,7 +99,9 @@ export type AdminProtocolErrorCode =
   /** Another verification is still running. */
   | 'busy'
   /** The view of the chain will not have it; the message says why. */
-  | 'chain-refused';
+  | 'chain-refused'
+  /** The laws allow no commitment of ours for this channel; the message says why. */
+  | 'close-refused';
 
 export type AdminReply =
   | { readonly v: number; readonly id: number | null; readonly ok: true; readonly result: Json }

@@ -69,6 +69,11 @@ export interface ChainSideOptions {
   readonly refused: (refusal: Refusal) => void;
 }
 
+/** What saves the funds of a channel that ends now, or why no commitment of ours may be signed. */
+export type ForceCloseAnswer =
+  | { readonly ok: true; readonly plan: RemedyPlan }
+  | { readonly ok: false; readonly refusal: Refusal };
+
 /** Whoever brings blocks, as the signer asks for more. */
 export interface ChainFeed {
   /** Look for blocks now; resolves when there are no more, or after a while. */
@@ -262,21 +267,27 @@ export class ChainSide {
     return deadlines.some(({ level }) => level === 'passed');
   }
 
-  /**
-   * The signer ends a channel by itself. Law 1 first: that it ends is durable before its commitment is signed. The plan is empty
-   * where the laws allow no commitment of ours; the refusal is on the audit log.
-   */
+  /** The plan is empty where the laws allow no commitment of ours; the refusal is on the audit log. */
   async close(id: string): Promise<RemedyPlan> {
+    const closed = await this.forceClose(id);
+    return closed.ok ? closed.plan : { channel: id, remedies: [], unclaimed: [] };
+  }
+
+  /**
+   * The signer ends a channel by itself, at a deadline or because its operator says so. Law 1 first: that it ends is durable before its
+   * commitment is signed.
+   */
+  async forceClose(id: string): Promise<ForceCloseAnswer> {
     const { state, watch: _, ...options } = this.#options;
     const place = { ...this.#input(), draft: new Draft(state), events: [] };
     const feerates = this.#feerates;
     const outcome = forceClose({ place, chain: this.view(), ...this.#height(), feerates }, id);
     if (!outcome.ok) {
       options.refused(outcome.refusal);
-      return { channel: id, remedies: [], unclaimed: [] };
+      return { ok: false, refusal: outcome.refusal };
     }
     await options.commit('force-close', outcome.changes, outcome.events);
-    return outcome.plan;
+    return { ok: true, plan: outcome.plan };
   }
 
   /** The raw transaction. Only of a plan that may be signed (`Remedy.isReleased`). */
