@@ -7,6 +7,7 @@ import { sha256 } from '../bitcoin/hash.ts';
 import { type OutPoint, outpointKey, type Tx, type TxOutput, weightOf } from '../bitcoin/transaction.ts';
 import type { Book } from './book.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
+import { isOwnFunding } from './fundings.ts';
 import type { Payments } from './payments.ts';
 import type { HtlcAtStake } from './problem.ts';
 import { agreedFeeSat, type OwnerTerms } from './terms.ts';
@@ -103,7 +104,8 @@ export class Coins {
       }
       const file = this.#reader.fundingOf(key);
       if (file !== undefined) {
-        closes = true;
+        // What is called a funding and is none is spent by whoever has it.
+        closes ||= isOwnFunding((one) => this.#reader.outputAt(one), file, key);
         this.#close(file, tx, txid, undo);
       }
       const meaning = this.#reader.endingOf(toHex(input.txid))?.ending.meanings[input.vout];

@@ -2,10 +2,9 @@
  * A channel as a place where the attacker chooses: which of the possible endings reaches the chain, or none, so that the
  * owner closes it. Once one has, what is left is the fate of its outputs.
  */
-import { equalBytes, toHex } from '../bitcoin/bytes.ts';
-import { p2wsh } from '../bitcoin/scripts.ts';
-import { fundingScript } from '../bolt3/index.ts';
-import type { ChannelFile, Ending, Funding } from './channel-file.ts';
+import { toHex } from '../bitcoin/bytes.ts';
+import type { ChannelFile, Ending } from './channel-file.ts';
+import { isOwnFunding } from './fundings.ts';
 import type { Knowledge } from './knowledge.ts';
 import { worstOutcome } from './payment.ts';
 import type { HtlcAtStake, Option, Place, Tally, Times } from './problem.ts';
@@ -75,7 +74,7 @@ function optionsOn(
   times: Times,
   addedSat: number,
 ): Option[] {
-  if (!isOwnFunding(known, file, funding))
+  if (!isOwnFunding((one) => known.released.outputAt(one), file, funding))
     return [{ name: 'a funding that is not the channel’s', ...NOTHING, directSat: addedSat }];
   const on = (list: readonly Ending[]) => list.filter((one) => one.funding === funding);
   const options = on(file.counterparty).map((one) => optionOf(known, one));
@@ -92,18 +91,6 @@ function optionsOn(
   options.push(silence(known, file, on(file.holder), others, times));
   return addedSat === 0 ? options : options.map((one) => ({ ...one, directSat: one.directSat + addedSat }));
 }
-
-/** As far as it is known at all, its output has the script of both sides' keys; of another nothing can be spent. */
-function isOwnFunding(known: Knowledge, { owner, fundings }: ChannelFile, key: string): boolean {
-  const funding = fundings.get(key);
-  const output = funding === undefined ? undefined : known.released.outputAt(funding.outpoint);
-  if (funding === undefined || output === undefined || owner === null) return true;
-  const script = scripts.get(funding) ?? p2wsh(fundingScript(owner.funding, funding.peerKey));
-  scripts.set(funding, script);
-  return equalBytes(output.script, script);
-}
-
-const scripts = new WeakMap<Funding, Uint8Array>();
 
 /** Published, it is no end: what is on the funding that it makes is what the attacker has a choice of. */
 const spliced = ({ name }: Ending, options: readonly Option[]): Option[] =>
