@@ -52,6 +52,8 @@ const SOCKETS: Table<SocketErrorCode> = {
 const SYNC_DOORS: Table<SyncDoorErrorCode> = {
   'sync-door-unreachable':
     'no signer is behind the door, or its answer did not come; LDK is told to ask again',
+  'sync-door-broken':
+    'the thread or process that carries requests to a signer elsewhere has ended: open a new door, and the node over it; LDK is told to ask again',
   'sync-door-closed': 'the door was closed before the call',
 };
 

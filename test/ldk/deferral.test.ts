@@ -100,3 +100,28 @@ describe('a signer whose chain lags', () => {
       expect(alice.desk.sent.has(hash)).toBe(true);
     }));
 });
+
+it('a node moves to another door of its signer, and to no other signer’s', () =>
+  inWorld('doors', async (world) => {
+    const { alice, bob } = await pair(world, 'anchors');
+    const [own, other] = [SmallWorld.countersign(alice), SmallWorld.countersign(bob)];
+    await world.open(alice, bob, 1_000_000n);
+    expect(() => own.ldk.moveTo(other.embedded.door)).toThrow('the signer behind this door is another');
+    const absent = new AbsentDoor(own.embedded.door);
+    absent.left = 0;
+    expect(() => own.ldk.moveTo(absent)).toThrow(
+      'no signer answers at this door: unreachable: the signer is away',
+    );
+    await Promise.resolve();
+    expect(own.refusals.splice(0).map(({ tag }) => tag)).toEqual(['unreachable']);
+    await pay(world, alice, bob, 3_000_000n);
+    absent.left = 1_000;
+    own.ldk.moveTo(absent);
+    const hash = await pay(world, alice, bob, 3_000_000n);
+    expect(alice.desk.sent.has(hash)).toBe(true);
+    expect(absent.left).toBeLessThan(1_000);
+    await own.ldk.close();
+    expect(() =>
+      own.embedded.door.ask({ peerId: null, dbid: 0n, permissions: 0n }, new Uint8Array(2)),
+    ).toThrow(SyncDoorError);
+  }));

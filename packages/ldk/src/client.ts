@@ -62,10 +62,19 @@ export function channelName(channelKeysId: Uint8Array): Uint8Array {
 }
 
 export class SignerClient {
-  readonly #door: SyncDoor;
+  #door: SyncDoor;
   readonly #listeners = new Set<RefusalListener>();
 
   constructor(door: SyncDoor) {
+    this.#door = door;
+  }
+
+  get door(): SyncDoor {
+    return this.#door;
+  }
+
+  /** Another door to the same signer. */
+  moveTo(door: SyncDoor): void {
     this.#door = door;
   }
 

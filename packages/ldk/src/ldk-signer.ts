@@ -3,7 +3,7 @@
  * signer beside LDK. Opened once for a node; it keeps nothing that the signer and LDK do not have.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
-import { FormError, type Secp256k1, toHex } from '@countersign/bitcoin';
+import { equalBytes, FormError, type Secp256k1, toHex } from '@countersign/bitcoin';
 import type { SyncDoor } from '@countersign/transport';
 import {
   type BumpTransactionEvent,
@@ -52,7 +52,6 @@ export class LdkSigner {
   readonly wallet: LdkWallet;
   readonly nodeId: Uint8Array;
   readonly networkName: string;
-  readonly #door: SyncDoor;
   readonly #client: SignerClient;
   readonly #book: ChannelBook;
   readonly #walletSigner: WalletSigner;
@@ -60,8 +59,7 @@ export class LdkSigner {
   #isDeferred = false;
 
   private constructor(client: SignerClient, options: LdkSignerOptions, identity: NodeIdentity) {
-    const { door, secp, randomBytes = (count) => new Uint8Array(nodeRandomBytes(count)) } = options;
-    this.#door = door;
+    const { secp, randomBytes = (count) => new Uint8Array(nodeRandomBytes(count)) } = options;
     this.#client = client;
     this.nodeId = identity.nodeId;
     this.networkName = identity.networkName;
@@ -178,8 +176,27 @@ export class LdkSigner {
     monitor.signer_unblocked(null);
   }
 
+  /**
+   * Another door to the same signer, in place of one that broke: what the signer could not take is asked there. `retry` afterwards.
+   * The one before is the caller's to close.
+   *
+   * @throws {FormError} when there is no signer behind it, or another: then nothing has changed.
+   */
+  moveTo(door: SyncDoor): void {
+    const { door: before } = this.#client;
+    this.#client.moveTo(door);
+    const info = this.#client.ask<'vls_node_info'>('moveTo', null, { name: 'vls_node_info' });
+    if (info.ok && equalBytes(info.reply.nodeId, this.nodeId)) return;
+    this.#client.moveTo(before);
+    throw new FormError(
+      info.ok
+        ? 'the signer behind this door is another'
+        : `no signer answers at this door: ${info.refusal.text}`,
+    );
+  }
+
   close(): Promise<void> {
-    return this.#door.close();
+    return this.#client.door.close();
   }
 }
 

@@ -25,9 +25,28 @@ export interface SyncDoor {
   close(): Promise<void>;
 }
 
+const PEER_ID_BYTES = 33;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+const isU64 = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n && value <= U64_MAX;
+
+/**
+ * The client as a frame of a socket would hold it; null for what no frame holds. A socket gives every client in one form; a program
+ * gives values, so they are looked at, and copied: a channel must not have a second name, nor another one later.
+ */
+export function ownClient({ peerId, dbid, permissions }: SyncDoorClient): SyncDoorClient | null {
+  if (!isU64(dbid) || !isU64(permissions)) return null;
+  if (peerId === null) return { peerId, dbid, permissions };
+  if (!ArrayBuffer.isView(peerId) || peerId.byteLength !== PEER_ID_BYTES) return null;
+  const own = new Uint8Array(peerId.buffer, peerId.byteOffset, PEER_ID_BYTES).slice();
+  return { peerId: own, dbid, permissions };
+}
+
 export type SyncDoorErrorCode =
   /** There is no signer behind the door, or its answer did not come. */
   | 'sync-door-unreachable'
+  /** What carries requests to a signer elsewhere has ended by itself: nothing comes through this door any more. */
+  | 'sync-door-broken'
   /** The door was closed. */
   | 'sync-door-closed';
 

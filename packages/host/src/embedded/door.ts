@@ -4,7 +4,7 @@
  */
 import { FormError } from '@countersign/bitcoin';
 import { type ClientIdentity, malformedRefusal, type Refusal } from '@countersign/core';
-import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
+import { ownClient, type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
 import { decodeMessage, encodeMessage, encodeSignerError, type Reply, type Request } from '@countersign/wire';
 import type { Signer } from '../signer.ts';
 import type { FeedSession } from '../sockets/feed.ts';
@@ -84,21 +84,12 @@ export class EmbeddedDoor implements SyncDoor {
 
 const NO_BYTES = new Uint8Array(0);
 
-const PEER_ID_BYTES = 33;
-const U64_MAX = 0xffff_ffff_ffff_ffffn;
-
-const isU64 = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n && value <= U64_MAX;
-
-/**
- * As lightningd's clients: who has no channel speaks for the node. A socket gives every client in one form; here a program gives
- * values, so they are looked at, and copied: a channel must not have a second name, nor another one later. Null for what is none.
- */
-function identityOf({ peerId, dbid, permissions }: SyncDoorClient): ClientIdentity | null {
-  if (!isU64(dbid) || !isU64(permissions)) return null;
-  if (peerId === null) return { channel: null, permissions };
-  if (!ArrayBuffer.isView(peerId) || peerId.byteLength !== PEER_ID_BYTES) return null;
-  const own = new Uint8Array(peerId.buffer, peerId.byteOffset, PEER_ID_BYTES).slice();
-  return { channel: { peerId: own, dbid }, permissions };
+/** As lightningd's clients: who has no channel speaks for the node. Null for what no node has. */
+function identityOf(client: SyncDoorClient): ClientIdentity | null {
+  const own = ownClient(client);
+  if (own === null) return null;
+  const { peerId, dbid, permissions } = own;
+  return { channel: peerId === null ? null : { peerId, dbid }, permissions };
 }
 
 /** Always as text: the node side of this door has a form for it, unlike lightningd. */

@@ -2,9 +2,10 @@
  * The door of a node that cannot wait to a signer elsewhere: a call blocks until the signer on its own machine has answered, for a
  * bounded time. What travels, and what survives a lost connection, is the link's business in a thread or process beside.
  */
+import type { Facts } from '@countersign/bitcoin';
 import { encodeSignerError } from '@countersign/wire';
 import type { PresenceLogLevel } from '../link/presence.ts';
-import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '../sync-door.ts';
+import { ownClient, type SyncDoor, type SyncDoorClient, SyncDoorError } from '../sync-door.ts';
 import type { BlockingCaller } from './carrier.ts';
 import { type BridgeHost, startProcess, startThread } from './host.ts';
 import {
@@ -34,6 +35,11 @@ export interface RemoteDoorOptions {
   /** Longest message in either direction. Default 4 MiB. */
   readonly messageBytesMax?: number;
   readonly log?: (level: PresenceLogLevel, text: string) => void;
+  /**
+   * Called once when the bridge has ended and nobody closed it: every call fails from then on with this error
+   * (`sync-door-broken`). The application opens a new door, and its node anew over that; or ends, to be started again.
+   */
+  readonly onBroken?: (error: SyncDoorError) => void;
 }
 
 const PATIENCE_MS_DEFAULT = 10_000;
@@ -63,6 +69,7 @@ export async function openRemoteDoor(options: RemoteDoorOptions): Promise<Remote
 export class RemoteDoor implements SyncDoor {
   readonly #host: BridgeHost;
   readonly #log: NonNullable<RemoteDoorOptions['log']>;
+  readonly #onBroken: NonNullable<RemoteDoorOptions['onBroken']>;
   readonly #patienceMs: number;
   readonly #messageBytesMax: number;
   readonly #opened = Promise.withResolvers<RemoteIdentity>();
@@ -80,6 +87,7 @@ export class RemoteDoor implements SyncDoor {
     const { bridge = 'worker', log = () => {}, messageBytesMax = MESSAGE_BYTES_MAX_DEFAULT } = options;
     const { patienceMs = PATIENCE_MS_DEFAULT, startPatienceMs = null, keyStyle = 'cln' } = options;
     this.#log = log;
+    this.#onBroken = options.onBroken ?? (() => {});
     this.#patienceMs = patienceMs;
     this.#messageBytesMax = messageBytesMax;
     const start = bridge === 'worker' ? startThread : startProcess;
@@ -105,12 +113,14 @@ export class RemoteDoor implements SyncDoor {
 
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
     if (this.#closing !== null) throw closed();
-    if (this.#gone !== null || this.#caller === null)
-      throw unreachable(this.#gone ?? 'the door is not open yet');
+    if (this.#gone !== null) throw broken(this.#gone);
+    if (this.#caller === null) throw unreachable('the door is not open yet');
+    const own = ownClient(client);
+    if (own === null) return malformed('a client that no node has', {});
     if (request.length > this.#messageBytesMax) return tooLong(request.length, this.#messageBytesMax);
     const timeoutMs = this.#patienceMs + BRIDGE_GRACE_MS;
-    const exchange = this.#caller.exchange(askHead(client), request, timeoutMs);
-    if (exchange.kind === 'gone') throw unreachable(exchange.why);
+    const exchange = this.#caller.exchange(askHead(own), request, timeoutMs);
+    if (exchange.kind === 'gone') throw broken(exchange.why);
     if (exchange.kind === 'silent')
       throw unreachable(`the bridge did not answer within ${timeoutMs / 1000} s`);
     const answer = readAnswer(exchange.body);
@@ -120,7 +130,7 @@ export class RemoteDoor implements SyncDoor {
 
   async feed(request: Uint8Array): Promise<Uint8Array> {
     if (this.#closing !== null) throw closed();
-    if (this.#gone !== null) throw unreachable(this.#gone);
+    if (this.#gone !== null) throw broken(this.#gone);
     const id = ++this.#feedIds;
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     this.#feeds.set(id, { resolve, reject });
@@ -194,24 +204,33 @@ export class RemoteDoor implements SyncDoor {
 
   #onEnded(why: string): void {
     this.#gone = `the bridge is gone: ${why}`;
-    const error = this.#closing === null ? unreachable(this.#gone) : closed();
+    const error = this.#closing === null ? broken(this.#gone) : closed();
     this.#opened.reject(error);
     // Nobody may wait for it any more.
     this.#opened.promise.catch(() => {});
     for (const { reject } of this.#feeds.values()) reject(error);
     this.#feeds.clear();
-    if (this.#closing === null) this.#log('broken', `countersign: ${this.#gone}`);
     this.#ended.resolve();
+    if (this.#closing !== null) return;
+    this.#log('broken', `countersign: ${this.#gone}`);
+    // `openRemoteDoor` has told of it where there was no door yet.
+    if (this.#identity !== null) this.#onBroken(error);
   }
 }
 
 const closed = (): SyncDoorError =>
   new SyncDoorError('sync-door-closed', 'the door to the signer was closed');
 const unreachable = (why: string): SyncDoorError => new SyncDoorError('sync-door-unreachable', why);
+const broken = (why: string): SyncDoorError => new SyncDoorError('sync-door-broken', why);
 
 /** As a signer in the node's own process refuses it. */
-function tooLong(bytes: number, bytesMax: number): Uint8Array {
-  const message = 'a request is longer than this side sends (messageBytesMax)';
-  const facts = { bytes, bytes_max: bytesMax };
+function malformed(message: string, facts: Facts): Uint8Array {
   return encodeSignerError('malformed', { tag: 'policy-generic-error', message, facts, temporary: false });
+}
+
+function tooLong(bytes: number, bytesMax: number): Uint8Array {
+  return malformed('a request is longer than this side sends (messageBytesMax)', {
+    bytes,
+    bytes_max: bytesMax,
+  });
 }
