@@ -1,18 +1,49 @@
-/** A funding that is none: its output is the attacker's, who funds another channel with it, and takes that back by a reorg. */
-import { Match } from '@countersign/adversary';
+/** Channels with more fundings than one, or with one that is none: what the referee counts in them. */
+import { Match, type Move } from '@countersign/adversary';
 import { expect, it } from 'vitest';
 import { gameOf } from './game.ts';
 
-const SETUP = { seed: 2, channels: 5, isHonest: false, mutant: null, subject: 'memory' } as const;
+const SETUP = { seed: 1, channels: 5, isHonest: false, mutant: null, subject: 'memory' } as const;
 
-it('counts nothing of a shallow channel whose funding the attacker alone has made', async () => {
+const move = (kind: string, channel: number, a: number, b: number, c: number): Move => ({
+  kind,
+  channel,
+  a,
+  b,
+  c,
+});
+
+async function played(seed: number, moves: readonly Move[]): Promise<Match> {
   const game = gameOf(SETUP);
-  const match = await Match.begin({ ...game, config: { ...game.config, seed: 2 } });
-  // To the attacker's own script; then a funding with a push, one block deep, which gives way to its rival.
-  await match.play({ kind: 'reorganize', channel: 0, a: 0, b: 0, c: 0 });
-  await match.play({ kind: 'fake-funding', channel: 0, a: 0, b: 758, c: 0 });
-  await match.play({ kind: 'zero-conf', channel: 25, a: 779, b: 746, c: 753 });
-  expect(match.readings.length).toBeGreaterThan(10);
-  expect(match.theft).toBeNull();
+  const match = await Match.begin({ ...game, config: { ...game.config, seed } });
+  for (const one of moves) await match.play(one);
   await match.close();
+  expect(match.readings.length).toBeGreaterThan(10);
+  return match;
+}
+
+// To the attacker's own script; then a funding with a push, one block deep, spends it and gives way to its rival.
+it('nothing of a shallow channel whose funding the attacker alone has made', async () => {
+  const { theft } = await played(2, [
+    move('reorganize', 0, 0, 0, 0),
+    move('fake-funding', 0, 0, 758, 0),
+    move('zero-conf', 25, 779, 746, 753),
+  ]);
+  expect(theft).toBeNull();
+});
+
+// The other funding, in a block too, is the peer's alone, with nothing of the owner's.
+it('what a splice has made, although another round of the opening is on the chain', async () => {
+  const { theft, world } = await played(21, [
+    move('advance', 62, 0, 754, 773),
+    move('begin-again', 2, 855, 585, 112),
+    move('open', 3, 275, 974, 592),
+    move('advance', 48, 472, 171, 926),
+    move('advance', 31, 885, 240, 940),
+    move('advance', 18, 333, 905, 933),
+    move('advance', 0, 240, 110, 449),
+    move('splice-out', 37, 214, 152, 855),
+  ]);
+  expect(theft).toBeNull();
+  expect(world.log.kept.some(({ request }) => request.name === 'hsmd_lock_outpoint')).toBe(true);
 });

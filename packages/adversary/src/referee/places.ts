@@ -3,6 +3,7 @@
  * owner closes it. Once one has, what is left is the fate of its outputs.
  */
 import { toHex } from '../bitcoin/bytes.ts';
+import { txidOf } from '../bitcoin/transaction.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
 import { isOwnFunding } from './fundings.ts';
 import type { Knowledge } from './knowledge.ts';
@@ -44,11 +45,11 @@ export function stakesOf(file: ChannelFile): Stakes {
 }
 
 function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stakes[], times: Times): Option[] {
-  for (const key of file.fundings.keys()) {
+  for (const first of file.fundings.keys()) {
+    if (known.believesFundings) return optionsOn(known, file, first, others, times, 0);
+    const key = afterSplices(known, file, first);
     const txid = key.slice(0, TXID_CHARS);
     const depth = known.book.depthOf(txid);
-    if (known.believesFundings) return optionsOn(known, file, key, others, times, 0);
-    // A splice has spent it: the channel lives on what that made.
     if (depth > 0 && known.book.spenderOf(key) !== undefined) continue;
     if (depth > 0) {
       if (depth >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid)) file.isFinal = true;
@@ -61,6 +62,21 @@ function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stake
     }
   }
   return [];
+}
+
+/**
+ * The funding that the channel lives on, where splices on the chain have spent this one: not another round of its opening, which may
+ * be on the chain too.
+ */
+function afterSplices(known: Knowledge, file: ChannelFile, funding: string): string {
+  let key = funding;
+  for (;;) {
+    const spender = known.book.spenderOf(key);
+    const next =
+      spender === undefined ? undefined : known.spliceOf(file, spender.tx, toHex(txidOf(spender.tx)));
+    if (next === undefined || next === key) return key;
+    key = next;
+  }
 }
 
 const TXID_CHARS = 64;
