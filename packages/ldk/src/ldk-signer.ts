@@ -20,6 +20,7 @@ import {
 import { type BlockSource, type FeedOutcome, feedChain } from './chain/feed.ts';
 import { type LdkRefusal, type RefusalListener, SignerClient } from './client.ts';
 import { nodeSigner } from './node/node-signer.ts';
+import { bolt12InvoiceText } from './node/words.ts';
 import { ChannelBook } from './signer/channel-book.ts';
 import { outputSpender } from './signer/output-spender.ts';
 import { signerProvider } from './signer/signer-provider.ts';
@@ -92,6 +93,14 @@ export class LdkSigner {
   }
 
   // ── What the application tells the signer ──
+
+  /**
+   * Before `channelManager.send_payment_for_bolt12_invoice`: what `Event_InvoiceReceived` brings, as its `invoice.write()`. LDK has to be
+   * told to wait for it (`UserConfig.set_manually_handle_bolt12_invoices`).
+   */
+  preapproveBolt12Invoice(invoice: Uint8Array): boolean {
+    return this.preapproveInvoice(bolt12InvoiceText(invoice));
+  }
 
   /** Before `channelManager.send_payment`. False: the signer will not let it out. */
   preapproveInvoice(invoice: string): boolean {

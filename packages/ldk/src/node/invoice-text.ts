@@ -12,6 +12,7 @@ import {
   type RawBolt11Invoice,
 } from 'lightningdevkit';
 import { paymentHashOf } from './inbound-payment.ts';
+import { toWords } from './words.ts';
 
 export interface InvoiceText {
   /** ASCII. */
@@ -118,19 +119,6 @@ function mapped<T extends { hash(): bigint }, R>(value: T, map: (value: T) => R)
 }
 
 const textWords = (text: string): number[] => toWords(new TextEncoder().encode(text));
-
-/** Eight bits to five, the last ones filled up with zeros. */
-function toWords(bytes: Uint8Array): number[] {
-  const words: number[] = [];
-  let [carry, bits] = [0, 0];
-  for (const byte of bytes) {
-    carry = (carry << 8) | byte;
-    for (bits += 8; bits >= 5; bits -= 5) words.push((carry >> (bits - 5)) & 31);
-    carry &= (1 << bits) - 1;
-  }
-  if (bits > 0) words.push((carry << (5 - bits)) & 31);
-  return words;
-}
 
 /** What is hashed: five bits to eight, the last ones filled up with zeros (BOLT 11). */
 function fromWords(words: Uint8Array): Uint8Array {

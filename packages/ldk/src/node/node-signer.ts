@@ -16,6 +16,7 @@ import {
 } from 'lightningdevkit';
 import type { LdkRefusal, SignerClient } from '../client.ts';
 import { answered, replyOf } from '../signer/answers.ts';
+import { BlindingFactors } from './blinding.ts';
 import { type ExpectedHashes, invoiceText } from './invoice-text.ts';
 
 export interface NodeSignerParts {
@@ -33,6 +34,7 @@ const RECOVERY_ID_BYTES = 4;
 
 export function nodeSigner(parts: NodeSignerParts): NodeSigner {
   const { client, nodeId, inboundPaymentKey, randomBytes } = parts;
+  const factors = new BlindingFactors();
   const guarded = <T>(method: string, work: () => T, otherwise: (refusal: LdkRefusal) => T): T =>
     answered({ client, method, channelKeysId: null, work, otherwise });
   return NodeSigner.new_impl({
@@ -45,8 +47,8 @@ export function nodeSigner(parts: NodeSignerParts): NodeSigner {
       guarded(
         'ecdh',
         () => {
-          const scalar = tweak instanceof Option_BigEndianScalarZ_Some ? tweak.some.scalar_bytes : null;
-          return Result_ThirtyTwoBytesNoneZ.constructor_ok(ecdh(parts, point, scalar));
+          const factor = tweak instanceof Option_BigEndianScalarZ_Some ? tweak.some.scalar_bytes : null;
+          return Result_ThirtyTwoBytesNoneZ.constructor_ok(ecdh(parts, factors, point, factor));
         },
         // Nobody else can have it: what it is used for fails to authenticate.
         () => Result_ThirtyTwoBytesNoneZ.constructor_ok(randomBytes(32)),
@@ -81,10 +83,23 @@ export function nodeSigner(parts: NodeSignerParts): NodeSigner {
   });
 }
 
-function ecdh({ client, secp }: NodeSignerParts, point: Uint8Array, tweak: Uint8Array | null): Uint8Array {
-  const tweaked = tweak === null ? point : secp.publicKeyTweakMul(point, tweak);
-  const asked = client.ask<'hsmd_ecdh_req'>('ecdh', null, { name: 'hsmd_ecdh_req', point: tweaked });
-  return replyOf(asked).ss;
+/** With the node's key, multiplied by the factor where there is one: which is the same as a multiplied point. */
+function ecdh(
+  { client, secp }: NodeSignerParts,
+  factors: BlindingFactors,
+  point: Uint8Array,
+  shown: Uint8Array | null,
+): Uint8Array {
+  const ask = (asked: Uint8Array): Uint8Array =>
+    replyOf(client.ask<'hsmd_ecdh_req'>('ecdh', null, { name: 'hsmd_ecdh_req', point: asked })).ss;
+  if (shown === null) {
+    const secret = ask(point);
+    factors.noteSecret(secret);
+    return secret;
+  }
+  const factor = factors.meant(shown);
+  if (factor === undefined) throw new Error('LDK asks with a factor that follows from no secret before it');
+  return ask(secp.publicKeyTweakMul(point, factor));
 }
 
 /** LDK wants the recovery id as four bytes behind the signature. */

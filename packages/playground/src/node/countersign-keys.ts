@@ -115,6 +115,7 @@ function nodeKeys(ldk: LdkSigner, chain: EmbeddedChain): NodeKeys {
     staticOutputsAreWallet: true,
     blockConnected: (block) => connect(ldk, chain, block),
     preapproveInvoice: (invoice) => ldk.preapproveInvoice(invoice),
+    preapproveBolt12Invoice: (invoice) => ldk.preapproveBolt12Invoice(invoice),
     preapproveKeysend: (destination, hash, amountMsat) =>
       ldk.preapproveKeysend(destination, hash, amountMsat),
     announceChannel: (userChannelId, pushMsat) => ldk.announceChannel(userChannelId, pushMsat),

@@ -11,6 +11,7 @@ import {
   Event_FundingGenerationReady,
   Event_FundingTxBroadcastSafe,
   Event_HTLCHandlingFailed,
+  Event_InvoiceReceived,
   Event_OpenChannelRequest,
   Event_PaymentClaimable,
   Event_PaymentClaimed,
@@ -25,8 +26,10 @@ import {
   OutPoint,
   type PaymentPurpose,
   PaymentPurpose_Bolt11InvoicePayment,
+  PaymentPurpose_Bolt12OfferPayment,
   PaymentPurpose_SpontaneousPayment,
   Result_NoneAPIErrorZ_OK,
+  Result_NoneBolt12PaymentErrorZ_OK,
 } from 'lightningdevkit';
 import type { LightningNode } from './lightning-node.ts';
 
@@ -47,6 +50,8 @@ export class EventDesk {
   readonly claimed = new Map<string, bigint>();
   readonly sent = new Map<string, Uint8Array>();
   readonly failed = new Set<string>();
+  /** Payment hashes of what was sent, by payment id. */
+  readonly sentById = new Map<string, string>();
   readonly closed: string[] = [];
   forwards = 0;
   readyChannels = 0;
@@ -54,6 +59,7 @@ export class EventDesk {
   /** Forwards that a test keeps waiting. */
   holdsForwards = false;
   readonly problems: string[] = [];
+  readonly #invoiced = new Set<string>();
   #nextUserChannelId = 1n;
 
   constructor(node: LightningNode) {
@@ -72,14 +78,14 @@ export class EventDesk {
     else if (event instanceof Event_PaymentClaimable) this.#claimable(event);
     else if (event instanceof Event_PaymentClaimed)
       this.claimed.set(toHex(event.payment_hash), event.amount_msat);
-    else if (event instanceof Event_PaymentSent)
-      this.sent.set(toHex(event.payment_hash), event.payment_preimage);
+    else if (event instanceof Event_PaymentSent) this.#sent(event);
     else if (event instanceof Event_PaymentFailed) this.#failed(event);
     else if (event instanceof Event_PaymentForwarded) this.forwards++;
     else if (event instanceof Event_HTLCHandlingFailed) this.handlingFailures++;
     else if (event instanceof Event_SpendableOutputs) this.#spendable(event);
     else if (event instanceof Event_BumpTransaction)
       this.#node.keys.handleBump(event.bump_transaction, this.#node.bumps);
+    else if (event instanceof Event_InvoiceReceived) this.#payOffered(event);
     else if (event instanceof Event_ChannelReady) this.readyChannels++;
     else if (event instanceof Event_ChannelClosed) this.closed.push(event.reason.to_str());
   }
@@ -147,6 +153,26 @@ export class EventDesk {
     this.#node.manager.fail_htlc_backwards(Buffer.from(paymentHash, 'hex'));
   }
 
+  /** The invoice of an offer that this node has asked to pay. */
+  #payOffered({ invoice, context, payment_id }: Event_InvoiceReceived): void {
+    const { manager, keys } = this.#node;
+    // LDK asks over several paths, and an invoice may come over each: one is approved.
+    if (this.#invoiced.has(toHex(payment_id))) return;
+    this.#invoiced.add(toHex(payment_id));
+    if (!keys.preapproveBolt12Invoice(invoice.write())) {
+      manager.abandon_payment(payment_id);
+      return;
+    }
+    const result = manager.send_payment_for_bolt12_invoice(invoice, context);
+    if (!(result instanceof Result_NoneBolt12PaymentErrorZ_OK)) this.problems.push('an offer was not paid');
+  }
+
+  #sent({ payment_id, payment_hash, payment_preimage }: Event_PaymentSent): void {
+    const hash = toHex(payment_hash);
+    this.sent.set(hash, payment_preimage);
+    if (payment_id instanceof Option_ThirtyTwoBytesZ_Some) this.sentById.set(toHex(payment_id.some), hash);
+  }
+
   #failed({ payment_hash }: Event_PaymentFailed): void {
     if (payment_hash instanceof Option_ThirtyTwoBytesZ_Some) this.failed.add(toHex(payment_hash.some));
   }
@@ -164,7 +190,10 @@ export class EventDesk {
 
 function preimageOf(purpose: PaymentPurpose): Uint8Array | null {
   if (purpose instanceof PaymentPurpose_SpontaneousPayment) return purpose.spontaneous_payment;
-  if (!(purpose instanceof PaymentPurpose_Bolt11InvoicePayment)) return null;
+  const isInvoice =
+    purpose instanceof PaymentPurpose_Bolt11InvoicePayment ||
+    purpose instanceof PaymentPurpose_Bolt12OfferPayment;
+  if (!isInvoice) return null;
   const { payment_preimage } = purpose;
   return payment_preimage instanceof Option_ThirtyTwoBytesZ_Some ? payment_preimage.some : null;
 }

@@ -54,6 +54,8 @@ export interface NodeKeys {
   blockConnected(block: ConnectedBlock): Promise<void>;
   /** May the node pay this? */
   preapproveInvoice(invoice: string): boolean;
+  /** What LDK's `Bolt12Invoice.write()` gives. */
+  preapproveBolt12Invoice(invoice: Uint8Array): boolean;
   preapproveKeysend(destination: Uint8Array, paymentHash: Uint8Array, amountMsat: bigint): boolean;
   /** Terms the signer is not told by LDK, before the channel is set up. */
   announceChannel(userChannelId: bigint, pushMsat: bigint): void;

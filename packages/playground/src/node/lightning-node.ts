@@ -14,6 +14,7 @@ import {
   EventHandler,
   IgnoringMessageHandler,
   Network,
+  OnionMessenger,
   Option_FilterZ,
   Option_UtxoLookupZ,
   OutputSweeper,
@@ -56,6 +57,7 @@ export class LightningNode {
   readonly manager: ChannelManager;
   readonly monitor: ChainMonitor;
   readonly peers: PeerManager;
+  readonly messenger: OnionMessenger;
   readonly sweeper: OutputSweeper;
   readonly bumps: BumpTransactionEventHandler;
   readonly desk: EventDesk;
@@ -101,10 +103,21 @@ export class LightningNode {
     this.bumps = BumpTransactionEventHandler.constructor_new(broadcaster, coins, keys.signerProvider, logger);
     const gossip = P2PGossipSync.constructor_new(parts.graph, Option_UtxoLookupZ.constructor_none(), logger);
     const ignore = IgnoringMessageHandler.constructor_new();
+    this.messenger = OnionMessenger.constructor_new(
+      keys.entropySource,
+      keys.nodeSigner,
+      logger,
+      this.manager.as_NodeIdLookUp(),
+      parts.messageRouter.as_MessageRouter(),
+      this.manager.as_OffersMessageHandler(),
+      this.manager.as_AsyncPaymentsMessageHandler(),
+      this.manager.as_DNSResolverMessageHandler(),
+      ignore.as_CustomOnionMessageHandler(),
+    );
     this.peers = PeerManager.constructor_new(
       this.manager.as_ChannelMessageHandler(),
       gossip.as_RoutingMessageHandler(),
-      ignore.as_OnionMessageHandler(),
+      this.messenger.as_OnionMessageHandler(),
       ignore.as_CustomMessageHandler(),
       chain.nowSeconds,
       options.ephemeral,
@@ -240,6 +253,7 @@ export class LightningNode {
   async turn(): Promise<boolean> {
     this.manager.as_EventsProvider().process_pending_events(this.#handler);
     this.monitor.as_EventsProvider().process_pending_events(this.#handler);
+    this.messenger.as_EventsProvider().process_pending_events(this.#handler);
     const events = this.#events.splice(0);
     for (const event of events) await this.desk.handle(event);
     const packages = this.outbox.packages.splice(0);

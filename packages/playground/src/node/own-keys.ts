@@ -142,6 +142,7 @@ export function ownKeys(seed: Uint8Array, nowSeconds: number): OwnKeys & { reado
     blockConnected: async ({ raw, heightBlocks }: ConnectedBlock) =>
       wallet.book.blockConnected(raw, heightBlocks),
     preapproveInvoice: () => true,
+    preapproveBolt12Invoice: () => true,
     preapproveKeysend: () => true,
     announceChannel: () => {},
     handleBump: (event, handler) => handler.handle_event(event),

@@ -115,6 +115,8 @@ export function userConfig(settings: NodeSettings): UserConfig {
   // An inbound channel gets a number of ours: LDK's own random one can't pass through the bindings.
   config.set_manually_accept_inbound_channels(true);
   config.set_accept_forwards_to_priv_channels(true);
+  // The signer is asked before one is paid.
+  config.set_manually_handle_bolt12_invoices(true);
   return config;
 }
 
