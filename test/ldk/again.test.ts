@@ -1,7 +1,8 @@
 /** A hash that is paid twice: payers may, and what lies between them must go through it as the first time. */
-import { createInvoice, loadLdk, payInvoice, SmallWorld } from '@countersign/playground';
+import { sha256, toHex } from '@countersign/bitcoin';
+import { createInvoice, loadLdk, payInvoice, payKeysend, SmallWorld } from '@countersign/playground';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { expectHonest, inWorld, KINDS, pay } from './support.ts';
+import { expectHonest, inWorld, KINDS, pair, pay } from './support.ts';
 
 beforeAll(() => loadLdk());
 
@@ -33,5 +34,31 @@ describe.each(KINDS)('a hash that is paid twice over %s', (channels) => {
           `payment/${paymentHash}`,
         );
       }
+    }));
+
+  it('and that is no invoice the signer knows of may be turned away the second time', () =>
+    inWorld(`paid and failed ${channels}`, async (world) => {
+      const { alice, bob } = await pair(world, channels, { alice: { signer: 'own' } });
+      await world.open(alice, bob, 1_000_000n);
+      await pay(world, alice, bob, 50_000_000n);
+      const preimage = new Uint8Array(32).fill(5);
+      const paymentHash = sha256(preimage);
+      const keysend = { destination: bob.nodeId, amountMsat: 20_000_000n, preimage, paymentHash };
+      expect(payKeysend(alice, keysend)).toMatchObject({ sent: true });
+      await world.settle();
+      expect(bob.desk.claimed.get(toHex(paymentHash))).toBe(20_000_000n);
+      bob.desk.holdsAll = true;
+      for (const amountMsat of [10_000_000n, 30_000_000n]) {
+        const paymentId = sha256(new TextEncoder().encode(`${amountMsat}`));
+        expect(payKeysend(alice, { ...keysend, amountMsat }, { paymentId })).toMatchObject({ sent: true });
+        await world.settle();
+        bob.desk.fail(toHex(paymentHash));
+        bob.desk.forward();
+        await world.settle();
+        expectHonest(world);
+      }
+      expect(alice.desk.failed.has(toHex(paymentHash))).toBe(true);
+      bob.desk.holdsAll = false;
+      expect(alice.desk.sent.has(await pay(world, alice, bob, 5_000_000n))).toBe(true);
     }));
 });

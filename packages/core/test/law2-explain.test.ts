@@ -87,8 +87,18 @@ describe('a step explained', () => {
     });
     expect(explained(VIEW, twins, withHtlcs(start, 459_000_000n), knowing(out)).ok).toBe(false);
     const incoming = withHtlcs(start, 500_000_000n, back, { ...back });
+    // Of the two that came under one hash the payee may have taken one, and none is too few.
     const must: Knowledge = { ...knowing(back), mustCredit: () => true };
     expect(explained(VIEW, incoming, withHtlcs(start, 530_000_000n), must)).toMatchObject({
+      ok: true,
+      fates: [{ how: 'credited', amountMsat: 30_000_000n }],
+    });
+    expect(explained(VIEW, incoming, withHtlcs(start, 500_000_000n), must)).toMatchObject({
+      ok: false,
+      expectedMsat: 530_000_000n,
+    });
+    const owed: Knowledge = { ...knowing(back), owedMsat: () => 60_000_000n };
+    expect(explained(VIEW, incoming, withHtlcs(start, 530_000_000n), owed)).toMatchObject({
       ok: false,
       expectedMsat: 560_000_000n,
     });

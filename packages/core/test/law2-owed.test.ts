@@ -47,3 +47,35 @@ describe('an HTLC that one view has credited', () => {
     expect(recordOf(channel).holderNextRevoke).toBe(4);
   });
 });
+
+describe('more HTLCs of a hash that is no invoice we know of (a keysend, an offer)', () => {
+  const third = { ...first, cltvExpiry: first.cltvExpiry + 2, amountMsat: 10_000_000n };
+
+  it('may fail once it is paid, and before that not all of them', () => {
+    const channel = hubChannel({});
+    channel.update(adding(channel.balances, first));
+    deliver(channel.signer, first);
+    trips(channel, channel.model.signRemote(2, removing(channel.balances, first, 'failed')), conserved, {
+      must_credit_msat: 20_000_000n,
+    });
+    channel.update(removing(channel.balances, first, 'settled'));
+    channel.update(adding(channel.balances, second));
+    channel.update(removing(channel.balances, second, 'failed'));
+    expect(recordOf(channel).holderNextRevoke).toBe(4);
+  });
+
+  it('may fail in the step in which it is paid', () => {
+    for (const [paid, failed] of [
+      [first, third],
+      [third, first],
+    ] as const) {
+      const channel = hubChannel({});
+      channel.update(adding(channel.balances, paid, failed));
+      deliver(channel.signer, paid);
+      const none = removing(removing(channel.balances, paid, 'failed'), failed, 'failed');
+      trips(channel, channel.model.signRemote(2, none), conserved, { must_credit_msat: 10_000_000n });
+      channel.update(removing(removing(channel.balances, paid, 'settled'), failed, 'failed'));
+      expect(recordOf(channel).holderNextRevoke).toBe(2);
+    }
+  });
+});

@@ -197,6 +197,10 @@ describe('what is known of a hash', () => {
     expect(must({})).toBe(false);
     expect(must({ preimage, invoice: { amountMsat: null, expiresAtSeconds: 1 } })).toBe(false);
     expect(must({ preimage, settledMsat: 1n })).toBe(false);
+    // Paid before: what comes under the hash now may fail.
+    expect(must({ preimage, creditedMsat: 1n, incomeMsat: 1n })).toBe(false);
+    expect(must({ preimage, parts: [{ ...part, creditMaxMsat: 1n }] })).toBe(false);
+    expect(must({ preimage, parts: [part] })).toBe(true);
     expect(knowledgeAtValidation(knowing({ preimage })).mustCredit(hash)).toBe(false);
   });
 

@@ -305,6 +305,24 @@ describe('what the other view has credited', () => {
     });
   });
 
+  it('is owed by the HTLC that it fits: another of the hash, which nobody took, may fail', () => {
+    const [large, small] = [30_000_000n, 10_000_000n].map((amount) => record('counterparty', amount, 'owed'));
+    for (const [taken, given] of [
+      [large!, 530_000_000n],
+      [small!, 510_000_000n],
+    ] as const) {
+      const knowledge = { owedMsat: () => taken.amountMsat };
+      const gone = (holderMsat: bigint) =>
+        step({ visibleBefore: [small!, large!], to: now(holderMsat), knowledge });
+      expect(gone(given)).toMatchObject({
+        ok: true,
+        driftMsat: 0n,
+        fates: [{ how: 'credited', amountMsat: taken.amountMsat }],
+      });
+      expect(gone(given - 1_000n)).toMatchObject({ ok: false, mustCreditMsat: taken.amountMsat });
+    }
+  });
+
   it('is owed by hash', () => {
     const another = record('counterparty', 30_000_000n, 'another');
     const result = step({

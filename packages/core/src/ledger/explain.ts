@@ -25,7 +25,7 @@ export interface Knowledge {
   readonly backs: (paymentHash: Uint8Array) => boolean;
   /** What the other view has credited of this hash and this one has not: so much of what leaves must be credited here too. */
   readonly owedMsat: (paymentHash: Uint8Array) => bigint;
-  /** Must a removed received HTLC of this hash be credited? */
+  /** Must one of the received HTLCs of this hash be credited, if any of them leaves? */
   readonly mustCredit: (paymentHash: Uint8Array) => boolean;
 }
 
@@ -85,16 +85,27 @@ interface Departures {
   readonly trimmed: readonly HtlcRecord[];
 }
 
-/** Says of one HTLC after the other whether it is part of what is owed. */
-function owedIn(knowledge: Knowledge): (htlc: HtlcRecord) => boolean {
+/**
+ * Received HTLCs that must have brought their amount to us: what the other view has credited of a hash, the largest first that fit
+ * in it; else, where a hash must be credited, the smallest of it. More of one hash may come than its payee takes.
+ */
+function dueOf(knowledge: Knowledge, received: readonly HtlcRecord[]): ReadonlySet<HtlcRecord> {
+  const due = new Set<HtlcRecord>();
   const rest = new Map<string, bigint>();
-  return ({ paymentHash, amountMsat }) => {
+  const smallest = new Map<string, HtlcRecord>();
+  const isSome = new Set<string>();
+  for (const htlc of [...received].sort((a, b) => Number(b.amountMsat - a.amountMsat))) {
+    const { paymentHash, amountMsat } = htlc;
     const hash = hashHex(paymentHash);
     const owed = rest.get(hash) ?? knowledge.owedMsat(paymentHash);
-    if (owed < amountMsat) return false;
-    rest.set(hash, owed - amountMsat);
-    return true;
-  };
+    rest.set(hash, owed < amountMsat ? owed : owed - amountMsat);
+    if (owed >= amountMsat) {
+      due.add(htlc);
+      isSome.add(hash);
+    } else if (knowledge.mustCredit(paymentHash)) smallest.set(hash, htlc);
+  }
+  for (const [hash, htlc] of smallest) if (!isSome.has(hash)) due.add(htlc);
+  return due;
 }
 
 function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonly HtlcRecord[]): Departures {
@@ -120,10 +131,12 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
     ...order(gone).filter((htlc) => !(feesTrim && stays(htlc))),
   ];
   const unproven = left.filter((h) => h.offeredBy === 'holder' && !knowledge.maySettle(h.paymentHash));
-  const isOwed = owedIn(knowledge);
-  const mustCredit = left.filter(
-    (h) => h.offeredBy === 'counterparty' && (knowledge.mustCredit(h.paymentHash) || isOwed(h)),
-  );
+  const mustCredit = [
+    ...dueOf(
+      knowledge,
+      left.filter((h) => h.offeredBy === 'counterparty'),
+    ),
+  ];
   const certain = [...unproven, ...mustCredit];
   const isCertain = new Set(certain);
   const possible = left

@@ -51,7 +51,7 @@ export function knowledgeAtRelease(
     owedMsat: (hash) => owedMsat(payment(ctx, hash), channel.id, view, creditedIn(before, hash)),
     mustCredit: (hash) => {
       const record = payment(ctx, hash);
-      return record?.preimage != null && record.invoice === null && !hasOutgoing(record);
+      return record?.preimage != null && record.invoice === null && !hasOutgoing(record) && !isPaid(record);
     },
   };
 }
@@ -86,6 +86,11 @@ const backs = (record: PaymentRecord | null): boolean => record !== null && hasO
 
 function hasOutgoing(record: PaymentRecord): boolean {
   return record.settledMsat > 0n || record.parts.some((part) => part.outMsat > 0n);
+}
+
+/** Something of it was credited. What else comes under its hash a node may honestly fail: it has been paid. */
+function isPaid({ creditedMsat, parts }: PaymentRecord): boolean {
+  return creditedMsat > 0n || parts.some((part) => part.creditMaxMsat > 0n);
 }
 
 /** Settlements that the rule at `warn` let pass. */

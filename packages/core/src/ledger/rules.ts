@@ -10,7 +10,7 @@ export const balanceConserved = rule({
   severity: 'hard',
   operations: COMMITMENT,
   documentation:
-    'Between consecutive commitments of one view, our balance changes only by HTLCs added and removed: an offered HTLC takes its amount, a failed one brings it back, a fulfilled received one is ours. A received HTLC whose preimage is known and that is no invoice of ours must be credited. What is missing beyond that must stand in the fee as invisible dust; anything else moved to the peer.',
+    'Between consecutive commitments of one view, our balance changes only by HTLCs added and removed: an offered HTLC takes its amount, a failed one brings it back, a fulfilled received one is ours. A received HTLC whose preimage is known and that is no invoice of ours must be credited, unless its hash was paid before: nodes fail what comes then. What one view has credited must be credited in the other. What is missing beyond that must stand in the fee as invisible dust; anything else moved to the peer.',
 });
 
 export const settledPreimage = softRule({

@@ -105,7 +105,7 @@ export function payKeysend(node: LightningNode, keysend: Keysend, options: PayOp
   const result = node.manager.send_spontaneous_payment(
     Option_ThirtyTwoBytesZ.constructor_some(preimage),
     RecipientOnionFields.constructor_spontaneous_empty(),
-    paymentHash,
+    options.paymentId ?? paymentHash,
     RouteParameters.constructor_from_payment_params_and_value(parameters, amountMsat),
     Retry.constructor_attempts(0),
   );
