@@ -43,6 +43,8 @@ export class Referee {
   #startSeconds: number | null = null;
   #nowSeconds = 0;
   #highSat = 0;
+  /** By height, `#highSat` before the block of that height came. */
+  readonly #highsBefore = new Map<number, number>();
   /** Checks so far, and those that needed the second look. */
   readonly counts = { checks: 0, secondLooks: 0 };
 
@@ -60,9 +62,15 @@ export class Referee {
 
   blockConnected(txs: readonly Tx[]): void {
     this.known.connect(txs);
+    this.#highsBefore.set(this.known.book.heightBlocks, this.#highSat);
   }
 
+  /**
+   * What W gained since that block came may rest on it: an HTLC that was resolved there, and is open again now. What it had before
+   * does not, and must still be there.
+   */
   blockDisconnected(): void {
+    this.#highSat = this.#highsBefore.get(this.known.book.heightBlocks) ?? this.#highSat;
     this.known.disconnect();
   }
 
