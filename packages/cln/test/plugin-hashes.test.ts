@@ -18,6 +18,7 @@ afterEach(() => {
 afterAll(removeDirectories);
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const [preimage, another, pending] = ['one', 'two', 'three'].map((text) => sha256(Buffer.from(text)));
 
 describe('a value is waited for', () => {
@@ -29,7 +30,7 @@ describe('a value is waited for', () => {
   it('when its hash was written before, or with it, or was there from before', () => {
     const hashes = new KnownHashes();
     hashes.urgentOf([sha256(preimage!)]);
-    hashes.complete([sha256(pending!)]);
+    hashes.complete([sha256(pending!)], hashes.mark);
     expect(hashes.urgentOf([preimage!, randomBytes(32)])).toEqual([preimage]);
     expect(hashes.urgentOf([preimage!])).toEqual([preimage]);
     expect(hashes.urgentOf([pending!])).toEqual([pending]);
@@ -37,25 +38,67 @@ describe('a value is waited for', () => {
     expect(hashes.urgentOf([another!, sha256(another!)])).toEqual([another]);
   });
 
-  it('no more when its hash is one of the oldest of very many', () => {
+  const others = (count: number): Buffer[] => Array.from({ length: count }, () => randomBytes(32));
+
+  it('always, when so much was written that a hash may be forgotten', () => {
     const hashes = new KnownHashes(100);
-    hashes.complete([]);
-    const others = Array.from({ length: 99 }, (_, i) => sha256(Buffer.from(`${i}`)));
-    hashes.urgentOf([sha256(preimage!), ...others]);
+    hashes.complete([], hashes.mark);
+    hashes.urgentOf([sha256(preimage!), ...others(49)]);
+    expect(hashes.urgentOf([preimage!, another!]).map(hexOf)).toContain(hexOf(preimage!));
+    hashes.urgentOf(others(1));
+    expect(hashes.urgentOf([another!])).toEqual([another]);
+    // Until lightningd has said anew what is under way.
+    hashes.complete([sha256(preimage!)], hashes.mark);
+    expect(hashes.urgentOf([another!])).toEqual([]);
+    hashes.urgentOf(others(48));
+    expect(hashes.urgentOf([preimage!])).toEqual([preimage]);
+  });
+
+  it('when its hash was written long ago, and again now', () => {
+    const hashes = new KnownHashes(100);
+    hashes.complete([], hashes.mark);
     hashes.urgentOf([sha256(preimage!)]);
-    expect(hashes.urgentOf([sha256(preimage!)])).toEqual([]);
-    const remembered = new KnownHashes(200);
-    remembered.complete([]);
-    remembered.urgentOf([sha256(preimage!), ...others]);
-    expect(remembered.urgentOf([preimage!])).toEqual([preimage]);
-    hashes.urgentOf([randomBytes(32)]);
-    expect(hashes.urgentOf([preimage!])).toEqual([]);
+    for (let i = 0; i < 20; i++) {
+      hashes.urgentOf(others(30));
+      // As for an HTLC that comes and goes: nothing else keeps the hash in mind.
+      hashes.urgentOf([sha256(preimage!)]);
+      hashes.complete([], hashes.mark);
+      expect(hashes.urgentOf([another!])).toEqual([]);
+      expect(hashes.urgentOf([preimage!])).toEqual([preimage]);
+    }
   });
 
   it('always, when there are more HTLCs than can be remembered', () => {
     const hashes = new KnownHashes(100);
-    hashes.complete(Array.from({ length: 101 }, (_, i) => sha256(Buffer.from(`${i}`))));
+    hashes.complete(
+      Array.from({ length: 101 }, (_, i) => sha256(Buffer.from(`${i}`))),
+      hashes.mark,
+    );
     expect(hashes.urgentOf([another!])).toEqual([another]);
+  });
+
+  it('when it came while lightningd told what was under way', () => {
+    const hashes = new KnownHashes(100);
+    const { mark } = hashes;
+    hashes.urgentOf([sha256(preimage!), ...others(60)]);
+    hashes.complete([], mark);
+    expect(hashes.urgentOf([another!])).toEqual([another]);
+  });
+
+  it('by what lightningd is asked for in time, not at each write', () => {
+    const hashes = new KnownHashes(100);
+    hashes.urgentOf(others(100));
+    expect(hashes.takeDue()).toBe(false);
+    hashes.complete([], hashes.mark);
+    let asked = 0;
+    for (let i = 0; i < 130; i++) {
+      hashes.urgentOf(others(1));
+      if (!hashes.takeDue()) continue;
+      asked += 1;
+      // Every other time it does not answer.
+      if (asked % 2 === 0) hashes.complete([], hashes.mark);
+    }
+    expect(asked).toBe(10);
   });
 });
 
@@ -207,7 +250,7 @@ describe('the plugin', () => {
     const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(preimage!)), htlc(sha256(pending!))] }]));
     const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
     const ask = (id: string, method: string, params: unknown): void =>
-      plugin.receive(Buffer.from(`${JSON.stringify({ id, method, params })}\n\n`));
+      plugin.receive(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n\n`));
     const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
     ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
     await until(() => answered('init'));
@@ -275,6 +318,62 @@ describe('the plugin', () => {
     expect(answered('w4')).toBe(false);
     signer.asked[3]!.answer();
     await until(() => answered('w4'));
+    plugin.close();
+  });
+
+  it('sends together what nobody waits for, and before it what somebody does', async () => {
+    const signer = learningSigner(() => true);
+    const lines: string[] = [];
+    const { plugin, write, answered } = await running(signer.path, lines);
+    const [first, second, third] = Array.from({ length: 3 }, () => randomBytes(32));
+    write('w1', first!);
+    write('w2', second!);
+    expect(answered('w1') && answered('w2')).toBe(true);
+    await until(() => signer.asked.length === 1);
+    expect(signer.asked[0]!.values).toEqual([first, second].map((one) => hexOf(one!)));
+    signer.asked[0]!.answer();
+    await sleep(20);
+    write('w3', third!);
+    write('w4', preimage!);
+    await until(() => signer.asked.length === 2);
+    expect(signer.asked[1]!.values).toEqual([third, preimage].map((one) => hexOf(one!)));
+    await sleep(100);
+    expect(answered('w3')).toBe(true);
+    expect(answered('w4')).toBe(false);
+    signer.asked[1]!.answer();
+    await until(() => answered('w4'));
+    plugin.close();
+  });
+
+  it('asks lightningd anew for what is under way, before it forgets', async () => {
+    const signer = learningSigner(() => false);
+    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(preimage!))] }]));
+    const lines: string[] = [];
+    const plugin = new Plugin({
+      socketPath: signer.path,
+      write: (text) => void lines.push(text),
+      hashesMax: 32,
+    });
+    const ask = (id: string, method: string, params: unknown): void =>
+      plugin.receive(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n\n`));
+    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
+    const write = (value: Uint8Array) => ({ writes: [`x'${hexOf(value)}'`] });
+    ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
+    await sleep(200);
+    // Far more than is remembered: only asked again, it can know that none of this is to be waited for, and the preimage is.
+    for (let i = 0; i < 60; i++) {
+      ask(`w${i}`, 'db_write', write(randomBytes(32)));
+      expect(answered(`w${i}`)).toBe(true);
+      await sleep(5);
+    }
+    ask('last', 'db_write', write(preimage!));
+    await sleep(100);
+    expect(answered('last')).toBe(false);
+    for (const { answer: reply } of signer.asked) reply();
+    await until(() => {
+      signer.asked.at(-1)!.answer();
+      return answered('last');
+    });
     plugin.close();
   });
 

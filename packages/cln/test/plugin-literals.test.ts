@@ -1,6 +1,6 @@
 import { toHex } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
-import { parseRequest, RpcReader } from '../src/plugin/json-rpc.ts';
+import { continueText, dbWriteId, parseRequest, RpcReader, resultText } from '../src/plugin/json-rpc.ts';
 import { VALUES_MAX, valuesOf } from '../src/plugin/literals.ts';
 
 const hex = (byte: number, length = 32): string => byte.toString(16).padStart(2, '0').repeat(length);
@@ -48,6 +48,32 @@ describe('lightningd’s messages', () => {
         texts.push(...reader.push(bytes.subarray(at, at + size)));
       expect(texts.map((text) => text.trim())).toEqual([one, two]);
     }
+  });
+
+  it('are writes to the database, told without being parsed', () => {
+    const write = (params: string): string =>
+      `{"jsonrpc":"2.0","id":"cln:db_write#7","method":"db_write","params":${params}}`;
+    const plain = write('{"data_version":5,"writes":["UPDATE t SET b=X\'00\'"]}');
+    expect(dbWriteId(plain)).toBe('"cln:db_write#7"');
+    expect(dbWriteId(JSON.stringify(JSON.parse(plain), null, 2))).toBe('"cln:db_write#7"');
+    expect(dbWriteId(plain.replace('"cln:db_write#7"', '12'))).toBe('12');
+    expect(continueText('"cln:db_write#7"')).toBe(resultText('cln:db_write#7', { result: 'continue' }));
+    expect(continueText('12')).toBe(resultText(12, { result: 'continue' }));
+  });
+
+  it('are parsed where letters stand for others, or anything is not as lightningd writes it', () => {
+    const hex = 'ab'.repeat(32);
+    for (const text of [
+      `{"jsonrpc":"2.0","id":"1","method":"db_write","params":{"writes":["x\\u0027${hex}'"]}}`,
+      '{"jsonrpc":"2.0","id":"\\"1","method":"db_write","params":{}}',
+      '{"jsonrpc":"2.0","id":"1","method":"db_writes","params":{}}',
+      '{"jsonrpc":"2.0","id":"1","method":"init","params":{"x":{"method":"db_write","y":1}}}',
+      '{"id":"1","method":"db_write","params":{}}',
+      '{"jsonrpc":"2.0","method":"db_write","params":{}}',
+      '{"jsonrpc":"2.0","id":{},"method":"db_write","params":{}}',
+      `{"jsonrpc":"2.0","id":"${'x'.repeat(300)}","method":"db_write","params":{}}`,
+    ])
+      expect(dbWriteId(text)).toBeUndefined();
   });
 
   it('are requests, notifications or neither', () => {

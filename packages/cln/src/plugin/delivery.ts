@@ -11,6 +11,8 @@ export const KEPT_VALUES_MAX = 16_384;
 /** Remembered as learned; the oldest go first. */
 export const LEARNED_MAX = 4_096;
 export const WAIT_MS = 5_000;
+/** What nobody waits for is sent together, after so long: each message is work for three processes beside a payment under way. */
+export const SOON_MS = 50;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 
@@ -43,6 +45,7 @@ export class Delivery {
   #sending: Promise<void> | null = null;
   /** The last wait was in vain: values go in the background until the signer is back. */
   #isAway = false;
+  #soon: NodeJS.Timeout | null = null;
   #lost = 0;
   #closed = false;
 
@@ -108,18 +111,29 @@ export class Delivery {
     );
   }
 
-  /** In order with all others, but nobody waits. */
+  /** In order with all others, but nobody waits: with the next that somebody waits for, or after `SOON_MS`. */
   deliverSoon(values: readonly Uint8Array[]): void {
     this.#keep(values);
-    if (this.#kept.size > 0) void this.#begin();
+    if (this.#kept.size === 0 || this.#sending !== null) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null;
+      void this.#begin();
+    }, SOON_MS).unref();
   }
 
   close(): void {
     this.#closed = true;
+    this.#cancelSoon();
     this.#link?.end();
   }
 
+  #cancelSoon(): void {
+    clearTimeout(this.#soon ?? undefined);
+    this.#soon = null;
+  }
+
   #begin(): Promise<void> {
+    this.#cancelSoon();
     this.#sending ??= this.#send().finally(() => {
       this.#sending = null;
     });

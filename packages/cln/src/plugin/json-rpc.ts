@@ -35,10 +35,25 @@ export class RpcReader {
   }
 
   #take(end: Buffer): string {
+    if (this.#parts.length === 0) return end.toString('utf8');
     const text = Buffer.concat([...this.#parts, end]).toString('utf8');
     this.#parts = [];
     return text;
   }
+}
+
+/** As lightningd begins it: nothing of what it writes stands before this. */
+const DB_WRITE =
+  /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*("[\w/:#.-]{1,256}"|\d{1,15})\s*,\s*"method"\s*:\s*"db_write"\s*,/;
+
+/**
+ * The id of a `db_write` as lightningd wrote it, ready to be written back, without reading the rest: of all that a node writes,
+ * nothing is larger or comes more often. Undefined for everything else, and for one whose statements are not there in plain letters:
+ * those are to be parsed.
+ */
+export function dbWriteId(text: string): string | undefined {
+  const [, id] = DB_WRITE.exec(text) ?? [];
+  return id === undefined || text.includes('\\u') ? undefined : id;
 }
 
 /** Undefined for what is no request. */
@@ -61,6 +76,11 @@ export function member(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? Reflect.get(value, name)
     : undefined;
+}
+
+/** The answer to a `db_write` whose id is `dbWriteId`'s. */
+export function continueText(writtenId: string): string {
+  return `{"jsonrpc":"2.0","id":${writtenId},"result":{"result":"continue"}}\n\n`;
 }
 
 export function resultText(id: string | number, result: object): string {

@@ -2,11 +2,14 @@
  * The plugin's process: lightningd's plugin protocol on stdin and stdout, until lightningd closes stdin. The signer's
  * socket is where `countersign.toml` puts the state directory.
  */
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_CONFIG, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
 import { readConfig } from '../config-file.ts';
 import { WAIT_MS } from './delivery.ts';
 import { Plugin } from './plugin.ts';
+
+const STDOUT = 1;
 
 const HELP = `countersign-cln-plugin: hands preimages to the Countersign signer of a Core Lightning node
 
@@ -21,6 +24,19 @@ function patienceOf({ linkPatienceSeconds }: RemoteConfig): number {
   return linkPatienceSeconds === null ? Number.POSITIVE_INFINITY : linkPatienceSeconds * 1000 + WAIT_MS;
 }
 
+/**
+ * lightningd waits for what is written: it leaves at once, past the streams, which take longer than the answer itself. A lightningd
+ * that is gone reads nothing; stdin ends too then.
+ */
+function writeNow(text: string): void {
+  try {
+    let rest = Buffer.from(text);
+    while (rest.length > 0) rest = rest.subarray(writeSync(STDOUT, rest));
+  } catch {
+    process.exit(0);
+  }
+}
+
 if (process.argv.includes('--help') || process.stdin.isTTY) {
   process.stdout.write(HELP);
 } else {
@@ -29,10 +45,8 @@ if (process.argv.includes('--help') || process.stdin.isTTY) {
   const plugin = new Plugin({
     socketPath: join(stateDirectory, NODE_SOCKET),
     ...(remote !== null && { patienceMs: patienceOf(remote) }),
-    write: (text) => void process.stdout.write(text),
+    write: writeNow,
   });
-  // A lightningd that is gone reads nothing; stdin ends too then.
-  process.stdout.on('error', () => process.exit(0));
   process.stdin.on('data', (chunk: Buffer) => plugin.receive(chunk));
   process.stdin.on('end', () => process.exit(0));
 }

@@ -7,6 +7,8 @@ import { resolve } from 'node:path';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
 import { KnownHashes } from './hashes.ts';
 import {
+  continueText,
+  dbWriteId,
   errorText,
   logText,
   member,
@@ -26,6 +28,8 @@ export interface PluginOptions {
   readonly write: (text: string) => void;
   readonly waitMs?: number;
   readonly patienceMs?: number;
+  /** Values that are remembered as hashes of later ones. */
+  readonly hashesMax?: number;
 }
 
 const CONTINUE = { result: 'continue' };
@@ -34,10 +38,13 @@ export class Plugin {
   readonly #options: PluginOptions;
   readonly #reader = new RpcReader();
   readonly #delivery: Delivery;
-  readonly #hashes = new KnownHashes();
+  readonly #hashes: KnownHashes;
+  /** lightningd's own socket, once it has said where that is. */
+  #rpcPath: string | null = null;
 
   constructor(options: PluginOptions) {
     this.#options = options;
+    this.#hashes = new KnownHashes(options.hashesMax);
     const delivery: DeliveryOptions = {
       socketPath: options.socketPath,
       log: (level, text) => options.write(logText(level, text)),
@@ -49,11 +56,21 @@ export class Plugin {
 
   /** A chunk of stdin. */
   receive(chunk: Buffer): void {
-    for (const text of this.#reader.push(chunk)) void this.#serve(text);
+    for (const text of this.#reader.push(chunk)) this.#take(text);
   }
 
   close(): void {
     this.#delivery.close();
+  }
+
+  /** lightningd does nothing until a write is answered, some 13 times for each payment: where nothing is waited for, at once. */
+  #take(text: string): void {
+    const id = dbWriteId(text);
+    if (id === undefined) return void this.#serve(text);
+    const answer = continueText(id);
+    const taken = this.#takeWrites([text]);
+    if (taken === null) this.#options.write(answer);
+    else void taken.then(() => this.#options.write(answer));
   }
 
   async #serve(text: string): Promise<void> {
@@ -81,25 +98,33 @@ export class Plugin {
         this.#init(params);
         return {};
       case 'db_write':
-        await this.#deliver(params);
+        await this.#takeWrites(statementsOf(params));
         return CONTINUE;
       default:
         return undefined;
     }
   }
 
-  async #deliver(params: unknown): Promise<void> {
+  /** Null: lightningd need not wait. What is returned never rejects. */
+  #takeWrites(statements: readonly string[]): Promise<void> | null {
     try {
-      const values = valuesOf(statementsOf(params));
+      const values = valuesOf(statements);
       this.#delivery.written(values);
       const urgent = this.#hashes.urgentOf(values).filter((value) => !this.#delivery.hasLearned(value));
-      if (urgent.length > 0 || !this.#delivery.isGreeted) await this.#delivery.deliver(values, urgent);
-      else this.#delivery.deliverSoon(values);
+      if (this.#hashes.takeDue()) void this.#complete();
+      if (urgent.length > 0 || !this.#delivery.isGreeted)
+        return this.#delivery.deliver(values, urgent).catch((error: unknown) => this.#bug(error));
+      this.#delivery.deliverSoon(values);
     } catch (error) {
-      this.#options.write(
-        logText('error', `a bug of countersign-cln-plugin, please report it: ${String(error)}`),
-      );
+      this.#bug(error);
     }
+    return null;
+  }
+
+  #bug(error: unknown): void {
+    this.#options.write(
+      logText('error', `a bug of countersign-cln-plugin, please report it: ${String(error)}`),
+    );
   }
 
   #init(params: unknown): void {
@@ -109,14 +134,17 @@ export class Plugin {
     void this.#delivery.deliver([]);
     const configuration = member(params, 'configuration');
     const [directory, file] = [member(configuration, 'lightning-dir'), member(configuration, 'rpc-file')];
-    if (typeof directory === 'string' && typeof file === 'string')
-      void this.#complete(resolve(directory, file));
+    if (typeof directory !== 'string' || typeof file !== 'string') return;
+    this.#rpcPath = resolve(directory, file);
+    void this.#complete();
   }
 
   /** Without it every value is waited for, as before. */
-  async #complete(socketPath: string): Promise<void> {
+  async #complete(): Promise<void> {
+    if (this.#rpcPath === null) return;
+    const { mark } = this.#hashes;
     try {
-      this.#hashes.complete(await hashesUnderWay(socketPath));
+      this.#hashes.complete(await hashesUnderWay(this.#rpcPath), mark);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.write(logText('info', `lightningd waits for every value: ${reason}`));
