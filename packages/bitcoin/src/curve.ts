@@ -83,6 +83,16 @@ function tweakPart(
   requirePublicKey: (key: Uint8Array) => void,
 ) {
   const refused = 'tweak out of range or result invalid';
+  // libsecp256k1 reads the points itself, which takes a square root each: looked at again is only what it refused, to say why.
+  const ofPoints = <T>(keys: readonly Uint8Array[], action: () => T, message: string): T => {
+    for (const key of keys) requireLength(key, 33, 'public key');
+    try {
+      return action();
+    } catch {
+      for (const key of keys) requirePublicKey(key);
+      throw new FormError(message);
+    }
+  };
   return {
     privateKeyTweakAdd(privateKey: Uint8Array, tweak: Uint8Array): Uint8Array {
       requirePrivateKey(privateKey);
@@ -99,22 +109,17 @@ function tweakPart(
       return bindings.privateKeyNegate(Uint8Array.from(privateKey));
     },
     publicKeyTweakAdd(publicKey: Uint8Array, tweak: Uint8Array): Uint8Array {
-      requirePublicKey(publicKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => bindings.publicKeyTweakAdd(publicKey, tweak), refused);
+      return ofPoints([publicKey], () => bindings.publicKeyTweakAdd(publicKey, tweak), refused);
     },
     publicKeyTweakMul(publicKey: Uint8Array, tweak: Uint8Array): Uint8Array {
-      requirePublicKey(publicKey);
       requireLength(tweak, 32, 'tweak');
-      return orFormError(() => bindings.publicKeyTweakMul(publicKey, tweak), refused);
+      return ofPoints([publicKey], () => bindings.publicKeyTweakMul(publicKey, tweak), refused);
     },
     publicKeyCombine(keys: readonly Uint8Array[]): Uint8Array {
       if (keys.length === 0) throw new FormError('no public keys to combine');
-      for (const key of keys) requirePublicKey(key);
-      return orFormError(
-        () => bindings.publicKeyCombine([...keys]),
-        'the sum of the public keys is infinity',
-      );
+      const infinity = 'the sum of the public keys is infinity';
+      return ofPoints(keys, () => bindings.publicKeyCombine([...keys]), infinity);
     },
   };
 }

@@ -95,6 +95,7 @@ export {
   severitySet,
   type VelocityLimit,
 } from './policy/settings.ts';
+export { deriveAhead } from './ratchet/ahead.ts';
 export * from './records/approval.ts';
 export * from './records/chain.ts';
 export { channelRecords, formerChannelRecords, fundingRecords } from './records/channel.ts';

@@ -28,13 +28,14 @@ import {
 import { type Journal, type RecordChange, StoreError } from '@countersign/store/contract';
 import type { Reply, Request } from '@countersign/wire';
 import type { AdminAnswer } from './admin/desk.ts';
+import { Ahead, type WhenIdle } from './ahead.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { ChainSide } from './chain/side.ts';
 import { RefusalCounts } from './heartbeat/refusal-counts.ts';
 import { Memory } from './memory.ts';
 import { Releaser } from './release/releaser.ts';
 import type { SignaturePool } from './release/signature-pool.ts';
-import { isStoreFailure } from './store-failure.ts';
+import { failWithStore, isStoreFailure } from './store-failure.ts';
 
 /** What a signer is made of. */
 export interface SignerOptions {
@@ -50,6 +51,8 @@ export interface SignerOptions {
   readonly nowSeconds: () => number;
   /** For releases with many signatures; without one they are computed in this thread. */
   readonly pool?: SignaturePool | null;
+  /** Runs it once answers have left: what is asked for next is derived then. Without it, when it is asked for. */
+  readonly whenIdle?: WhenIdle;
 }
 
 /** What a node and its signer agree on at INIT. */
@@ -108,6 +111,7 @@ export class Signer {
   readonly chain: ChainSide;
   readonly #refusals = new RefusalCounts();
   readonly #releaser: Releaser;
+  readonly #ahead: Ahead;
   /** Of the newest heartbeat; null before the first. */
   #sequence: HeartbeatSequence | null = null;
   readonly #auditSeqAtStart: number;
@@ -120,6 +124,7 @@ export class Signer {
     this.#keys = keyView(options.ring);
     this.#trail = new AuditTrail(options.journal, options.nowSeconds);
     this.#releaser = new Releaser(options.ring, options.pool ?? null);
+    this.#ahead = new Ahead({ state: this.#memory, keys: this.#keys, secp: options.secp }, options.whenIdle);
     this.#watch = new WatchBook((kind, prefix) => idsOf(options.journal, kind, prefix));
     this.chain = new ChainSide({
       ...options,
@@ -168,6 +173,7 @@ export class Signer {
       // The signatures are computed while the sync runs; nothing of them leaves before it is done.
       const reply = this.#releaser.release(channelOf(client, request), decision.release);
       await durable.catch(failWithStore);
+      this.#ahead.after(client, request);
       return { kind: 'reply', reply: await reply };
     } catch (error) {
       if (!isStoreFailure(error)) throw error;
@@ -388,8 +394,3 @@ function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {
 }
 
 type Approved = Extract<Decision, { kind: 'approved' }>;
-
-/** Whatever a journal rejects with, the commit is not durable. */
-function failWithStore(cause: unknown): never {
-  throw cause instanceof StoreError ? cause : new StoreError('store-io', 'a commit', {}, { cause });
-}

@@ -7,3 +7,8 @@ export function isStoreFailure(error: unknown): error is CountersignError {
   if (error instanceof StoreError) return true;
   return error instanceof CountersignError && error.code.startsWith('record-');
 }
+
+/** Whatever a journal rejects with, the commit is not durable. */
+export function failWithStore(cause: unknown): never {
+  throw cause instanceof StoreError ? cause : new StoreError('store-io', 'a commit', {}, { cause });
+}

@@ -5,7 +5,6 @@
  */
 import {
   type CommitmentHtlc,
-  type CommitmentKeySources,
   type CommitmentKeys,
   type CommitmentMatch,
   type CommitmentMatchResult,
@@ -13,8 +12,6 @@ import {
   type CommitmentScriptParams,
   commitmentNumberFrom,
   commitmentObscureFactor,
-  deriveCommitmentKeys,
-  equalBytes,
   fundingScript,
   commitmentLocktime as locktimeOf,
   matchCommitmentOutputs,
@@ -28,15 +25,17 @@ import {
 } from '@countersign/bitcoin';
 import type { OpenChannel } from '../channel/lookup.ts';
 import {
+  type ChannelSetup,
   COMMITMENT_NUMBER_MAX,
   type CommitmentContent,
   type FundingCandidate,
   HTLCS_OFFERED_MAX,
   type HtlcRecord,
 } from '../channel/record.ts';
-import type { Context, KeyPlace } from '../context.ts';
+import type { ChannelRef, Context, KeyPlace } from '../context.ts';
 import { malformed } from '../form.ts';
 import { refuse } from '../refusal.ts';
+import { derivedKeys } from './derived-keys.ts';
 import { diagnoseOutputs } from './diagnose.ts';
 import {
   commitmentInputSingle,
@@ -102,45 +101,21 @@ export function requireCommitmentForm(
   });
 }
 
-interface DerivedKeys {
-  readonly sources: CommitmentKeySources;
-  readonly keys: CommitmentKeys;
-}
-
-/** Those that a decision derived last: a commitment that is named by its values is built, and judged, with the same keys. */
-const lastDerived = new WeakMap<KeyPlace, DerivedKeys>();
-
-function isSameKeys(one: CommitmentKeySources, other: CommitmentKeySources): boolean {
-  const [a, b] = [one.broadcaster, other.broadcaster];
-  const [c, d] = [one.countersignatory, other.countersignatory];
-  return (
-    equalBytes(one.perCommitmentPoint, other.perCommitmentPoint) &&
-    equalBytes(a.delayedPayment, b.delayedPayment) &&
-    equalBytes(a.htlc, b.htlc) &&
-    equalBytes(c.revocation, d.revocation) &&
-    equalBytes(c.payment, d.payment) &&
-    equalBytes(c.htlc, d.htlc)
-  );
-}
-
 /** The keys of one commitment, from the channel's basepoints and the point of the side that may publish it. */
 export function commitmentKeys(
   ctx: KeyPlace,
-  channel: OpenChannel,
+  channel: { readonly ref: ChannelRef; readonly setup: Pick<ChannelSetup, 'counterpartyBasepoints'> },
   broadcaster: Broadcaster,
   perCommitmentPoint: Uint8Array,
 ): CommitmentKeys {
   const holder = ctx.keys.basepoints(channel.ref);
   const counterparty = channel.setup.counterpartyBasepoints;
-  const sources =
+  return derivedKeys(
+    ctx,
     broadcaster === 'holder'
       ? { perCommitmentPoint, broadcaster: holder, countersignatory: counterparty }
-      : { perCommitmentPoint, broadcaster: counterparty, countersignatory: holder };
-  const last = lastDerived.get(ctx);
-  if (last !== undefined && isSameKeys(last.sources, sources)) return last.keys;
-  const keys = deriveCommitmentKeys(ctx.secp, sources);
-  lastDerived.set(ctx, { sources, keys });
-  return keys;
+      : { perCommitmentPoint, broadcaster: counterparty, countersignatory: holder },
+  );
 }
 
 export interface JudgedCommitment {

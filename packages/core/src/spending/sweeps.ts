@@ -4,7 +4,6 @@
  */
 import {
   derivePublicKey,
-  deriveRevocationPublicKey,
   equalBytes,
   hash160,
   OP,
@@ -15,7 +14,7 @@ import { SIGHASH_ALL } from '@countersign/wire';
 import { channelId } from '../channel/lookup.ts';
 import type { ChannelRef, Context } from '../context.ts';
 import { malformed } from '../form.ts';
-import { requireCommitmentNumber } from '../ratchet/commitment.ts';
+import { commitmentKeys, requireCommitmentNumber } from '../ratchet/commitment.ts';
 import { channelRecords } from '../records/channel.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
@@ -66,9 +65,9 @@ function isRevokedScript(
   const record = ctx.draft.get(channelRecords, channelId(channel));
   if (record === null || record.setup === null) return false;
   const point = ctx.secp.publicKey(revocationSecret);
-  const key = deriveRevocationPublicKey(ctx.secp, ctx.keys.basepoints(channel).revocation, point);
-  const delayed = derivePublicKey(ctx.secp, record.setup.counterpartyBasepoints.delayedPayment, point);
-  const htlc = derivePublicKey(ctx.secp, record.setup.counterpartyBasepoints.htlc, point);
+  const place = { ref: channel, setup: record.setup };
+  const keys = commitmentKeys(ctx, place, 'counterparty', point);
+  const { revocation: key, broadcasterDelayed: delayed, broadcasterHtlc: htlc } = keys;
   const pushes = parseScript(wscript).flatMap(({ data }) => data ?? []);
   const has = (data: Uint8Array) => pushes.some((push) => equalBytes(push, data));
   return (has(key) && has(delayed)) || (has(hash160(key)) && has(htlc));

@@ -65,7 +65,8 @@ export async function openSigner(place: SignerPlace, parts: SignerParts): Promis
   for (const notice of policyNotices(effectivePolicy(config, network, signerFacts(new Memory(journal))))) {
     log('unusual', `countersign: ${notice}`);
   }
-  const signer = new Signer({ ...parts, secp, nowSeconds });
+  const whenIdle = (work: () => void): void => void setImmediate(work);
+  const signer = new Signer({ ...parts, secp, nowSeconds, whenIdle });
   // The random number makes this run's log unlike that of any copy of the store: see the store's witness.
   const run = toHex(place.randomBytes(RUN_BYTES));
   signer.recordEvent({ event: 'signer-started', facts: { network: network.name, preset, run } });
