@@ -1,7 +1,7 @@
 /**
  * Payments of real nodes, one after another: payers whose signer is CLN's own hsmd, Countersign in place, and Countersign on another
  * machine (its own process, over mutual TLS on the loopback), round about in one run. Needs LIGHTNINGD and BITCOIND as the live
- * suite does: `node --conditions=source bench/remote-payments.ts [rounds]`.
+ * suite does: `node --conditions=source bench/remote-payments.ts [rounds] [millisatoshi]`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -18,7 +18,8 @@ import { printRows } from './table.ts';
 const ROUNDS_DEFAULT = 20;
 const PAYMENTS_PER_ROUND = 10;
 const WARM_UP_PAYMENTS = 10;
-const AMOUNT_MSAT = 100_000;
+/** Above the dust limits: of what is below, no commitment tells, so the signer never knows the hash and each write of the preimage waits. */
+const AMOUNT_MSAT_DEFAULT = 1_000_000;
 
 /** The payee has CLN's own hsmd in every pair: one signer is compared. */
 const KINDS: readonly { readonly name: string; readonly payer: NodeWishes }[] = [
@@ -48,15 +49,15 @@ async function open(world: World, { name, payer: wishes }: (typeof KINDS)[number
 }
 
 /** From the order to the preimage; the invoice is there already. */
-async function payOnce({ payer, payee, scid }: Pair): Promise<number> {
-  const due = await invoice(payee, AMOUNT_MSAT);
+async function payOnce({ payer, payee, scid }: Pair, amountMsat: number): Promise<number> {
+  const due = await invoice(payee, amountMsat);
   return timeUs(async () => {
     await send(payer, [{ node: payee, scid }], due);
     await waitPaid(payer, due);
   });
 }
 
-async function measure(rounds: number): Promise<readonly Pair[]> {
+async function measure(rounds: number, amountMsat: number): Promise<readonly Pair[]> {
   const found = findPrograms(process.env, 'one');
   if ('missing' in found) throw new Error(found.missing.join('; '));
   const options = {
@@ -71,10 +72,10 @@ async function measure(rounds: number): Promise<readonly Pair[]> {
   try {
     const pairs: Pair[] = [];
     for (const kind of KINDS) pairs.push(await open(world, kind));
-    for (const pair of pairs) for (let i = 0; i < WARM_UP_PAYMENTS; i++) await payOnce(pair);
+    for (const pair of pairs) for (let i = 0; i < WARM_UP_PAYMENTS; i++) await payOnce(pair, amountMsat);
     for (let round = 0; round < rounds; round++) {
       for (const pair of pairs) {
-        for (let i = 0; i < PAYMENTS_PER_ROUND; i++) pair.timesUs.push(await payOnce(pair));
+        for (let i = 0; i < PAYMENTS_PER_ROUND; i++) pair.timesUs.push(await payOnce(pair, amountMsat));
         // What the last payment leaves to do must not fall into another's time.
         await waitForNoHtlcs(pair.payer, pair.payee);
       }
@@ -91,9 +92,10 @@ async function measure(rounds: number): Promise<readonly Pair[]> {
 
 process.on('exit', killAll);
 const rounds = Number(process.argv[2] ?? ROUNDS_DEFAULT);
+const amountMsat = Number(process.argv[3] ?? AMOUNT_MSAT_DEFAULT);
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node.js ${process.version}`;
 console.log(machine);
-const pairs = await measure(rounds);
+const pairs = await measure(rounds, amountMsat);
 const rows = pairs.map(({ name, timesUs }) => ({
   name,
   times: summarize(timesUs) satisfies Times,
@@ -102,7 +104,7 @@ const rows = pairs.map(({ name, timesUs }) => ({
 const [stock] = rows;
 if (stock === undefined) throw new TypeError('nothing was measured');
 printRows(
-  `Payments one after another, ${rounds} rounds of ${PAYMENTS_PER_ROUND}`,
+  `Payments of ${amountMsat / 1000} sat one after another, ${rounds} rounds of ${PAYMENTS_PER_ROUND}`,
   ['payer signed by', 'p50', 'p99', 'wall time', 'to CLN’s own', 'p50 to CLN’s own'],
   rows.map(({ name, times, wallUs }) => [
     name,
@@ -117,6 +119,6 @@ const directory = join(import.meta.dirname, 'results');
 mkdirSync(directory, { recursive: true });
 writeFileSync(
   join(directory, 'remote-payments.json'),
-  `${JSON.stringify({ machine, rounds, rows }, null, 2)}\n`,
+  `${JSON.stringify({ machine, rounds, amountMsat, rows }, null, 2)}\n`,
 );
 process.exit(0);
