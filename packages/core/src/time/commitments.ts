@@ -8,14 +8,15 @@ import { isFundingOutput } from '../chain/fundings.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
-import type { FundingCandidate } from '../channel/record.ts';
+import type { FundingCandidate, HtlcRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
-import { hashHex } from '../ledger/htlc-set.ts';
+import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
 import type { LedgerStep, Proposal } from '../ledger/judge.ts';
 import { enforce } from '../policy/enforce.ts';
 import { isZeroConf, limitsFor, type PolicyScope } from '../policy/settings.ts';
 import { closingRecords } from '../records/chain.ts';
 import type { RecordKind } from '../records/kind.ts';
+import { paymentRecords } from '../records/payment.ts';
 import { refuse } from '../refusal.ts';
 import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
 
@@ -26,11 +27,30 @@ export function requireTime(ctx: Context, channel: OpenChannel, proposal: Propos
   requireInTime(ctx, chain, channel, proposal);
   const scope = scopeOf(channel.record);
   if (step.added.some(({ offeredBy }) => offeredBy === 'holder')) requireFresh(ctx, chain, channel, scope);
+  requireRange(ctx, chain, channel, proposal, step);
+}
+
+/** The node may be ahead of the view by so much: what is too far for now is in range then. */
+const BEHIND_BLOCKS = 3;
+
+/**
+ * Nodes forward until the outgoing HTLC expires, as late as strangers want it: what a forward needs is that the incoming one lives
+ * longer (`forwards.ts`), and that its own deadline is not over (`requireInTime`). The margin is for payments of our own.
+ */
+function requireRange(
+  ctx: Context,
+  { heightBlocks }: ChainView,
+  channel: OpenChannel,
+  proposal: Proposal,
+  step: LedgerStep,
+): void {
+  const scope = scopeOf(channel.record);
   const { cltvMarginBlocks, cltvMaxBlocks } = limitsFor(ctx.policy, scope);
-  const { heightBlocks } = chain;
   const [min, max] = [heightBlocks + cltvMarginBlocks, heightBlocks + cltvMaxBlocks];
+  const isOutside = (htlc: HtlcRecord) =>
+    htlc.cltvExpiry >= max || (htlc.cltvExpiry <= min && !isForward(ctx, htlc));
   const wrong = step.added.find(
-    ({ offeredBy, cltvExpiry }) => offeredBy === 'holder' && (cltvExpiry <= min || cltvExpiry >= max),
+    (htlc) => htlc.offeredBy === 'holder' && isOutside(htlc) && !isOfferedBefore(proposal, htlc),
   );
   if (wrong === undefined) return;
   enforce(ctx, htlcCltvRange, scope, {
@@ -42,7 +62,22 @@ export function requireTime(ctx: Context, channel: OpenChannel, proposal: Propos
       cltv_expiry_max: max - 1,
       height: heightBlocks,
     },
+    isTemporary: wrong.cltvExpiry >= max && wrong.cltvExpiry < max + BEHIND_BLOCKS,
   });
+}
+
+/** Something of its hash stands that comes in, and it is no payment of ours. */
+function isForward({ draft }: Context, { paymentHash }: HtlcRecord): boolean {
+  const payment = draft.get(paymentRecords, hashHex(paymentHash));
+  if (payment === null || payment.approval !== null || payment.invoice !== null) return false;
+  return payment.parts.some(({ standingMsat }) => standingMsat > 0n);
+}
+
+/** The peer has it in a commitment that we signed: it was in range then, and ours only follows. */
+function isOfferedBefore({ view, candidate }: Proposal, htlc: HtlcRecord): boolean {
+  if (view === 'counterparty') return false;
+  const key = htlcKey(htlc);
+  return candidate.issued.some(({ htlcs }) => htlcs.some((one) => htlcKey(one) === key));
 }
 
 /** A view that is behind, or locked, tells nothing of what a new HTLC would rest on: later, then. */

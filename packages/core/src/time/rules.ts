@@ -16,7 +16,7 @@ export const htlcCltvRange = softRule({
   operations: ['cc', 'rev', 'fc'],
   carriesPromise: true,
   documentation:
-    'A newly offered HTLC expires between `cltv_margin_blocks` and `cltv_max_blocks` above the height of the chain view. A received one outside of it is accepted, since strangers can send it, but covers no forward. Standing ones have a deadline: `deadline_grace_blocks` after its expiry for an offered HTLC, `claim_margin_blocks` before it for a received one whose preimage is known and that covers what went out; from then on no commitment may still have it, and the channel belongs on the chain.',
+    'A newly offered HTLC expires less than `cltv_max_blocks` above the height of the chain view, and one of a payment of our own more than `cltv_margin_blocks` above it; a forward needs an incoming HTLC that lives longer (`policy-routing-cltv-delta`). A received one outside of it is accepted, since strangers can send it, but covers no forward. Standing ones have a deadline: `deadline_grace_blocks` after its expiry for an offered HTLC, `claim_margin_blocks` before it for a received one whose preimage is known and that covers what went out; from then on no commitment may still have it, and the channel belongs on the chain.',
 });
 
 export const spendsActiveUtxo = softRule({
