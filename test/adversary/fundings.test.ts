@@ -47,3 +47,23 @@ it('what a splice has made, although another round of the opening is on the chai
   expect(theft).toBeNull();
   expect(world.log.kept.some(({ request }) => request.name === 'hsmd_lock_outpoint')).toBe(true);
 });
+
+// At the deadline of an HTLC the signer closes both: first the one on which it has nothing.
+it('what is on the one that the channel lives on, when the other is closed', async () => {
+  const { theft, world } = await played(13, [
+    move('wrong-close', 6, 408, 520, 976),
+    move('mine', 10, 934, 877, 792),
+    move('advance', 4, 831, 999, 290),
+    move('shift', 48, 588, 399, 880),
+    move('advance', 48, 883, 971, 358),
+    move('begin-again', 27, 311, 999, 32),
+    move('shift', 24, 287, 366, 137),
+    move('fail-received', 57, 487, 966, 907),
+    move('open', 52, 978, 783, 638),
+    move('resolve-incoming', 13, 27, 555, 493),
+    move('advance', 16, 685, 936, 441),
+    move('sleep', 28, 638, 744, 296),
+  ]);
+  expect(theft).toBeNull();
+  expect(world.height).toBeGreaterThan(190);
+});

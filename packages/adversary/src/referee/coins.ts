@@ -7,7 +7,7 @@ import { sha256 } from '../bitcoin/hash.ts';
 import { type OutPoint, outpointKey, type Tx, type TxOutput, weightOf } from '../bitcoin/transaction.ts';
 import type { Book } from './book.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
-import { isOwnFunding } from './fundings.ts';
+import { isOwnFunding, livedOn } from './fundings.ts';
 import type { Payments } from './payments.ts';
 import type { HtlcAtStake } from './problem.ts';
 import { agreedFeeSat, type OwnerTerms } from './terms.ts';
@@ -106,7 +106,7 @@ export class Coins {
       if (file !== undefined) {
         // What is called a funding and is none is spent by whoever has it.
         closes ||= isOwnFunding((one) => this.#reader.outputAt(one), file, key);
-        this.#close(file, tx, txid, undo);
+        this.#close(file, key, tx, txid, undo);
       }
       const meaning = this.#reader.endingOf(toHex(input.txid))?.ending.meanings[input.vout];
       if (meaning?.is === 'htlc') htlcs.push({ htlc: meaning.htlc, witness: input.witness });
@@ -114,11 +114,14 @@ export class Coins {
     return { spentSat, htlcs, closes };
   }
 
-  /** A splice ends nothing, but has its fee. */
-  #close(file: ChannelFile, tx: Tx, txid: string, undo: (() => void)[]): void {
+  /** A splice ends nothing, nor does a spend of another round's funding while the channel lives on; but they have their fees. */
+  #close(file: ChannelFile, key: string, tx: Tx, txid: string, undo: (() => void)[]): void {
     const ending = this.#reader.endingOf(txid)?.ending ?? null;
     const before = file.closedBy;
-    if (this.#reader.spliceOf(file, tx, txid) === undefined) file.closedBy = { txid, ending };
+    const isSplice = this.#reader.spliceOf(file, tx, txid) !== undefined;
+    const spliceOf: Reader['spliceOf'] = (...asked) => this.#reader.spliceOf(...asked);
+    if (!isSplice && before?.ending == null && (livedOn(this.#book, spliceOf, file, txid) ?? key) === key)
+      file.closedBy = { txid, ending };
     const feeSat = ending?.feeSat ?? 0;
     this.agreedSat += feeSat;
     undo.push(() => {

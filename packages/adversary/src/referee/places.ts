@@ -3,9 +3,8 @@
  * owner closes it. Once one has, what is left is the fate of its outputs.
  */
 import { toHex } from '../bitcoin/bytes.ts';
-import { txidOf } from '../bitcoin/transaction.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
-import { isOwnFunding } from './fundings.ts';
+import { afterSplices, isOwnFunding } from './fundings.ts';
 import type { Knowledge } from './knowledge.ts';
 import { worstOutcome } from './payment.ts';
 import type { HtlcAtStake, Option, Place, Tally, Times } from './problem.ts';
@@ -47,7 +46,7 @@ export function stakesOf(file: ChannelFile): Stakes {
 function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stakes[], times: Times): Option[] {
   for (const first of file.fundings.keys()) {
     if (known.believesFundings) return optionsOn(known, file, first, others, times, 0);
-    const key = afterSplices(known, file, first);
+    const key = afterSplices(known.book, (...asked) => known.spliceOf(...asked), file, first);
     const txid = key.slice(0, TXID_CHARS);
     const depth = known.book.depthOf(txid);
     if (depth > 0 && known.book.spenderOf(key) !== undefined) continue;
@@ -62,21 +61,6 @@ function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stake
     }
   }
   return [];
-}
-
-/**
- * The funding that the channel lives on, where splices on the chain have spent this one: not another round of its opening, which may
- * be on the chain too.
- */
-function afterSplices(known: Knowledge, file: ChannelFile, funding: string): string {
-  let key = funding;
-  for (;;) {
-    const spender = known.book.spenderOf(key);
-    const next =
-      spender === undefined ? undefined : known.spliceOf(file, spender.tx, toHex(txidOf(spender.tx)));
-    if (next === undefined || next === key) return key;
-    key = next;
-  }
 }
 
 const TXID_CHARS = 64;
