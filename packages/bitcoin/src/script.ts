@@ -2,9 +2,8 @@
  * Bitcoin script: building with minimal pushes only, the standard output scripts, and strict reading. A built
  * script reads back to the same elements; a script that is truncated or not minimally pushed is a `FormError`.
  */
-import { concat } from './bytes.ts';
 import { FormError } from './error.ts';
-import { hash160, sha256 } from './hash.ts';
+import { hash160, publicSha256 } from './hash.ts';
 
 /** The opcodes Lightning and the standard output scripts use. */
 export const OP = {
@@ -40,19 +39,47 @@ export const OP = {
 
 const PUSH_BYTES_MAX = 520;
 
-/** The shortest script that pushes `data` (BIP 62 rule 3), at most 520 bytes. */
-export function pushData(data: Uint8Array): Uint8Array {
-  const { length } = data;
-  if (length === 0) return Uint8Array.of(OP.OP_0);
-  const first = data[0]!;
-  if (length === 1 && first >= 1 && first <= 16) return Uint8Array.of(OP.OP_1 + first - 1);
-  if (length === 1 && first === 0x81) return Uint8Array.of(OP.OP_1NEGATE);
+/** Where one opcode is the whole element, that; else null. */
+function singleOpcode(element: number | Uint8Array): number | null {
+  if (typeof element === 'number') return element;
+  const { length } = element;
+  if (length === 0) return OP.OP_0;
+  const first = element[0]!;
+  if (length === 1 && first >= 1 && first <= 16) return OP.OP_1 + first - 1;
+  return length === 1 && first === 0x81 ? OP.OP_1NEGATE : null;
+}
+
+/** What stands before the bytes of a push. */
+function pushHeadBytes(length: number): number {
   if (length > PUSH_BYTES_MAX) {
     throw new FormError('script push too long', { bytes: length, bytes_max: PUSH_BYTES_MAX });
   }
-  if (length < OP.OP_PUSHDATA1) return concat(Uint8Array.of(length), data);
-  if (length <= 0xff) return concat(Uint8Array.of(OP.OP_PUSHDATA1, length), data);
-  return concat(Uint8Array.of(OP.OP_PUSHDATA2, length & 0xff, length >> 8), data);
+  if (length < OP.OP_PUSHDATA1) return 1;
+  return length <= 0xff ? 2 : 3;
+}
+
+function elementBytes(element: number | Uint8Array): number {
+  if (typeof element === 'number' || singleOpcode(element) !== null) return 1;
+  return pushHeadBytes(element.length) + element.length;
+}
+
+/** Writes a push that is no single opcode, and returns where the next element goes. */
+function writePush(script: Uint8Array, at: number, data: Uint8Array): number {
+  const { length } = data;
+  const headBytes = pushHeadBytes(length);
+  if (headBytes === 1) script[at] = length;
+  else {
+    script[at] = headBytes === 2 ? OP.OP_PUSHDATA1 : OP.OP_PUSHDATA2;
+    script[at + 1] = length & 0xff;
+    if (headBytes === 3) script[at + 2] = length >> 8;
+  }
+  script.set(data, at + headBytes);
+  return at + headBytes + length;
+}
+
+/** The shortest script that pushes `data` (BIP 62 rule 3), at most 520 bytes. */
+export function pushData(data: Uint8Array): Uint8Array {
+  return buildScript(data);
 }
 
 /** Minimal script number: sign-magnitude, little-endian, zero is empty. `value` a safe integer. */
@@ -88,7 +115,16 @@ export function decodeScriptNumber(bytes: Uint8Array, lengthMax = 5): number {
 
 /** A number is an opcode, bytes are pushed minimally. */
 export function buildScript(...elements: readonly (number | Uint8Array)[]): Uint8Array {
-  return concat(...elements.map((e) => (typeof e === 'number' ? Uint8Array.of(e) : pushData(e))));
+  let length = 0;
+  for (const element of elements) length += elementBytes(element);
+  const script = new Uint8Array(length);
+  let at = 0;
+  for (const element of elements) {
+    const opcode = singleOpcode(element);
+    if (opcode !== null) script[at++] = opcode;
+    else if (typeof element !== 'number') at = writePush(script, at, element);
+  }
+  return script;
 }
 
 export interface ScriptElement {
@@ -171,7 +207,8 @@ export const p2trScript = (outputKey: Uint8Array): Uint8Array =>
 export const p2wpkhOfKey = (publicKey: Uint8Array): Uint8Array =>
   p2wpkhScript(hash160(requireBytes(publicKey, 33, 'public key')));
 /** `p2wshScript` of a witness script. */
-export const p2wshOfScript = (witnessScript: Uint8Array): Uint8Array => p2wshScript(sha256(witnessScript));
+export const p2wshOfScript = (witnessScript: Uint8Array): Uint8Array =>
+  p2wshScript(publicSha256(witnessScript));
 /** `p2shScript` of a redeem script. */
 export const p2shOfScript = (redeemScript: Uint8Array): Uint8Array => p2shScript(hash160(redeemScript));
 

@@ -5,7 +5,8 @@
 import type { Sat } from './amount.ts';
 import { ByteWriter } from './bytes.ts';
 import { FormError } from './error.ts';
-import { hash256, sha256, taggedHash } from './hash.ts';
+import { hash256, publicSha256, taggedHash } from './hash.ts';
+import { once } from './once.ts';
 import {
   compactSizeLength,
   type Transaction,
@@ -64,14 +65,6 @@ function inputAt(tx: Transaction, index: number): TxInput {
   return input;
 }
 
-function memo<T>(compute: () => T): () => T {
-  let value: { readonly of: T } | undefined;
-  return () => {
-    value ??= { of: compute() };
-    return value.of;
-  };
-}
-
 /** What BIP 143 signatures of one transaction share; made by `segwitV0Midstate`. */
 export interface SegwitV0Midstate {
   readonly tx: Transaction;
@@ -83,9 +76,9 @@ export interface SegwitV0Midstate {
 export function segwitV0Midstate(tx: Transaction): SegwitV0Midstate {
   return {
     tx,
-    hashPrevouts: memo(() => hash256(outPointsOf(tx))),
-    hashSequence: memo(() => hash256(sequencesOf(tx))),
-    hashOutputs: memo(() => hash256(serializeOutputs(tx.outputs))),
+    hashPrevouts: once(() => hash256(outPointsOf(tx))),
+    hashSequence: once(() => hash256(sequencesOf(tx))),
+    hashOutputs: once(() => hash256(serializeOutputs(tx.outputs))),
   };
 }
 
@@ -162,11 +155,11 @@ export function taprootMidstate(tx: Transaction, spent: readonly TxOutput[]): Ta
   return {
     tx,
     spent,
-    shaPrevouts: memo(() => sha256(outPointsOf(tx))),
-    shaAmounts: memo(() => sha256(amountsOf(spent))),
-    shaScripts: memo(() => sha256(scriptsOf(spent))),
-    shaSequences: memo(() => sha256(sequencesOf(tx))),
-    shaOutputs: memo(() => sha256(serializeOutputs(tx.outputs))),
+    shaPrevouts: once(() => publicSha256(outPointsOf(tx))),
+    shaAmounts: once(() => publicSha256(amountsOf(spent))),
+    shaScripts: once(() => publicSha256(scriptsOf(spent))),
+    shaSequences: once(() => publicSha256(sequencesOf(tx))),
+    shaOutputs: once(() => publicSha256(serializeOutputs(tx.outputs))),
   };
 }
 
@@ -205,6 +198,7 @@ export function taprootKeySighash(
     writeTxOutput(writer, spent);
     writer.u32le(input.sequence);
   } else writer.u32le(inputIndex);
-  if (signsOneOutput(sighashType) && output !== undefined) writer.put(sha256(serializeOutputs([output])));
+  if (signsOneOutput(sighashType) && output !== undefined)
+    writer.put(publicSha256(serializeOutputs([output])));
   return taggedHash('TapSighash', writer.finish());
 }

@@ -61,8 +61,9 @@ function multiplyPrivate(tiny: TinySecp256k1, key: Uint8Array, tweak: Uint8Array
   return orThrow(product);
 }
 
-/** Also where two neighbours cancel each other out before the sum is complete. */
+/** Also where two neighbours cancel each other out before the sum is complete. An addition looks at what it adds, so all are looked at. */
 function combine(tiny: TinySecp256k1, keys: readonly Uint8Array[]): Uint8Array {
+  if (!keys.every((key) => tiny.isPointCompressed(key))) throw new RangeError('no point on the curve');
   let sum: Uint8Array | null = null;
   for (const key of keys) sum = sum === null ? key.slice() : tiny.pointAdd(sum, key, true);
   return orThrow(sum);

@@ -83,12 +83,16 @@ describe('key derivation', () => {
   });
   it('refuses bytes that are no point as FormError', () => {
     const noPoint = new Uint8Array(33).fill(2, 0, 1).fill(0xff, 1);
-    const sources = {
+    const sources = (wrong: { readonly revocation?: Uint8Array; readonly htlc?: Uint8Array }) => ({
       perCommitmentPoint: point,
       broadcaster: { delayedPayment: basepoint, htlc: basepoint },
-      countersignatory: { revocation: basepoint, payment: basepoint, htlc: noPoint },
-    };
-    expect(() => deriveCommitmentKeys(secp, sources)).toThrow(FormError);
+      countersignatory: { revocation: basepoint, payment: basepoint, htlc: basepoint, ...wrong },
+    });
+    expect(() => deriveCommitmentKeys(secp, sources({ revocation: noPoint }))).toThrow(FormError);
+    // Those of HTLCs when they are asked for, each time.
+    const keys = deriveCommitmentKeys(secp, sources({ htlc: noPoint }));
+    expect(keys.broadcasterHtlc).toBe(keys.broadcasterHtlc);
+    for (let i = 0; i < 2; i++) expect(() => keys.countersignatoryHtlc).toThrow(FormError);
     expect(() => derivePublicKey(secp, basepoint.subarray(1), point)).toThrow(FormError);
     expect(() => derivePrivateKey(secp, new Uint8Array(32), point)).toThrow(FormError);
   });

@@ -13,6 +13,7 @@ import {
   hkdfSha256,
   hmacSha256,
   hmacSha512,
+  publicSha256,
   ripemd160,
   sha256,
   sha512,
@@ -21,7 +22,8 @@ import {
 } from '../src/index.ts';
 import { bytes } from './generators.ts';
 
-const parts = fc.array(bytes(0, 70), { maxLength: 4 });
+/** Together below and above what is put together in one place. */
+const parts = fc.array(fc.oneof(bytes(0, 70), bytes(500, 600)), { maxLength: 4 });
 const text = (value: string) => new TextEncoder().encode(value);
 
 describe('hashes', () => {
@@ -38,6 +40,7 @@ describe('hashes', () => {
       fc.property(parts, (p) => {
         const all = concat(...p);
         expect(sha256(...p)).toEqual(nobleSha256(all));
+        expect(publicSha256(...p)).toEqual(nobleSha256(all));
         expect(sha512(...p)).toEqual(nobleSha512(all));
         expect(hash256(...p)).toEqual(nobleSha256(nobleSha256(all)));
         expect(ripemd160(...p)).toEqual(nobleRipemd160(all));
@@ -48,7 +51,13 @@ describe('hashes', () => {
 
   it('return plain arrays and leave the input alone', () => {
     const input = Uint8Array.of(1, 2, 3);
-    for (const out of [sha256(input), hash160(input), hmacSha256(input, input), hmacSha512(input)]) {
+    for (const out of [
+      sha256(input),
+      publicSha256(input),
+      hash160(input),
+      hmacSha256(input, input),
+      hmacSha512(input),
+    ]) {
       expect(Object.getPrototypeOf(out)).toBe(Uint8Array.prototype);
       expect(out.buffer.byteLength).toBe(out.length);
     }

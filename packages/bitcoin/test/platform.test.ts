@@ -17,6 +17,8 @@ describe('hashes', () => {
         const expected = plain(createHash(algorithm).update(data).digest());
         expect(openssl.digest(algorithm, data)).toEqual(expected);
         expect(noble.digest(algorithm, data)).toEqual(expected);
+        expect(openssl.publicDigest(algorithm, data)).toEqual(expected);
+        expect(noble.publicDigest(algorithm, data)).toEqual(expected);
       }),
     );
   });

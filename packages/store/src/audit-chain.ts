@@ -2,21 +2,21 @@
  * The chain of the audit log, whatever keeps it: append-only and hash-chained from a genesis hash that names the store. An entry
  * cannot be changed, dropped from the middle or moved to another store without breaking it.
  */
-import { equalBytes, sha256 } from '@countersign/bitcoin';
+import { equalBytes, publicSha256 } from '@countersign/bitcoin';
 import { StoreError } from './error.ts';
 import type { AuditEntry, AuditHead } from './journal.ts';
 
 const GENESIS_TAG = new TextEncoder().encode('countersign/audit/1');
 
 export function auditGenesis(storeId: Uint8Array): Uint8Array {
-  return sha256(GENESIS_TAG, storeId);
+  return publicSha256(GENESIS_TAG, storeId);
 }
 
 /** sha256(previous hash ‖ seq as u64 big-endian ‖ body). */
 export function auditHash(previousHash: Uint8Array, seq: number, body: Uint8Array): Uint8Array {
   const number = new Uint8Array(8);
   new DataView(number.buffer).setBigUint64(0, BigInt(seq));
-  return sha256(previousHash, number, body);
+  return publicSha256(previousHash, number, body);
 }
 
 export function corruptAudit(seq: number, detail: string): StoreError {

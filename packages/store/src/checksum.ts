@@ -2,7 +2,7 @@
  * Checksums of rows: neither SQLite's pages nor IndexedDB's rows carry any that we could read, so each row of ours does. They
  * find bad media, not an attacker.
  */
-import { sha256 } from '@countersign/bitcoin';
+import { publicSha256 } from '@countersign/bitcoin';
 
 export { equalBytes } from '@countersign/bitcoin';
 
@@ -20,5 +20,5 @@ export function rowChecksum(
   const mark = new Uint8Array(9);
   new DataView(mark.buffer).setBigUint64(0, BigInt(version));
   mark[8] = value === null ? 0 : 1;
-  return value === null ? sha256(name, mark) : sha256(name, mark, value);
+  return value === null ? publicSha256(name, mark) : publicSha256(name, mark, value);
 }

@@ -4,6 +4,7 @@
  */
 import type { Msat, Sat } from '../amount.ts';
 import { msatToSatFloor } from '../amount.ts';
+import { equalBytes } from '../bytes.ts';
 import { FormError } from '../error.ts';
 import { p2wpkhOfKey, p2wshOfScript } from '../script.ts';
 import type { OutPoint, Transaction } from '../transaction.ts';
@@ -131,8 +132,36 @@ export interface OutputScript {
 
 const p2wsh = (witnessScript: Uint8Array) => ({ script: p2wshOfScript(witnessScript), witnessScript });
 
-/** Every script of the commitment, once; both building and matching use these. */
+interface MadeScripts {
+  readonly params: CommitmentScriptParams;
+  readonly scripts: CommitmentScripts;
+}
+
+/** The last ones made with these keys: who builds a commitment and then matches it asks twice for the same. */
+const made = new WeakMap<CommitmentKeys, MadeScripts>();
+
+/** The keys are the same object. */
+function isSameParams(a: CommitmentScriptParams, b: CommitmentScriptParams): boolean {
+  return (
+    a.format === b.format &&
+    a.toSelfDelayBlocks === b.toSelfDelayBlocks &&
+    a.funder === b.funder &&
+    a.leaseCsvBlocks === b.leaseCsvBlocks &&
+    equalBytes(a.broadcasterFundingKey, b.broadcasterFundingKey) &&
+    equalBytes(a.countersignatoryFundingKey, b.countersignatoryFundingKey)
+  );
+}
+
+/** Every script of the commitment, once; both building and matching use these. Nobody changes keys or scripts once made. */
 export function commitmentScripts(params: CommitmentScriptParams): CommitmentScripts {
+  const last = made.get(params.keys);
+  if (last !== undefined && isSameParams(last.params, params)) return last.scripts;
+  const scripts = makeScripts(params);
+  made.set(params.keys, { params, scripts });
+  return scripts;
+}
+
+function makeScripts(params: CommitmentScriptParams): CommitmentScripts {
   const { format, keys, toSelfDelayBlocks, funder, leaseCsvBlocks } = params;
   const lessor: CommitmentParty = funder === 'broadcaster' ? 'countersignatory' : 'broadcaster';
   const localLease = lessor === 'broadcaster' ? leaseCsvBlocks : undefined;

@@ -2,8 +2,8 @@
  * BOLT 3 "Key Derivation": the keys of one commitment from basepoints and the per-commitment point. Pure; every
  * curve operation goes through the given `Secp256k1`, which throws `FormError` for bytes that are no key.
  */
-import { concat } from '../bytes.ts';
-import { sha256 } from '../hash.ts';
+import { publicSha256 } from '../hash.ts';
+import { once } from '../once.ts';
 import type { Secp256k1 } from '../secp256k1.ts';
 
 /** The basepoints one party announces at opening (BOLT 2), 33 bytes each. */
@@ -40,7 +40,7 @@ export function derivePublicKey(
   basepoint: Uint8Array,
   perCommitmentPoint: Uint8Array,
 ): Uint8Array {
-  return secp.publicKeyTweakAdd(basepoint, sha256(concat(perCommitmentPoint, basepoint)));
+  return secp.publicKeyTweakAdd(basepoint, publicSha256(perCommitmentPoint, basepoint));
 }
 
 /** basepoint_secret + SHA256(per_commitment_point || basepoint). A new array, secret. */
@@ -50,14 +50,14 @@ export function derivePrivateKey(
   perCommitmentPoint: Uint8Array,
 ): Uint8Array {
   const basepoint = secp.publicKey(basepointSecret);
-  return secp.privateKeyTweakAdd(basepointSecret, sha256(concat(perCommitmentPoint, basepoint)));
+  return secp.privateKeyTweakAdd(basepointSecret, publicSha256(perCommitmentPoint, basepoint));
 }
 
 /** The two blinding factors of the revocation key: one for the basepoint, one for the per-commitment point. */
 function revocationTweaks(revocationBasepoint: Uint8Array, perCommitmentPoint: Uint8Array) {
   return {
-    basepoint: sha256(concat(revocationBasepoint, perCommitmentPoint)),
-    perCommitment: sha256(concat(perCommitmentPoint, revocationBasepoint)),
+    basepoint: publicSha256(revocationBasepoint, perCommitmentPoint),
+    perCommitment: publicSha256(perCommitmentPoint, revocationBasepoint),
   };
 }
 
@@ -92,14 +92,25 @@ export function deriveRevocationPrivateKey(
   return key;
 }
 
-/** Every key of one commitment: four curve operations and the payment basepoint unchanged. */
+/**
+ * Every key of one commitment: four curve operations and the payment basepoint unchanged. Those of HTLCs are derived when they
+ * are first read: every other commitment of a payment has none.
+ */
 export function deriveCommitmentKeys(secp: Secp256k1, sources: CommitmentKeySources): CommitmentKeys {
   const { perCommitmentPoint, broadcaster, countersignatory } = sources;
+  const htlcKey = (basepoint: Uint8Array): (() => Uint8Array) =>
+    once(() => derivePublicKey(secp, basepoint, perCommitmentPoint));
+  const broadcasterHtlc = htlcKey(broadcaster.htlc);
+  const countersignatoryHtlc = htlcKey(countersignatory.htlc);
   return {
     revocation: deriveRevocationPublicKey(secp, countersignatory.revocation, perCommitmentPoint),
     broadcasterDelayed: derivePublicKey(secp, broadcaster.delayedPayment, perCommitmentPoint),
-    broadcasterHtlc: derivePublicKey(secp, broadcaster.htlc, perCommitmentPoint),
-    countersignatoryHtlc: derivePublicKey(secp, countersignatory.htlc, perCommitmentPoint),
+    get broadcasterHtlc() {
+      return broadcasterHtlc();
+    },
+    get countersignatoryHtlc() {
+      return countersignatoryHtlc();
+    },
     countersignatoryPayment: countersignatory.payment,
   };
 }

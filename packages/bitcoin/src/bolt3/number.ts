@@ -3,7 +3,7 @@
  * that tells a commitment from every other transaction that spends a funding output.
  */
 import { FormError } from '../error.ts';
-import { sha256 } from '../hash.ts';
+import { publicSha256 } from '../hash.ts';
 import type { Transaction } from '../transaction.ts';
 import { COMMITMENT_NUMBER_MAX } from './secrets.ts';
 
@@ -16,7 +16,7 @@ export function commitmentObscureFactor(
   openerPaymentBasepoint: Uint8Array,
   accepterPaymentBasepoint: Uint8Array,
 ): bigint {
-  const digest = sha256(openerPaymentBasepoint, accepterPaymentBasepoint);
+  const digest = publicSha256(openerPaymentBasepoint, accepterPaymentBasepoint);
   let factor = 0n;
   for (const byte of digest.subarray(26)) factor = (factor << 8n) | BigInt(byte);
   return factor;

@@ -5,6 +5,7 @@
 import { compareBytes, concat } from '../bytes.ts';
 import { FormError } from '../error.ts';
 import { hash160, ripemd160 } from '../hash.ts';
+import { once } from '../once.ts';
 import { buildScript, encodeScriptNumber, OP, pushData } from '../script.ts';
 import type { CommitmentFormat } from './format.ts';
 import { hasAnchors } from './format.ts';
@@ -151,7 +152,21 @@ function require160(hash: Uint8Array): Uint8Array {
   return hash;
 }
 
+/** The parts around the hash, made when the first script is asked for: most commitments have no HTLC. */
 export function htlcScripts(keys: HtlcKeys, format: CommitmentFormat): HtlcScripts {
+  const templates = once(() => htlcTemplates(keys, format));
+  return {
+    offered: (paymentHash) => templates().offered160(hashPush(paymentHash)),
+    received: (paymentHash, cltvExpiry) => templates().received160(hashPush(paymentHash), cltvExpiry),
+    offered160: (hash) => templates().offered160(hash),
+    received160: (hash, cltvExpiry) => templates().received160(hash, cltvExpiry),
+  };
+}
+
+function htlcTemplates(
+  keys: HtlcKeys,
+  format: CommitmentFormat,
+): Pick<HtlcScripts, 'offered160' | 'received160'> {
   const head = htlcScriptHead(keys);
   const tail = htlcScriptTail(format);
   const twoOfTwo = buildScript(
@@ -177,10 +192,5 @@ export function htlcScripts(keys: HtlcKeys, format: CommitmentFormat): HtlcScrip
       pushData(encodeScriptNumber(requireCltvExpiry(cltvExpiry))),
       receivedTail,
     );
-  return {
-    offered: (paymentHash) => offered160(hashPush(paymentHash)),
-    received: (paymentHash, cltvExpiry) => received160(hashPush(paymentHash), cltvExpiry),
-    offered160,
-    received160,
-  };
+  return { offered160, received160 };
 }

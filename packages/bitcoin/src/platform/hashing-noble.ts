@@ -14,6 +14,9 @@ export function digest(algorithm: HashAlgorithm, data: Uint8Array): Uint8Array {
   return HASHES[algorithm](data);
 }
 
+/** The same: nothing here passes through a text. */
+export const publicDigest = digest;
+
 /** PBKDF2 over HMAC-SHA-512 (RFC 8018), 64 bytes. */
 export function pbkdf2Sha512(password: Uint8Array, salt: Uint8Array, iterations: number): Uint8Array {
   return pbkdf2(sha512, password, salt, { c: iterations, dkLen: 64 });
