@@ -2,17 +2,25 @@
  * Bounds-checked reading and writing of bytes. Every length is checked against what is left before anything is
  * allocated, so a hostile length field costs nothing.
  */
-import { FormError } from './error.ts';
+import { FormError, invariant } from './error.ts';
+
+/** No subclass, whose methods may do other things. */
+const isPlain = (bytes: Uint8Array): boolean => Object.getPrototypeOf(bytes) === Uint8Array.prototype;
 
 export class ByteReader {
   readonly bytes: Uint8Array;
-  #view: DataView;
+  /** Made when it is needed: most readers are of a few bytes. */
+  #view: DataView | undefined;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
     // A Node Buffer's `slice` shares memory, so a value taken from one would change when its frame is reused.
-    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = isPlain(bytes) ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get #words(): DataView {
+    this.#view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    return this.#view;
   }
 
   get offset(): number {
@@ -40,25 +48,31 @@ export class ByteReader {
     return this.bytes[this.#take(1, what)]!;
   }
   u16be(what = 'u16'): number {
-    return this.#view.getUint16(this.#take(2, what));
+    const at = this.#take(2, what);
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!;
   }
   u32be(what = 'u32'): number {
-    return this.#view.getUint32(this.#take(4, what));
+    const at = this.#take(4, what);
+    const { bytes } = this;
+    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
   }
   u64be(what = 'u64'): bigint {
-    return this.#view.getBigUint64(this.#take(8, what));
+    return this.#words.getBigUint64(this.#take(8, what));
   }
   u16le(what = 'u16le'): number {
-    return this.#view.getUint16(this.#take(2, what), true);
+    const at = this.#take(2, what);
+    return this.bytes[at]! | (this.bytes[at + 1]! << 8);
   }
   u32le(what = 'u32le'): number {
-    return this.#view.getUint32(this.#take(4, what), true);
+    return this.i32le(what) >>> 0;
   }
   i32le(what = 'i32le'): number {
-    return this.#view.getInt32(this.#take(4, what), true);
+    const at = this.#take(4, what);
+    const { bytes } = this;
+    return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
   }
   u64le(what = 'u64le'): bigint {
-    return this.#view.getBigUint64(this.#take(8, what), true);
+    return this.#words.getBigUint64(this.#take(8, what), true);
   }
 
   /** A copy of the next `length` bytes: the caller may keep it after the frame is reused. */
@@ -82,16 +96,39 @@ export class ByteReader {
   }
 }
 
+/** Where a writer writes. */
+interface Room {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+const roomOf = (length: number): Room => {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+};
+
+/** What writers begin with comes from here, and comes back wiped: nobody else ever holds it. */
+const ROOM_BYTES = 4096;
+const ROOMS_MAX = 8;
+const rooms: Room[] = [];
+const NO_ROOM = new Uint8Array(0);
+
 /** Grows by doubling up to `limit` bytes; beyond it `FormError`. */
 export class ByteWriter {
   #buffer: Uint8Array;
   #view: DataView;
+  /** Lent, until it has grown beyond it or is finished. */
+  #room: Room | null;
   #length = 0;
+  #isFinished = false;
   readonly #limit: number;
 
   constructor(sizeHint = 256, limit = 64 * 1024 * 1024) {
-    this.#buffer = new Uint8Array(sizeHint);
-    this.#view = new DataView(this.#buffer.buffer);
+    const isLent = sizeHint <= ROOM_BYTES;
+    const room = (isLent ? rooms.pop() : undefined) ?? roomOf(isLent ? ROOM_BYTES : sizeHint);
+    this.#room = isLent ? room : null;
+    this.#buffer = room.bytes;
+    this.#view = room.view;
     this.#limit = limit;
   }
 
@@ -105,14 +142,18 @@ export class ByteWriter {
     const end = at + length;
     if (end > this.#limit)
       throw new FormError('value too large to encode', { bytes: end, limit: this.#limit });
-    if (end > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(end, this.#buffer.length * 2));
-      grown.set(this.#buffer.subarray(0, at));
-      this.#buffer = grown;
-      this.#view = new DataView(grown.buffer);
-    }
+    if (end > this.#buffer.length) this.#grow(end);
     this.#length = end;
     return at;
+  }
+
+  #grow(bytesMin: number): void {
+    invariant(!this.#isFinished, 'a writer was finished');
+    const grown = roomOf(Math.max(bytesMin, this.#buffer.length * 2));
+    grown.bytes.set(this.#buffer.subarray(0, this.#length));
+    this.#giveBack();
+    this.#buffer = grown.bytes;
+    this.#view = grown.view;
   }
 
   u8(value: number): this {
@@ -160,9 +201,22 @@ export class ByteWriter {
     this.#buffer.set(bytes, at);
     return this;
   }
-  /** A copy of what was written. */
+  /** What was written, once: nothing can be written any more. */
   finish(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    invariant(!this.#isFinished, 'a writer was finished');
+    this.#isFinished = true;
+    const written = this.#buffer.slice(0, this.#length);
+    this.#giveBack();
+    this.#buffer = NO_ROOM;
+    return written;
+  }
+
+  #giveBack(): void {
+    const room = this.#room;
+    if (room === null) return;
+    this.#room = null;
+    room.bytes.fill(0, 0, this.#length);
+    if (rooms.length < ROOMS_MAX) rooms.push(room);
   }
 }
 
@@ -199,7 +253,7 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 
 export function toHex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += HEX[byte];
+  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]!]!;
   return text;
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { ByteReader, ByteWriter, FormError } from '../src/index.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { ByteReader, ByteWriter, FormError, InvariantError } from '../src/index.ts';
 
 /** Each write: method name, value, and how to read it back. */
 const write = fc.oneof(
@@ -38,6 +38,49 @@ describe('ByteWriter', () => {
         reader.end();
       }),
     );
+  });
+
+  test('is finished once, and nothing can be written any more', () => {
+    const writer = new ByteWriter().u16be(7);
+    expect(writer.finish()).toEqual(Uint8Array.of(0, 7));
+    expect(() => writer.u8(1)).toThrow(InvariantError);
+    expect(() => writer.finish()).toThrow(InvariantError);
+  });
+
+  test('shares no bytes with another one, whatever is under way, finished or given up', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ bytes: fc.uint8Array({ maxLength: 6000 }), isFinished: fc.boolean() }), {
+          maxLength: 24,
+        }),
+        (all) => {
+          const writers = all.map(({ bytes }) => new ByteWriter(16).put(bytes));
+          const written = writers.map((writer, i) => (all[i]!.isFinished ? writer.finish() : null));
+          const more = all.map(({ bytes }) => new ByteWriter(16).u8(1).put(bytes));
+          for (const [i, { bytes }] of all.entries()) {
+            expect(written[i] ?? writers[i]!.finish()).toEqual(bytes);
+            expect(more[i]!.finish()).toEqual(Uint8Array.of(1, ...bytes));
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test('leaves nothing of what was written where the next one writes', () => {
+    const lent: Uint8Array[] = [];
+    const from = Uint8Array.prototype.slice;
+    const spied = vi.spyOn(Uint8Array.prototype, 'slice').mockImplementation(function (
+      this: Uint8Array,
+      ...range
+    ) {
+      lent.push(this);
+      return from.apply(this, range);
+    });
+    new ByteWriter(16).put(new Uint8Array(100).fill(7)).finish();
+    spied.mockRestore();
+    expect(lent).toHaveLength(1);
+    expect(lent[0]!.every((byte) => byte === 0)).toBe(true);
   });
 
   test('refuses to grow past its limit and keeps what it had', () => {
