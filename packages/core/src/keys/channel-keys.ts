@@ -5,6 +5,7 @@
 import {
   type Basepoints,
   ByteWriter,
+  equalBytes,
   FormError,
   hkdfSha256,
   invariant,
@@ -132,6 +133,8 @@ export class ChannelKeyCache {
   readonly #derive: (channel: ChannelRef) => ChannelKeys;
   /** In order of last use. */
   readonly #entries = new Map<string, ChannelKeys>();
+  /** The one at their end: a decision asks for the same channel's keys a dozen times. */
+  #last: { readonly channel: ChannelRef; readonly keys: ChannelKeys } | null = null;
 
   constructor(channelsMax: number, derive: (channel: ChannelRef) => ChannelKeys) {
     invariant(Number.isInteger(channelsMax) && channelsMax >= 1, 'channel key cache needs a size', {
@@ -146,6 +149,8 @@ export class ChannelKeyCache {
   }
 
   get(channel: ChannelRef): ChannelKeys {
+    const last = this.#last;
+    if (last !== null && isSameChannel(last.channel, channel)) return last.keys;
     const name = cacheName(channel);
     let keys = this.#entries.get(name);
     if (keys === undefined) {
@@ -155,6 +160,7 @@ export class ChannelKeyCache {
       this.#entries.delete(name);
     }
     this.#entries.set(name, keys);
+    this.#last = { channel: { peerId: channel.peerId.slice(), dbid: channel.dbid }, keys };
     return keys;
   }
 
@@ -170,8 +176,12 @@ export class ChannelKeyCache {
   wipe(): void {
     for (const keys of this.#entries.values()) wipeChannel(keys);
     this.#entries.clear();
+    this.#last = null;
   }
 }
+
+const isSameChannel = (a: ChannelRef, b: ChannelRef): boolean =>
+  a.dbid === b.dbid && equalBytes(a.peerId, b.peerId);
 
 /** One name for one channel: a number has no slash in it, so no other peer id ends like this one. */
 function cacheName({ peerId, dbid }: ChannelRef): string {

@@ -287,6 +287,18 @@ describe('KeyRing', () => {
     expect(() => ringOf(1, 0)).toThrow(InvariantError);
   });
 
+  it('gives each name its keys, also where its bytes were changed in place', () => {
+    const ring = ringOf(1);
+    const peerId = PEER.slice();
+    const first = channelKeys(ring, { peerId, dbid: 1n });
+    expect(channelKeys(ring, { peerId: PEER, dbid: 1n })).toBe(first);
+    peerId[32]! ^= 1;
+    const second = channelKeys(ring, { peerId, dbid: 1n });
+    expect(second.fundingPubkey).not.toEqual(first.fundingPubkey);
+    expect(channelKeys(ring, { peerId: PEER, dbid: 1n })).toBe(first);
+    expect(channelKeys(ring, { peerId: PEER, dbid: 2n }).fundingPubkey).not.toEqual(first.fundingPubkey);
+  });
+
   it('forced channel secrets survive eviction and the caller’s wiping', () => {
     const funding = Secret.own(new Uint8Array(32).fill(1), 32);
     const forced = new KeyRing({
