@@ -2,6 +2,7 @@
 
 export * from './admin/protocol.ts';
 export { BURST_ENTRIES } from './audit/trail.ts';
+export { bindStore } from './bind-store.ts';
 export type { BitcoindChain, ChainConfig, EsploraChain, NodeLogin } from './config/chain.ts';
 export {
   type Config,
@@ -51,7 +52,7 @@ export { WorkerPool } from './release/pool.ts';
 export { POOL_JOBS_MIN, type SignaturePool } from './release/signature-pool.ts';
 export {
   type Answer,
-  bindStore,
+  type ClientRequest,
   type HeartbeatFacts,
   type Negotiated,
   Signer,

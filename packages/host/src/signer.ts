@@ -3,7 +3,7 @@
  * commits share a sync; a reply leaves only when its decision, and everything it was based on, is on disk. What was
  * decided goes into the audit log with the same commit.
  */
-import { CountersignError, fromHex, type Secp256k1, toHex } from '@countersign/bitcoin';
+import { type CountersignError, invariant, type Secp256k1, toHex } from '@countersign/bitcoin';
 import {
   type AdminOperation,
   type AuditEvent,
@@ -25,7 +25,7 @@ import {
   signHeartbeat,
   WatchBook,
 } from '@countersign/core';
-import { type Journal, type RecordChange, StoreError } from '@countersign/store/contract';
+import type { Journal, RecordChange } from '@countersign/store/contract';
 import type { Reply, Request } from '@countersign/wire';
 import type { AdminAnswer } from './admin/desk.ts';
 import { Ahead, type WhenIdle } from './ahead.ts';
@@ -58,6 +58,12 @@ export interface SignerOptions {
 /** What a node and its signer agree on at INIT. */
 export type Negotiated = Required<Pick<SignerOptions, 'protocolVersion' | 'failPreapprovals'>>;
 
+/** A request, and who asks. */
+export interface ClientRequest {
+  readonly client: ClientIdentity;
+  readonly request: Request;
+}
+
 /** What a request gets. A reply is durable, with everything it was based on, when it is given. */
 export type Answer =
   | { readonly kind: 'reply'; readonly reply: Reply }
@@ -73,29 +79,6 @@ export type HeartbeatFacts = Pick<
   HeartbeatInput,
   'startedAtSeconds' | 'chain' | 'deadlines' | 'alarms' | 'policy'
 > & { readonly counters: Omit<HeartbeatInput['counters'], 'refusalsByTag'> };
-
-/** Bind a store to one seed and one network; the second use with another is refused (`store-bound-elsewhere`). */
-export async function bindStore(journal: Journal, ring: KeyRing, policy: Policy): Promise<void> {
-  const network = new TextEncoder().encode(policy.network.name);
-  await bind(journal, 'network', network, (value) => `network ${new TextDecoder().decode(value)}`);
-  await bind(journal, 'node-id', ring.nodeId, (value) => `node ${toHex(value)}`);
-}
-
-/** `tell` puts a bound value into the operator's words. */
-async function bind(
-  journal: Journal,
-  name: string,
-  value: Uint8Array,
-  tell: (value: Uint8Array) => string,
-): Promise<void> {
-  try {
-    await journal.bind(name, value);
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'store-bound-elsewhere') throw error;
-    const bound = tell(fromHex(String(error.facts.bound)));
-    throw new CountersignError(error.code, `the store belongs to ${bound}, not to ${tell(value)}`, { name });
-  }
-}
 
 /** Catch-ups with the chain that one request waits for. */
 const CATCH_UPS_MAX = 3;
@@ -187,18 +170,37 @@ export class Signer {
    * others bring, so what `answer` would ask again for comes back as a temporary refusal.
    */
   answerNow(client: ClientIdentity, request: Request): Answer {
-    if (this.#failure !== null) return this.#stopped(client, request);
+    const [answer] = this.answerAllNow([{ client, request }]);
+    invariant(answer !== undefined, 'one request, one answer');
+    return answer;
+  }
+
+  /** As `answerNow`, in this order: each is decided on what those before it have changed, and one sync makes all of them durable. */
+  answerAllNow(requests: readonly ClientRequest[]): readonly Answer[] {
+    if (this.#failure !== null) return requests.map(({ client, request }) => this.#stopped(client, request));
     try {
-      const decision = this.#decide(client, request);
-      if (decision.kind === 'refused') return this.#refusedNow(decision);
-      this.#follow(this.#commit(decision, client, request));
-      if (decision.dependsOnState || decision.changes.length > 0) this.#flushNow();
-      return { kind: 'reply', reply: this.#releaser.releaseNow(decision.release) };
+      const taken = requests.map((one) => this.#takeNow(one));
+      if (taken.some(({ mustBeDurable }) => mustBeDurable)) this.#flushNow();
+      return taken.map(({ release }) => release());
     } catch (error) {
       if (!isStoreFailure(error)) throw error;
       this.#failure ??= error;
-      return this.#stopped(client, request);
+      return requests.map(({ client, request }) => this.#stopped(client, request));
     }
+  }
+
+  /** Decided and on its way to the disk; nothing of `release` may leave before it is there. */
+  #takeNow({ client, request }: ClientRequest): { mustBeDurable: boolean; release: () => Answer } {
+    const decision = this.#decide(client, request);
+    if (decision.kind === 'refused') {
+      const answer = this.#refusedNow(decision);
+      return { mustBeDurable: decision.changes.length > 0, release: () => answer };
+    }
+    this.#follow(this.#commit(decision, client, request));
+    return {
+      mustBeDurable: decision.dependsOnState || decision.changes.length > 0,
+      release: () => ({ kind: 'reply', reply: this.#releaser.releaseNow(decision.release) }),
+    };
   }
 
   /** A no that the next block may turn into a yes, and somebody who can bring it: nodes hear of blocks first. */
@@ -342,7 +344,6 @@ export class Signer {
     this.#refusals.add(refusal.tag);
     const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
     this.#follow(durable);
-    if (changes.length > 0) this.#flushNow();
     return { kind: 'refused', refusal, id };
   }
 

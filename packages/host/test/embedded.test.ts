@@ -2,7 +2,7 @@
  * A signer in its node's own process: what it answers is durable when the call returns, and nothing a node sends makes it throw.
  */
 import { join } from 'node:path';
-import { toHex } from '@countersign/bitcoin';
+import { FormError, toHex } from '@countersign/bitcoin';
 import { KeyRing, type KeyStyle, networkByName, Secret } from '@countersign/core';
 import { type SyncDoorClient, SyncDoorError } from '@countersign/transport';
 import {
@@ -134,6 +134,40 @@ describe('the door of an embedded signer', () => {
           }),
           { numRuns: 300 },
         );
+      });
+    }));
+
+  it('takes several requests at once, each with a reply in its place', () =>
+    inDirectory(async (directory) => {
+      await embedded(directory, async ({ door, journal }) => {
+        await journal.settled();
+        const { batches } = journal.stats;
+        const of = (client: SyncDoorClient, request: Request | Uint8Array) => ({
+          client,
+          request: request instanceof Uint8Array ? request : encodeMessage(request),
+        });
+        const ping = { name: 'vls_ping', id: 7, message: 'hello' } as const;
+        const replies = door.askTogether!([
+          of(channel(1), setupRequest(1)),
+          of(node, Uint8Array.of(0x7f, 0xff)),
+          of(node, ping),
+          of(node, ecdhRequest),
+        ]);
+        expect(replies.map(replyIn)).toMatchObject([
+          { name: 'hsmd_setup_channel_reply' },
+          refusal(/message_type=32767/),
+          { name: 'vls_pong', id: 7 },
+          { name: 'hsmd_ecdh_resp' },
+        ]);
+        expect(journal.stats).toMatchObject({ pendingCommits: 0, batches: batches + 1 });
+        expect(door.askTogether!([of(node, ping)]).map(replyIn)).toMatchObject([{ name: 'vls_pong' }]);
+        const many = new Array(5).fill(of(channel(2), setupRequest(2)));
+        expect(() => door.askTogether!(many)).toThrow(FormError);
+        expect(replyIn(door.ask(channel(3), encodeMessage(setupRequest(2))))).toMatchObject({
+          name: 'hsmd_setup_channel_reply',
+        });
+        await door.close();
+        expect(() => door.askTogether!([of(node, ping)])).toThrow(SyncDoorError);
       });
     }));
 
@@ -355,6 +389,48 @@ describe('a signer that answers now', () => {
       expect(answer.kind).toBe('reply');
       const stolen = signer.answerNow(channelClient(3), setupRequest(1));
       expect(stolen).toMatchObject({ kind: 'refused', refusal: { code: 'policy' } });
+      await journal.close();
+    }));
+
+  it('decides several in their order, and makes all of them durable at once', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const signer = signerOn(journal);
+      await journal.settled();
+      const before = journal.stats;
+      const of = (dbid: number, request: Request) => ({ client: channelClient(dbid), request });
+      const answers = signer.answerAllNow([
+        of(1, setupRequest(1)),
+        // Rests on the one before it: that funding is taken.
+        of(2, setupRequest(1)),
+        of(2, setupRequest(2)),
+      ]);
+      expect(answers).toMatchObject([
+        { kind: 'reply', reply: { name: 'hsmd_setup_channel_reply' } },
+        { kind: 'refused', refusal: { tag: 'policy-channel-original-channel-id-reuse' } },
+        { kind: 'reply', reply: { name: 'hsmd_setup_channel_reply' } },
+      ]);
+      expect(journal.stats.pendingCommits).toBe(0);
+      expect(journal.stats.batches).toBe(before.batches + 1);
+      expect(journal.stats.commits).toBe(before.commits + 3);
+      expect(signer.answerAllNow([])).toEqual([]);
+      await journal.close();
+    }));
+
+  it('gives nothing of several away when one of them is lost', () =>
+    inDirectory(async (directory) => {
+      const { secp: counted, signatures } = countingSecp();
+      const journal = failing(openStore(directory), 1);
+      const signer = signerOn(journal, { ring: ringOf(1, counted) });
+      const asked = [
+        { client: master, request: ecdhRequest },
+        { client: channelClient(1), request: setupRequest(1) },
+        { client: channelClient(2), request: setupRequest(2) },
+      ];
+      const failed = { kind: 'refused', refusal: { code: 'store-failed' } };
+      expect(signer.answerAllNow(asked)).toMatchObject([failed, failed, failed]);
+      expect(signer.answerAllNow(asked.slice(0, 1))).toMatchObject([failed]);
+      expect(signatures()).toBe(0);
       await journal.close();
     }));
 

@@ -4,7 +4,13 @@ import type { AdminOperation, ClientIdentity, KeyRing, Policy, Refusal } from '@
 import type { AuditEntry, Journal, RecordChange, StoredRecord } from '@countersign/store/contract';
 import type { Reply, Request } from '@countersign/wire';
 import { describe, expectTypeOf, it } from 'vitest';
-import { type Answer, bindStore, Signer, type SignerOptions } from '../src/signer-entry.ts';
+import {
+  type Answer,
+  bindStore,
+  type ClientRequest,
+  Signer,
+  type SignerOptions,
+} from '../src/signer-entry.ts';
 
 describe('the signer', () => {
   it('is made of a ring, a curve, a journal, a policy and a clock', () => {
@@ -27,6 +33,9 @@ describe('the signer', () => {
       (client: ClientIdentity, request: Request) => Promise<Answer>
     >();
     expectTypeOf<Signer['answerNow']>().toEqualTypeOf<(client: ClientIdentity, request: Request) => Answer>();
+    expectTypeOf<Signer['answerAllNow']>().toEqualTypeOf<
+      (requests: readonly ClientRequest[]) => readonly Answer[]
+    >();
     expectTypeOf<Extract<Answer, { kind: 'reply' }>['reply']>().toEqualTypeOf<Reply>();
     expectTypeOf<Extract<Answer, { kind: 'refused' }>['refusal']>().toEqualTypeOf<Refusal>();
     expectTypeOf<Answer['kind']>().toEqualTypeOf<'reply' | 'refused'>();

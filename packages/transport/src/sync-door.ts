@@ -11,6 +11,15 @@ export interface SyncDoorClient {
   readonly permissions: bigint;
 }
 
+/** A request, and who asks. */
+export interface SyncDoorRequest {
+  readonly client: SyncDoorClient;
+  readonly request: Uint8Array;
+}
+
+/** Requests that go through a door at once. */
+export const REQUESTS_TOGETHER_MAX = 4;
+
 export interface SyncDoor {
   /**
    * One request, one reply, both hsmd messages without a length before them. Blocks until the reply is there; what it answers
@@ -19,6 +28,13 @@ export interface SyncDoor {
    * @throws {SyncDoorError} when the signer can't be reached, or ended before it answered: nothing is known about the request.
    */
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array;
+  /**
+   * Several of `ask`, decided in this order and durable together: one way to the signer, one sync. A refusal of one stops none.
+   * At most `REQUESTS_TOGETHER_MAX`. A door without it is asked one after another.
+   *
+   * @throws {SyncDoorError} as `ask`, when any of them was not answered: nothing is known about all of them.
+   */
+  askTogether?(requests: readonly SyncDoorRequest[]): readonly Uint8Array[];
   /** Blocks, headers and preimages: what a signer takes on `node.sock`. */
   feed(request: Uint8Array): Promise<Uint8Array>;
   /** Waits until the other side is done; every later call fails. */

@@ -4,11 +4,18 @@
  */
 import { FormError } from '@countersign/bitcoin';
 import { type ClientIdentity, malformedRefusal, type Refusal } from '@countersign/core';
-import { ownClient, type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
-import { decodeMessage, encodeMessage, encodeSignerError, type Reply, type Request } from '@countersign/wire';
-import type { Signer } from '../signer.ts';
+import {
+  ownClient,
+  REQUESTS_TOGETHER_MAX,
+  type SyncDoor,
+  type SyncDoorClient,
+  SyncDoorError,
+  type SyncDoorRequest,
+} from '@countersign/transport';
+import { decodeMessage, encodeMessage, encodeSignerError, type Reply } from '@countersign/wire';
+import type { Answer, ClientRequest, Signer } from '../signer.ts';
 import type { FeedSession } from '../sockets/feed.ts';
-import { answerForPlace, type SignerIdentity } from './introduction.ts';
+import { answerForPlace, type IntroductionAnswer, type SignerIdentity } from './introduction.ts';
 
 export interface EmbeddedDoorOptions {
   readonly signer: Signer;
@@ -30,15 +37,20 @@ export class EmbeddedDoor implements SyncDoor {
 
   ask(client: SyncDoorClient, body: Uint8Array): Uint8Array {
     this.#requireOpen();
-    const identity = identityOf(client);
-    if (identity === null) return this.#malformed('a client that no node has', {});
-    const { messageBytesMax } = this.#options;
-    const decoded = decodeMessage(body, 'request', { messageBytesMax });
-    if (!decoded.ok) return this.#malformed(decoded.error.message, decoded.error.facts);
-    const { message } = decoded;
-    if (message.name === 'unknown') return this.#malformed('unknown request', { message_type: message.type });
-    const answer = this.#answer(identity, message);
-    return answer.kind === 'refused' ? refused(answer.refusal) : this.#reply(answer.reply);
+    const asked = this.#read(client, body);
+    if (asked instanceof Uint8Array) return asked;
+    return this.#told(this.#options.signer.answerNow(asked.client, asked.request));
+  }
+
+  askTogether(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    this.#requireOpen();
+    if (requests.length > REQUESTS_TOGETHER_MAX)
+      throw new FormError('too many requests together', { requests: requests.length });
+    const read = requests.map(({ client, request }) => this.#read(client, request));
+    const asked = read.flatMap((one) => (one instanceof Uint8Array ? [] : [one]));
+    const answers = this.#options.signer.answerAllNow(asked).map((answer) => this.#told(answer));
+    let at = 0;
+    return read.map((one) => (one instanceof Uint8Array ? one : (answers[at++] ?? NO_BYTES)));
   }
 
   async feed(body: Uint8Array): Promise<Uint8Array> {
@@ -52,12 +64,23 @@ export class EmbeddedDoor implements SyncDoor {
     return this.#closing;
   }
 
-  #answer(client: ClientIdentity, request: Request) {
-    const { signer, identity, randomBytes } = this.#options;
-    const own = answerForPlace(identity, randomBytes, request);
-    if (own === null) return signer.answerNow(client, request);
-    if (own.kind === 'refused') signer.recordRefusal(own.refusal);
-    return own;
+  /** What the signer is to decide; the answer to everything else. */
+  #read(client: SyncDoorClient, body: Uint8Array): ClientRequest | Uint8Array {
+    const own = identityOf(client);
+    if (own === null) return this.#malformed('a client that no node has', {});
+    const { messageBytesMax, signer, identity, randomBytes } = this.#options;
+    const decoded = decodeMessage(body, 'request', { messageBytesMax });
+    if (!decoded.ok) return this.#malformed(decoded.error.message, decoded.error.facts);
+    const { message } = decoded;
+    if (message.name === 'unknown') return this.#malformed('unknown request', { message_type: message.type });
+    const ofPlace = answerForPlace(identity, randomBytes, message);
+    if (ofPlace === null) return { client: own, request: message };
+    if (ofPlace.kind === 'refused') signer.recordRefusal(ofPlace.refusal);
+    return this.#told(ofPlace);
+  }
+
+  #told(answer: Answer | IntroductionAnswer): Uint8Array {
+    return answer.kind === 'refused' ? refused(answer.refusal) : this.#reply(answer.reply);
   }
 
   /** A PSBT grows by its signatures: a reply that is too long becomes a refusal, and nothing of it leaves. */

@@ -6,13 +6,14 @@ import { resolve } from 'node:path';
 import { type Secp256k1, toHex } from '@countersign/bitcoin';
 import type { KeyRing, Policy } from '@countersign/core';
 import { type Journal, type OpenMode, openJournal, StoreError } from '@countersign/store';
+import { bindStore } from '../bind-store.ts';
 import type { Config } from '../config/config.ts';
 import { Memory } from '../memory.ts';
 import { effectivePolicy } from '../policy/effective.ts';
 import { signerFacts } from '../policy/facts.ts';
 import { policyNotices } from '../policy/notices.ts';
 import type { SignaturePool } from '../release/signature-pool.ts';
-import { bindStore, Signer } from '../signer.ts';
+import { Signer } from '../signer.ts';
 
 const RUN_BYTES = 16;
 

@@ -1,6 +1,6 @@
 /** Everything that a node asks its signer, as the one sees it who has taken the node over. */
 import { toHex } from '@countersign/bitcoin';
-import type { SyncDoor, SyncDoorClient } from '@countersign/transport';
+import type { SyncDoor, SyncDoorClient, SyncDoorRequest } from '@countersign/transport';
 import { decodeMessage, type MessageOf, type RequestName } from '@countersign/wire';
 
 const KEPT_MAX = 20_000;
@@ -21,10 +21,20 @@ export class DoorRecorder implements SyncDoor {
   }
 
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
+    this.#record(client, request);
+    return this.#door.ask(client, request);
+  }
+
+  askTogether(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    for (const { client, request } of requests) this.#record(client, request);
+    const door = this.#door;
+    return door.askTogether?.(requests) ?? requests.map(({ client, request }) => door.ask(client, request));
+  }
+
+  #record(client: SyncDoorClient, request: Uint8Array): void {
     const channel = client.peerId === null ? null : toHex(client.peerId.subarray(1));
     this.#recorded.push({ channel, bytes: request });
     if (this.#recorded.length > KEPT_MAX) this.#recorded.splice(0, KEPT_MAX / 2);
-    return this.#door.ask(client, request);
   }
 
   feed(request: Uint8Array): Promise<Uint8Array> {

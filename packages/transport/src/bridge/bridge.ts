@@ -15,7 +15,14 @@ import { Presence, type PresenceLogLevel } from '../link/presence.ts';
 import type { LinkFeed } from '../link/protocol.ts';
 import { Asker, refusalBody } from './asker.ts';
 import { Introduction } from './introduction.ts';
-import { type BridgeSettings, encodeAnswer, type RemoteIdentity, readAsk } from './messages.ts';
+import {
+  answersTogether,
+  type BridgeSettings,
+  encodeAnswer,
+  type RemoteIdentity,
+  readAsk,
+  readTogether,
+} from './messages.ts';
 
 type Log = (level: PresenceLogLevel, text: string) => void;
 
@@ -77,11 +84,18 @@ export class Bridge {
 
   /** Of a request as a carrier brings it, to a reply as it takes it. */
   readonly answer = async (request: Uint8Array): Promise<Uint8Array> => {
+    const together = readTogether(request);
+    if (together === null) return this.#answer(request);
+    // All of them are on their way, in their order, before the first is answered.
+    return answersTogether(await Promise.all(together.map((one) => this.#answer(one))));
+  };
+
+  async #answer(request: Uint8Array): Promise<Uint8Array> {
     const { client, body } = readAsk(request);
     const asker = this.#asker;
     if (asker === null) return encodeAnswer({ kind: 'unreachable', why: 'the bridge is not open yet' });
     return encodeAnswer(await asker.ask(client, body));
-  };
+  }
 
   /** Rejects with `LinkError` once the link is closed, or when too much waits. */
   async feed(body: Uint8Array): Promise<Uint8Array> {

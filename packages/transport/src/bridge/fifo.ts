@@ -8,7 +8,7 @@ import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { nativeSockets, POLL_IN, POLL_OUT } from '../native-sockets.ts';
 import type { Answering, AnsweringEnd, BlockingCaller, Exchange } from './carrier.ts';
-import { ASK_HEAD_BYTES_MAX } from './messages.ts';
+import { placeBytes } from './messages.ts';
 
 const HEADER_BYTES = 8;
 const NUMBER_MAX = 0x7fff_ffff;
@@ -149,7 +149,7 @@ export class FifoEnd implements AnsweringEnd {
   ) {
     this.#answering = answering;
     this.#onBug = onBug;
-    this.#frameBytesMax = messageBytesMax + ASK_HEAD_BYTES_MAX;
+    this.#frameBytesMax = placeBytes(messageBytesMax);
     this.#requests = new Socket({ fd: openFifo(paths.requests, 'keep'), readable: true, writable: false });
     this.#replies = new Socket({ fd: openFifo(paths.replies, 'write'), readable: false, writable: true });
     for (const socket of [this.#requests, this.#replies]) socket.on('error', () => this.end());

@@ -11,7 +11,7 @@ import { SyncDoorError } from '../sync-door.ts';
 import type { BlockingCaller } from './carrier.ts';
 import { FifoCaller, openFifo } from './fifo.ts';
 import { MailboxCaller, mailboxMemory } from './mailbox.ts';
-import { ASK_HEAD_BYTES_MAX, type BridgeCarrier, type FromBridge, type ToBridge } from './messages.ts';
+import { type BridgeCarrier, type FromBridge, placeBytes, type ToBridge } from './messages.ts';
 
 /** Sources run as they are in tests: whatever is started needs to be told so again. */
 const IS_SOURCE = import.meta.url.endsWith('.ts');
@@ -36,7 +36,7 @@ export interface HostEvents {
 }
 
 export function startThread(messageBytesMax: number, events: HostEvents): BridgeHost {
-  const memory = mailboxMemory(messageBytesMax + ASK_HEAD_BYTES_MAX);
+  const memory = mailboxMemory(placeBytes(messageBytesMax));
   const worker = new Worker(program('thread'), { execArgv: EXEC_ARGUMENTS, name: 'countersign-bridge' });
   let why = 'its thread ended';
   worker.on('message', events.message);
@@ -75,7 +75,7 @@ export function startProcess(messageBytesMax: number, events: HostEvents): Bridg
         const requests = openFifo(fifos.requests, 'write');
         // Both ends have them: nobody else needs to find them.
         fifos.remove();
-        return new FifoCaller(requests, replies, messageBytesMax + ASK_HEAD_BYTES_MAX, monotonicMs);
+        return new FifoCaller(requests, replies, placeBytes(messageBytesMax), monotonicMs);
       },
       post: (message) => void (child.connected && child.send(message)),
       hold: (isHeld) => holdProcess(child, isHeld),

@@ -5,6 +5,7 @@
 import { concat } from '@countersign/bitcoin';
 import type { PresenceLogLevel } from '../link/presence.ts';
 import type { LinkClient } from '../link/protocol.ts';
+import { REQUESTS_TOGETHER_MAX } from '../sync-door.ts';
 
 /** Where the signer comes in: a port, with keys; or a Unix socket, where who may open it is the signer. */
 export type BridgeListen = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -75,6 +76,55 @@ export function readAsk(bytes: Uint8Array): { readonly client: LinkClient; reado
     permissions: view.getBigUint64(8),
   };
   return { client, body: bytes.subarray(restAt + REST_BYTES) };
+}
+
+/** How several requests that go together begin, where one begins with whether a peer follows. */
+const TOGETHER = 2;
+const LENGTH_BYTES = 4;
+
+/** Longest request or reply of a carrier: as many messages as go together, each with who asks and its length. */
+export const placeBytes = (messageBytesMax: number): number =>
+  1 + REQUESTS_TOGETHER_MAX * (LENGTH_BYTES + ASK_HEAD_BYTES_MAX + messageBytesMax);
+
+/** Each behind its length, u32. */
+export function askTogether(
+  requests: readonly { readonly client: LinkClient; readonly request: Uint8Array }[],
+): {
+  readonly head: Uint8Array;
+  readonly body: Uint8Array;
+} {
+  const asks = requests.map(({ client, request }) => concat(askHead(client), request));
+  return { head: Uint8Array.of(TOGETHER), body: joined(asks) };
+}
+
+/** The requests as each of them would come alone; null for one that is alone. Views of `bytes`, which only this program writes. */
+export function readTogether(bytes: Uint8Array): readonly Uint8Array[] | null {
+  return bytes[0] === TOGETHER ? parts(bytes.subarray(1)) : null;
+}
+
+/** Answers in the order of the requests, each as it would stand alone. */
+export const answersTogether = (answers: readonly Uint8Array[]): Uint8Array => joined(answers);
+export const readAnswers = (bytes: Uint8Array): readonly Uint8Array[] => parts(bytes);
+
+function joined(all: readonly Uint8Array[]): Uint8Array {
+  return concat(
+    ...all.flatMap((one) => {
+      const length = new Uint8Array(LENGTH_BYTES);
+      new DataView(length.buffer).setUint32(0, one.length);
+      return [length, one];
+    }),
+  );
+}
+
+function parts(bytes: Uint8Array): readonly Uint8Array[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const found: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + LENGTH_BYTES + view.getUint32(at);
+    found.push(bytes.subarray(at + LENGTH_BYTES, end));
+    at = end;
+  }
+  return found;
 }
 
 /** How a reply begins. */

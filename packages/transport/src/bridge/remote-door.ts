@@ -5,16 +5,25 @@
 import type { Facts } from '@countersign/bitcoin';
 import { encodeSignerError } from '@countersign/wire';
 import type { PresenceLogLevel } from '../link/presence.ts';
-import { ownClient, type SyncDoor, type SyncDoorClient, SyncDoorError } from '../sync-door.ts';
+import {
+  ownClient,
+  REQUESTS_TOGETHER_MAX,
+  type SyncDoor,
+  type SyncDoorClient,
+  SyncDoorError,
+  type SyncDoorRequest,
+} from '../sync-door.ts';
 import type { BlockingCaller } from './carrier.ts';
 import { type BridgeHost, startProcess, startThread } from './host.ts';
 import {
   askHead,
+  askTogether,
   type BridgeKeyStyle,
   type BridgeListen,
   type FromBridge,
   type RemoteIdentity,
   readAnswer,
+  readAnswers,
 } from './messages.ts';
 
 export interface RemoteDoorOptions {
@@ -112,20 +121,42 @@ export class RemoteDoor implements SyncDoor {
   }
 
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
-    if (this.#closing !== null) throw closed();
-    if (this.#gone !== null) throw broken(this.#gone);
-    if (this.#caller === null) throw unreachable('the door is not open yet');
+    const caller = this.#requireOpen();
     const own = ownClient(client);
     if (own === null) return malformed('a client that no node has', {});
     if (request.length > this.#messageBytesMax) return tooLong(request.length, this.#messageBytesMax);
+    return replyIn(this.#exchange(caller, askHead(own), request));
+  }
+
+  askTogether(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    const caller = this.#requireOpen();
+    const asked = requests.flatMap(({ client, request }) => {
+      const own = ownClient(client);
+      return own === null || request.length > this.#messageBytesMax ? [] : [{ client: own, request }];
+    });
+    // What cannot go has an answer of its own: one after another, then.
+    if (asked.length < requests.length || asked.length > REQUESTS_TOGETHER_MAX)
+      return requests.map(({ client, request }) => this.ask(client, request));
+    const { head, body } = askTogether(asked);
+    const replies = readAnswers(this.#exchange(caller, head, body)).map(replyIn);
+    if (replies.length !== asked.length) throw unreachable('the bridge did not answer all');
+    return replies;
+  }
+
+  #requireOpen(): BlockingCaller {
+    if (this.#closing !== null) throw closed();
+    if (this.#gone !== null) throw broken(this.#gone);
+    if (this.#caller === null) throw unreachable('the door is not open yet');
+    return this.#caller;
+  }
+
+  #exchange(caller: BlockingCaller, head: Uint8Array, body: Uint8Array): Uint8Array {
     const timeoutMs = this.#patienceMs + BRIDGE_GRACE_MS;
-    const exchange = this.#caller.exchange(askHead(own), request, timeoutMs);
+    const exchange = caller.exchange(head, body, timeoutMs);
     if (exchange.kind === 'gone') throw broken(exchange.why);
     if (exchange.kind === 'silent')
       throw unreachable(`the bridge did not answer within ${timeoutMs / 1000} s`);
-    const answer = readAnswer(exchange.body);
-    if (answer.kind === 'unreachable') throw unreachable(answer.why);
-    return answer.body;
+    return exchange.body;
   }
 
   async feed(request: Uint8Array): Promise<Uint8Array> {
@@ -222,6 +253,12 @@ const closed = (): SyncDoorError =>
   new SyncDoorError('sync-door-closed', 'the door to the signer was closed');
 const unreachable = (why: string): SyncDoorError => new SyncDoorError('sync-door-unreachable', why);
 const broken = (why: string): SyncDoorError => new SyncDoorError('sync-door-broken', why);
+
+function replyIn(bytes: Uint8Array): Uint8Array {
+  const answer = readAnswer(bytes);
+  if (answer.kind === 'unreachable') throw unreachable(answer.why);
+  return answer.body;
+}
 
 /** As a signer in the node's own process refuses it. */
 function malformed(message: string, facts: Facts): Uint8Array {

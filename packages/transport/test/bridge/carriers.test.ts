@@ -9,7 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Answering, AnsweringEnd, Exchange } from '../../src/bridge/carrier.ts';
 import { FifoCaller, FifoEnd, openFifo } from '../../src/bridge/fifo.ts';
 import { MailboxEnd, mailboxMemory } from '../../src/bridge/mailbox.ts';
-import { ASK_HEAD_BYTES_MAX } from '../../src/bridge/messages.ts';
+import { placeBytes } from '../../src/bridge/messages.ts';
 import { bytes, text } from './signer-thread.ts';
 
 const ends: (() => unknown)[] = [];
@@ -201,7 +201,7 @@ describe('the end of FIFOs that blocks', () => {
     );
     const caller = new FifoCaller(openFifo(paths.requests, 'write'), replies, 1_000, monotonicMs);
     ends.push(() => caller.end());
-    const asked = caller.exchange(NOTHING, new Uint8Array(101 + ASK_HEAD_BYTES_MAX), 0);
+    const asked = caller.exchange(NOTHING, new Uint8Array(placeBytes(100) + 1), 0);
     expect(asked.kind).toBe('silent');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(caller.exchange(NOTHING, bytes('x'), 1_000).kind).toBe('gone');

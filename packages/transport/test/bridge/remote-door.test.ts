@@ -61,6 +61,55 @@ describe.each(['worker', 'fifo'] as const)('%s', (bridge) => {
     expect(ask(door, 'echo after it')).toBe('echo after it');
   });
 
+  it('carries several requests at once, in their order', async () => {
+    const signer = place.signer();
+    const door = await place.open({ bridge, messageBytesMax: 100_000 });
+    const peerId = new Uint8Array(33).fill(2);
+    const together = (...words: string[]): string[] =>
+      door.askTogether(words.map((one) => ({ client: NODE, request: bytes(one) }))).map(text);
+    expect(
+      door
+        .askTogether([
+          { client: NODE, request: bytes('echo one') },
+          { client: { peerId, dbid: 7n, permissions: 5n }, request: bytes('who') },
+          { client: NODE, request: bytes('echo three') },
+        ])
+        .map(text),
+    ).toEqual(['echo one', '33 7 5', 'echo three']);
+    expect(together('after 50 slow', 'echo fast')).toEqual(['slow', 'echo fast']);
+    // As long as each may be by itself.
+    const long = `echo ${'x'.repeat(99_995)}`;
+    expect(together(long, long, long, long)).toEqual([long, long, long, long]);
+    // More of them, or one that is too long: one after another.
+    expect(together('echo 1', 'echo 2', 'echo 3', 'echo 4', 'echo 5')).toHaveLength(5);
+    const [first, tooLong] = door.askTogether([
+      { client: NODE, request: bytes('echo x') },
+      { client: NODE, request: new Uint8Array(100_001) },
+    ]);
+    expect(text(first!)).toBe('echo x');
+    expect(decodeMessage(tooLong!, 'reply')).toMatchObject({
+      message: { name: 'vls_signer_error', code: 2 },
+    });
+    const [yes, no] = door.askTogether([
+      { client: NODE, request: bytes('echo yes') },
+      { client: NODE, request: bytes('refuse') },
+    ]);
+    expect(text(yes!)).toBe('echo yes');
+    expect(decodeMessage(no!, 'reply')).toMatchObject({ message: { code: 1 } });
+    await until(() => signer.asked.length > 0);
+    expect(signer.asked.slice(0, 3)).toEqual(['echo one', 'who', 'echo three']);
+  });
+
+  it('knows nothing about several requests when one was not answered in time', async () => {
+    place.signer();
+    const door = await place.open({ bridge, patienceMs: 300 });
+    const requests = ['echo one', 'after 900 late'].map((one) => ({ client: NODE, request: bytes(one) }));
+    expect(thrown(() => door.askTogether(requests))).toMatchObject({ code: 'sync-door-unreachable' });
+    expect(ask(door, 'echo next')).toBe('echo next');
+    await door.close();
+    expect(thrown(() => door.askTogether(requests))).toMatchObject({ code: 'sync-door-closed' });
+  });
+
   it('hands on refusals as messages', async () => {
     place.signer();
     const door = await place.open({ bridge });
