@@ -37,6 +37,20 @@ export type Asked<N extends RequestName> =
   | { readonly ok: true; readonly reply: MessageOf<ReplyNameTo<N>> }
   | { readonly ok: false; readonly refusal: LdkRefusal };
 
+export type AnyReply = MessageOf<ReplyNameTo<RequestName>>;
+
+export interface AskedTogether {
+  readonly replies: readonly AnyReply[];
+  /** Of the question after the last reply. */
+  readonly refusal: LdkRefusal | null;
+}
+
+/** A request, and of whom: `channelKeysId` null is the node itself. */
+export interface Question {
+  readonly channelKeysId: Uint8Array | null;
+  readonly request: Request;
+}
+
 /** Everything: the node is one client, whatever of it asks. */
 const ALL_PERMISSIONS = 0xffff_ffff_ffff_ffffn;
 /** A channel's number beside its name: LDK has none. */
@@ -89,33 +103,43 @@ export class SignerClient {
     channelKeysId: Uint8Array | null,
     request: Extract<Request, { name: N }>,
   ): Asked<N> {
-    const client: SyncDoorClient = {
-      peerId: channelKeysId === null ? null : channelName(channelKeysId),
-      dbid: channelKeysId === null ? 0n : CHANNEL_DBID,
-      permissions: ALL_PERMISSIONS,
-    };
-    const outcome = this.#answer(client, request);
+    const ask = () => [this.#door.ask(clientOf(channelKeysId), encodeMessage(request))];
+    const [outcome = UNREADABLE] = readAll(ask, 1);
+    return this.#asked(method, { channelKeysId, request }, outcome);
+  }
+
+  /**
+   * All of them are asked, in this order; the replies up to the first refusal. Null where the door takes one at a time: then
+   * nothing was asked.
+   */
+  askTogether(method: string, questions: readonly Question[]): AskedTogether | null {
+    const door = this.#door;
+    if (door.askTogether === undefined) return null;
+    const requests = questions.map(({ channelKeysId, request }) => ({
+      client: clientOf(channelKeysId),
+      request: encodeMessage(request),
+    }));
+    const outcomes = readAll(() => door.askTogether?.(requests) ?? [], questions.length);
+    const replies: AnyReply[] = [];
+    for (const [i, question] of questions.entries()) {
+      const asked = this.#asked(method, question, outcomes[i] ?? UNREADABLE);
+      if (!asked.ok) return { replies, refusal: asked.refusal };
+      replies.push(asked.reply);
+    }
+    return { replies, refusal: null };
+  }
+
+  #asked<N extends RequestName>(
+    method: string,
+    { channelKeysId, request }: Question,
+    outcome: Outcome,
+  ): Asked<N> {
     if (typeof outcome !== 'string' && outcome.name !== 'vls_signer_error')
       return { ok: true, reply: outcome as MessageOf<ReplyNameTo<N>> };
     return {
       ok: false,
       refusal: this.refuse(method, channelKeysId, request.name, textOf(outcome), codeOf(outcome)),
     };
-  }
-
-  /** The reply; a string says why there is none. */
-  #answer(
-    client: SyncDoorClient,
-    request: Request,
-  ): MessageOf<ReplyNameTo<RequestName> | 'vls_signer_error'> | string {
-    try {
-      const decoded = decodeMessage(this.#door.ask(client, encodeMessage(request)), 'reply');
-      if (!decoded.ok || decoded.message.name === 'unknown')
-        return 'unreachable: the signer’s answer cannot be read';
-      return decoded.message as MessageOf<ReplyNameTo<RequestName>>;
-    } catch (error) {
-      return `unreachable: ${error instanceof Error ? error.message : 'the signer could not be asked'}`;
-    }
   }
 
   /** Notes a refusal and tells the listeners, once nothing of LDK is under way. */
@@ -162,7 +186,32 @@ export class SignerClient {
   }
 }
 
+/** The reply; a string says why there is none. */
 type Outcome = MessageOf<ReplyNameTo<RequestName> | 'vls_signer_error'> | string;
+
+const UNREADABLE = 'unreachable: the signer’s answer cannot be read';
+
+function clientOf(channelKeysId: Uint8Array | null): SyncDoorClient {
+  const permissions = ALL_PERMISSIONS;
+  if (channelKeysId === null) return { peerId: null, dbid: 0n, permissions };
+  return { peerId: channelName(channelKeysId), dbid: CHANNEL_DBID, permissions };
+}
+
+function readReply(reply: Uint8Array): Outcome {
+  const decoded = decodeMessage(reply, 'reply');
+  if (!decoded.ok || decoded.message.name === 'unknown') return UNREADABLE;
+  return decoded.message as MessageOf<ReplyNameTo<RequestName>>;
+}
+
+/** Where the door throws, nothing is known about any of the `count` questions. */
+function readAll(ask: () => readonly Uint8Array[], count: number): readonly Outcome[] {
+  try {
+    return ask().map(readReply);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'the signer could not be asked';
+    return new Array<Outcome>(count).fill(`unreachable: ${why}`);
+  }
+}
 
 const textOf = (outcome: Outcome): string =>
   typeof outcome === 'string' ? outcome : outcome.name === 'vls_signer_error' ? outcome.message : '';

@@ -1,7 +1,7 @@
 /** Asking the signer: every outcome is a value, and the listeners hear of what was not answered, after the call. */
 import { describe, expect, it } from 'vitest';
 import { channelName, type LdkRefusal, SignerClient } from '../src/client.ts';
-import { refusedWith, TestDoor } from './support.ts';
+import { refusedWith, TestDoor, TogetherDoor } from './support.ts';
 
 const KEYS_ID = new Uint8Array(32).fill(0xab);
 const PING = { name: 'vls_get_per_commitment_point2', n: 7n } as const;
@@ -65,5 +65,49 @@ describe('a question', () => {
       ok: false,
       refusal: { tag: 'unreachable' },
     });
+  });
+});
+
+describe('several questions', () => {
+  const reply = { name: 'vls_get_per_commitment_point2_reply', perCommitmentPoint: POINT } as const;
+  const questions = [
+    { channelKeysId: null, request: { name: 'countersign_preimages', preimages: [] } },
+    { channelKeysId: KEYS_ID, request: PING },
+    { channelKeysId: KEYS_ID, request: { ...PING, n: 8n } },
+  ] as const;
+
+  it('are not asked where the door takes one at a time', () => {
+    const door = new TestDoor(() => reply);
+    expect(clientOf(door).client.askTogether('a method', questions)).toBeNull();
+    expect(door.asked).toEqual([]);
+  });
+
+  it('go at once, each under its name, and are answered in their order', () => {
+    const learned = { name: 'countersign_preimages_reply', learned: 1 } as const;
+    const door = new TogetherDoor((request) => (request.name === 'countersign_preimages' ? learned : reply));
+    const asked = clientOf(door).client.askTogether('a method', questions);
+    expect(asked).toEqual({ replies: [learned, reply, reply], refusal: null });
+    expect(door.together).toEqual([3]);
+    expect(door.asked.map(({ client }) => client.dbid)).toEqual([0n, 1n, 1n]);
+  });
+
+  it('are answered up to the first refusal, and nobody hears of what comes after it', async () => {
+    const door = new TogetherDoor((request) =>
+      request === door.asked[0]?.request ? reply : refusedWith('policy-x: no [a=1]'),
+    );
+    const { client, heard } = clientOf(door);
+    const asked = client.askTogether('a method', questions);
+    expect(asked).toMatchObject({ replies: [reply], refusal: { tag: 'policy-x', request: PING.name } });
+    await Promise.resolve();
+    expect(heard).toHaveLength(1);
+  });
+
+  it('are all without an answer where the door throws or says too little', () => {
+    const door = new TogetherDoor(() => null);
+    const { client } = clientOf(door);
+    const nothing = { replies: [], refusal: { tag: 'unreachable', temporary: true } };
+    expect(client.askTogether('a method', questions)).toMatchObject(nothing);
+    door.askTogether = () => [];
+    expect(client.askTogether('a method', questions)).toMatchObject(nothing);
   });
 });

@@ -1,5 +1,10 @@
 /** Doors that answer as a test says, and LDK's own commitments to read. */
-import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
+import {
+  type SyncDoor,
+  type SyncDoorClient,
+  SyncDoorError,
+  type SyncDoorRequest,
+} from '@countersign/transport';
 import { decodeMessage, encodeMessage, type Reply, type Request } from '@countersign/wire';
 
 export interface Asked {
@@ -38,6 +43,16 @@ export class TestDoor implements SyncDoor {
   }
 
   async close(): Promise<void> {}
+}
+
+/** Takes several at once. */
+export class TogetherDoor extends TestDoor {
+  readonly together: number[] = [];
+
+  askTogether(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    this.together.push(requests.length);
+    return requests.map(({ client, request }) => this.ask(client, request));
+  }
 }
 
 function read(bytes: Uint8Array): Request {

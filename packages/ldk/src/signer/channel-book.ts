@@ -1,7 +1,15 @@
 /** All channels the adapter has met, and how a channel is declared, set up and kept up with the signer. */
 import { msat, type Sat, toHex } from '@countersign/bitcoin';
 import { PREIMAGES_MAX, type Request } from '@countersign/wire';
-import { type Asked, CHANNEL_DBID, channelName, type LdkRefusal, type SignerClient } from '../client.ts';
+import {
+  type AnyReply,
+  type Asked,
+  CHANNEL_DBID,
+  channelName,
+  type LdkRefusal,
+  type Question,
+  type SignerClient,
+} from '../client.ts';
 import { ChannelState, type PartyKeys } from './channel-state.ts';
 import { PreimageBook } from './preimage-book.ts';
 
@@ -11,6 +19,20 @@ export interface FirstCommitment {
   readonly toLocalSat: bigint;
   readonly toRemoteSat: bigint;
 }
+
+/** A request of a channel that rests on preimages, and what would be good to know with its answer. */
+export interface KnowingRequest {
+  readonly first: FirstCommitment | null;
+  readonly preimages: readonly Uint8Array[];
+  readonly request: Request;
+  readonly also?: readonly Request[];
+}
+
+export type KnowingAnswer =
+  | { readonly kind: 'answered'; readonly reply: AnyReply; readonly also: readonly AnyReply[] }
+  /** The preimages were: nothing rests on them yet. */
+  | { readonly kind: 'unlearned'; readonly refusal: LdkRefusal }
+  | { readonly kind: 'refused'; readonly refusal: LdkRefusal };
 
 const NO_SCRIPT = new Uint8Array(0);
 
@@ -126,6 +148,51 @@ export class ChannelBook {
     htlcs: readonly { readonly paymentHash: Uint8Array }[],
   ): void {
     this.#preimages.standing(`${toHex(keysId)} ${broadcaster}`, htlcs);
+  }
+
+  /**
+   * Asks what rests on these preimages: behind them, at once where the door takes several. `also` is asked with it only then, and
+   * whoever wants its answers has to do without if need be.
+   */
+  askKnowing(
+    method: string,
+    state: ChannelState,
+    { first, preimages, request, also = [] }: KnowingRequest,
+  ): KnowingAnswer {
+    const isUsual = state.isSetUp && state.owed.length === 0;
+    const together = isUsual ? this.#together(method, state, preimages, [request, ...also]) : null;
+    if (together !== null) return together;
+    const unlearned = this.learn(method, preimages);
+    if (unlearned !== null) return { kind: 'unlearned', refusal: unlearned };
+    const unready = this.ready(method, state, first);
+    if (unready !== null) return { kind: 'refused', refusal: unready };
+    const asked = this.#client.ask(method, state.keysId, request);
+    if (!asked.ok) return { kind: 'refused', refusal: asked.refusal };
+    return { kind: 'answered', reply: asked.reply, also: [] };
+  }
+
+  #together(
+    method: string,
+    { keysId }: ChannelState,
+    preimages: readonly Uint8Array[],
+    requests: readonly Request[],
+  ): KnowingAnswer | null {
+    const unknown = this.#preimages.unknown(preimages);
+    const isMany = unknown.length > PREIMAGES_MAX;
+    if (isMany || (unknown.length === 0 && requests.length === 1)) return null;
+    const learning: Question[] =
+      unknown.length === 0
+        ? []
+        : [{ channelKeysId: null, request: { name: 'countersign_preimages', preimages: unknown } }];
+    const rest = requests.map((request) => ({ channelKeysId: keysId, request }));
+    const asked = this.#client.askTogether(method, [...learning, ...rest]);
+    if (asked === null) return null;
+    const { replies, refusal } = asked;
+    if (refusal !== null && replies.length < learning.length) return { kind: 'unlearned', refusal };
+    this.#preimages.learned(unknown);
+    const [reply, ...also] = replies.slice(learning.length);
+    if (reply !== undefined) return { kind: 'answered', reply, also };
+    return refusal === null ? null : { kind: 'refused', refusal };
   }
 
   /** They are durable before what follows is asked. LDK names each of them several times. */

@@ -3,7 +3,7 @@
  * decided here, and nothing is thrown. What LDK would close a channel for is held back and asked again (`owed`).
  */
 import { type Sat, type Secp256k1, sat } from '@countersign/bitcoin';
-import type { Request } from '@countersign/wire';
+import type { MessageOf, Request } from '@countersign/wire';
 import {
   type ChannelPublicKeys,
   type ChannelSignerInterface,
@@ -18,12 +18,12 @@ import {
 } from 'lightningdevkit';
 import type { LdkRefusal, SignerClient } from '../client.ts';
 import type { WalletSigner } from '../wallet/wallet-signer.ts';
-import { answered, orRefused, replyOf } from './answers.ts';
-import type { ChannelBook, FirstCommitment } from './channel-book.ts';
+import { answered, orRefused, Refused, replyOf } from './answers.ts';
+import type { ChannelBook, FirstCommitment, KnowingAnswer, KnowingRequest } from './channel-book.ts';
 import { type ChannelState, readParameters } from './channel-state.ts';
 import { ChainClaims } from './claims.ts';
 import { numberOf, readCommitment, readHolderCommitment } from './commitment-content.ts';
-import { firstOf, htlcsOf, validationOf } from './commitment-requests.ts';
+import { firstOf, signingOf, validationOf } from './commitment-requests.ts';
 
 export interface ChannelSignerParts {
   readonly client: SignerClient;
@@ -187,8 +187,15 @@ class ChannelSigner {
       this.#state.notePoint(commitment.number, commitment.perCommitmentPoint);
       this.#parts.book.standing(this.#state, 'holder', commitment.htlcs);
       const first = firstOf(commitment.number, commitment.toBroadcasterSat, commitment.toCountersignatorySat);
-      return { first, preimages, request: validationOf(commitment) };
+      const request = validationOf(commitment);
+      return { first, preimages, request, also: this.#pointsAfter(commitment.number + 2n) };
     });
+  }
+
+  /** LDK asks for it next. */
+  #pointsAfter(number: bigint): readonly Request[] {
+    const isKnown = this.#state.point(number) !== undefined;
+    return isKnown ? [] : [{ name: 'vls_get_per_commitment_point2', n: number }];
   }
 
   #validateRevocation(number: bigint, secret: Uint8Array): Result_NoneNoneZ {
@@ -203,27 +210,23 @@ class ChannelSigner {
    * Err here closes the channel, so only a refusal for good is one. What can't be had now is owed: LDK goes on, and gets no
    * signature and no secret of this channel before the signer has taken it.
    */
-  #guardedRatchet(
-    method: string,
-    make: () => {
-      first: FirstCommitment | null;
-      preimages: readonly Uint8Array[];
-      request: Request;
-    },
-  ): Result_NoneNoneZ {
+  #guardedRatchet(method: string, make: () => KnowingRequest): Result_NoneNoneZ {
     const ok = () => Result_NoneNoneZ.constructor_ok();
     return this.#or(
       method,
       () => {
-        const { first, preimages, request } = make();
+        const asking = make();
         const { book, onDeferred } = this.#parts;
-        const unlearned = book.learn(method, preimages);
-        const blocked = unlearned ?? book.ready(method, this.#state, first);
-        const refusal = blocked ?? this.#askRatchet(method, request);
-        if (refusal === null) return ok();
-        if (!refusal.temporary && this.#state.owed.length === 0) return Result_NoneNoneZ.constructor_err();
+        const answer = book.askKnowing(method, this.#state, asking);
+        if (answer.kind === 'answered') {
+          this.#notePoints(asking, answer);
+          return ok();
+        }
+        const { preimages, request } = asking;
+        const isOwing = this.#state.owed.length > 0;
+        if (!answer.refusal.temporary && !isOwing) return Result_NoneNoneZ.constructor_err();
         // LDK tells of them only now.
-        if (unlearned !== null)
+        if (answer.kind === 'unlearned')
           this.#state.owed.push({ name: 'countersign_preimages', preimages: [...preimages] });
         this.#state.owed.push(request);
         onDeferred();
@@ -233,15 +236,17 @@ class ChannelSigner {
     );
   }
 
-  #askRatchet(method: string, request: Request): LdkRefusal | null {
-    const asked = this.#parts.client.ask(method, this.#state.keysId, request);
-    if (!asked.ok) return asked.refusal;
-    if (
-      asked.reply.name === 'hsmd_validate_commitment_tx_reply' &&
-      request.name === 'vls_validate_commitment_tx2'
-    )
-      this.#state.notePoint(request.commitNum + 1n, asked.reply.nextPerCommitmentPoint);
-    return null;
+  /** The point of the next commitment, and the one after it. */
+  #notePoints(
+    { request }: KnowingRequest,
+    { reply, also }: Extract<KnowingAnswer, { kind: 'answered' }>,
+  ): void {
+    if (request.name !== 'vls_validate_commitment_tx2') return;
+    if (reply.name === 'hsmd_validate_commitment_tx_reply')
+      this.#state.notePoint(request.commitNum + 1n, reply.nextPerCommitmentPoint);
+    for (const one of also)
+      if (one.name === 'vls_get_per_commitment_point2_reply')
+        this.#state.notePoint(request.commitNum + 2n, one.perCommitmentPoint);
   }
 
   #ready(method: string, first: FirstCommitment | null): void {
@@ -260,20 +265,13 @@ class ChannelSigner {
       () => {
         const commitment = readCommitment(write());
         this.#parts.book.standing(this.#state, 'counterparty', commitment.htlcs);
-        orRefused(this.#parts.book.learn(method, preimages));
-        const { number, toBroadcasterSat, toCountersignatorySat } = commitment;
-        this.#ready(method, firstOf(number, toCountersignatorySat, toBroadcasterSat));
-        const { sig, htlcSigs } = replyOf(
-          this.#parts.client.ask<'vls_sign_remote_commitment_tx2'>(method, this.#state.keysId, {
-            name: 'vls_sign_remote_commitment_tx2',
-            remotePerCommit: commitment.perCommitmentPoint,
-            commitNum: number,
-            feerate: commitment.feeratePerKw,
-            toLocalValue: toCountersignatorySat as Sat,
-            toRemoteValue: toBroadcasterSat as Sat,
-            htlcs: htlcsOf(commitment, 'remote'),
-          }),
-        );
+        const answer = this.#parts.book.askKnowing(method, this.#state, {
+          first: firstOf(commitment.number, commitment.toCountersignatorySat, commitment.toBroadcasterSat),
+          preimages,
+          request: signingOf(commitment),
+        });
+        if (answer.kind !== 'answered') throw new Refused(answer.refusal);
+        const { sig, htlcSigs } = answer.reply as MessageOf<'vls_sign_commitment_tx_with_htlcs_reply'>;
         return Result_C2Tuple_ECDSASignatureCVec_ECDSASignatureZZNoneZ.constructor_ok(
           TwoTuple_ECDSASignatureCVec_ECDSASignatureZZ.constructor_new(
             sig.signature,

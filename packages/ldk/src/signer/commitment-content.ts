@@ -41,43 +41,43 @@ export const numberOf = (ldkIndex: bigint): bigint => LDK_FIRST_INDEX - ldkIndex
 const HTLCS_MAX = 966;
 const RECORD_BYTES_MAX = 200_000;
 
-/** BOLT 1: minimal, big-endian. */
-function readBigSize(reader: ByteReader, what: string): bigint {
+/** BOLT 1: minimal, big-endian. A bigint only beyond 32 bits. */
+function readBigSize(reader: ByteReader, what: string): number | bigint {
   const first = reader.u8(what);
-  if (first < 0xfd) return BigInt(first);
-  const value =
+  if (first < 0xfd) return first;
+  const [value, min] =
     first === 0xfd
-      ? BigInt(reader.u16be(what))
+      ? [reader.u16be(what), 0xfd]
       : first === 0xfe
-        ? BigInt(reader.u32be(what))
-        : reader.u64be(what);
-  const min = first === 0xfd ? 0xfdn : first === 0xfe ? 0x1_0000n : 0x1_0000_0000n;
+        ? [reader.u32be(what), 0x1_0000]
+        : [reader.u64be(what), 0x1_0000_0000];
   if (value < min) throw new FormError(`not minimal: ${what}`, { value });
   return value;
 }
 
 function readLength(reader: ByteReader, what: string): number {
   const value = readBigSize(reader, what);
-  if (value > BigInt(RECORD_BYTES_MAX)) throw new FormError(`too long: ${what}`, { bytes: value });
+  if (value > RECORD_BYTES_MAX) throw new FormError(`too long: ${what}`, { bytes: value });
   return Number(value);
 }
 
-/** A stream behind its length, as a map; `known` lists what may stand in it. */
+/** A stream behind its length, as a map; `known` lists what may stand in it. The values are views: `field` copies what is kept. */
 function readTlvs(reader: ByteReader, known: readonly number[], what: string): Map<number, Uint8Array> {
-  const stream = new ByteReader(reader.take(readLength(reader, what), what));
+  const stream = new ByteReader(reader.view(readLength(reader, what), what));
   const found = new Map<number, Uint8Array>();
-  let last = -1n;
+  let last: number | bigint = -1;
   while (stream.remaining > 0) {
     const type = readBigSize(stream, what);
     if (type <= last) throw new FormError(`types out of order: ${what}`, { type });
     last = type;
-    const value = stream.take(readLength(stream, what), what);
+    const value = stream.view(readLength(stream, what), what);
     if (known.includes(Number(type))) found.set(Number(type), value);
-    else if (type % 2n === 0n) throw new FormError(`unknown even type: ${what}`, { type });
+    else if (BigInt(type) % 2n === 0n) throw new FormError(`unknown even type: ${what}`, { type });
   }
   return found;
 }
 
+/** One of a fixed length is a copy; one of any length is read further, and not kept. */
 function field(
   tlvs: ReadonlyMap<number, Uint8Array>,
   type: number,
@@ -87,7 +87,7 @@ function field(
   const value = tlvs.get(type);
   if (value === undefined || (bytes !== null && value.length !== bytes))
     throw new FormError(`no such field: ${what}`, { type, bytes: value?.length ?? -1 });
-  return value;
+  return bytes === null ? value : value.slice();
 }
 
 const u64 = (bytes: Uint8Array): bigint => new ByteReader(bytes).u64be();
@@ -162,7 +162,5 @@ function readSignatures(bytes: Uint8Array, count: number): Uint8Array[] {
       bytes: bytes.length,
       htlcs: count,
     });
-  return Array.from({ length: count }, (_, i) =>
-    bytes.subarray(SIGNATURE_BYTES * i, SIGNATURE_BYTES * (i + 1)),
-  );
+  return Array.from({ length: count }, (_, i) => bytes.slice(SIGNATURE_BYTES * i, SIGNATURE_BYTES * (i + 1)));
 }

@@ -11,7 +11,7 @@ export const firstOf = (number: bigint, toLocalSat: bigint, toRemoteSat: bigint)
 });
 
 /** `broadcaster`: which side may publish the commitment, as the signer sees it. */
-export function htlcsOf({ htlcs }: LdkCommitment, broadcaster: 'local' | 'remote'): HsmHtlc[] {
+function htlcsOf({ htlcs }: LdkCommitment, broadcaster: 'local' | 'remote'): HsmHtlc[] {
   const other = broadcaster === 'local' ? 'remote' : 'local';
   return htlcs.map(({ isOfferedByBroadcaster, amountMsat, paymentHash, cltvExpiryBlocks }) => ({
     side: isOfferedByBroadcaster ? broadcaster : other,
@@ -19,6 +19,19 @@ export function htlcsOf({ htlcs }: LdkCommitment, broadcaster: 'local' | 'remote
     paymentHash,
     cltvExpiry: cltvExpiryBlocks,
   }));
+}
+
+/** The peer's commitment. */
+export function signingOf(commitment: LdkCommitment): MessageOf<'vls_sign_remote_commitment_tx2'> {
+  return {
+    name: 'vls_sign_remote_commitment_tx2',
+    remotePerCommit: commitment.perCommitmentPoint,
+    commitNum: commitment.number,
+    feerate: commitment.feeratePerKw,
+    toLocalValue: commitment.toCountersignatorySat as Sat,
+    toRemoteValue: commitment.toBroadcasterSat as Sat,
+    htlcs: htlcsOf(commitment, 'remote'),
+  };
 }
 
 /** Our own commitment with the peer's signatures on it. The bytes of their types follow from the channel; these are not read. */
