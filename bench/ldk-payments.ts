@@ -11,6 +11,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createInvoice,
+  growLdkHeap,
   HUB_CONFIGURATION,
   LightningNode,
   loadLdk,
@@ -27,7 +28,10 @@ import { milliseconds, ratio, summarize, timeUs } from './statistics.ts';
 import { printRows } from './table.ts';
 
 const PAYMENTS_DEFAULT = 200;
-const WARM_UP_PAYMENTS = 20;
+/** Until V8 has compiled what a payment runs. */
+const WARM_UP_PAYMENTS = 100;
+/** The same for all: what LDK's objects take before a garbage collection finds those that are no longer used. */
+const HEAP_ROOM_BYTES = 128 * 1024 * 1024;
 const AMOUNT_MSAT = 1_000_000n;
 const BIRTHDAY = '[chain]\nsource = "node"\nbirthday_height = 1\n';
 /** Payments of one run go beyond what the playground lets out a day. */
@@ -145,6 +149,7 @@ await loadLdk();
 const pairs: Pair[] = [];
 for (const signer of Object.keys(NAMES) as Signer[])
   if (only.includes(signer)) pairs.push(await open(signer));
+growLdkHeap(HEAP_ROOM_BYTES);
 // One payment each in turn: whatever else the machine does meets all of them.
 for (let i = 0; i < WARM_UP_PAYMENTS + payments; i++) {
   for (const pair of pairs) {
