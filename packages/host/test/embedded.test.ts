@@ -2,7 +2,7 @@
  * A signer in its node's own process: what it answers is durable when the call returns, and nothing a node sends makes it throw.
  */
 import { join } from 'node:path';
-import { FormError, toHex } from '@countersign/bitcoin';
+import { FormError, msat, toHex } from '@countersign/bitcoin';
 import { KeyRing, type KeyStyle, networkByName, Secret } from '@countersign/core';
 import { type SyncDoorClient, SyncDoorError } from '@countersign/transport';
 import {
@@ -35,6 +35,7 @@ import {
   master,
   openStore,
   peerId,
+  policyOf,
   ringOf,
   secp,
   setupRequest,
@@ -381,14 +382,27 @@ describe('a signer that answers now', () => {
       await journal.close();
     }));
 
-  it('writes down whom an operator may approve, with the refusal', () =>
+  it('has on disk what it asks the operator about, when the refusal is told', () =>
     inDirectory(async (directory) => {
       const journal = openStore(directory);
-      const signer = signerOn(journal);
-      const answer = signer.answerNow(channelClient(2), { ...setupRequest(1), channelValue: 1n } as Request);
-      expect(answer.kind).toBe('reply');
+      const signer = signerOn(journal, { policy: policyOf('regtest', 'hub') });
+      const asking = {
+        name: 'hsmd_preapprove_keysend_check',
+        destination: peerId,
+        paymentHash: new Uint8Array(32).fill(1),
+        amountMsat: msat(1000n),
+        checkOnly: false,
+      } as const;
+      expect(signer.answerNow(master, asking)).toMatchObject({
+        kind: 'refused',
+        refusal: { code: 'policy' },
+      });
+      expect(journal.stats).toMatchObject({ pendingCommits: 0, commits: 1 });
+      // A refusal that asks nobody anything need not be.
+      expect(setup(signer, 1).kind).toBe('reply');
       const stolen = signer.answerNow(channelClient(3), setupRequest(1));
       expect(stolen).toMatchObject({ kind: 'refused', refusal: { code: 'policy' } });
+      expect(journal.stats.pendingCommits).toBe(1);
       await journal.close();
     }));
 
