@@ -19,7 +19,7 @@ import {
   WORLD_START_SECONDS,
   World,
 } from '@countersign/playground';
-import type { SyncDoor, SyncDoorError } from '@countersign/transport';
+import type { SyncDoor, SyncDoorError, SyncDoorRequest } from '@countersign/transport';
 import { openRemoteDoor, type RemoteDoorOptions } from '@countersign/transport/bridge';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 
@@ -149,6 +149,11 @@ class DeadlyDoor implements SyncDoor {
   ask(...asked: Parameters<SyncDoor['ask']>): Uint8Array {
     if (this.left-- === 0) this.#kill();
     return this.#door.ask(...asked);
+  }
+
+  askTogether(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    for (const _ of requests) if (this.left-- === 0) this.#kill();
+    return this.#door.askTogether!(requests);
   }
 
   feed(request: Uint8Array): Promise<Uint8Array> {

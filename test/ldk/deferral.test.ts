@@ -3,7 +3,12 @@
  * the signer is back. The same for a signer whose chain lags behind LDK's.
  */
 import { loadLdk, SmallWorld } from '@countersign/playground';
-import { type SyncDoor, type SyncDoorClient, SyncDoorError } from '@countersign/transport';
+import {
+  type SyncDoor,
+  type SyncDoorClient,
+  SyncDoorError,
+  type SyncDoorRequest,
+} from '@countersign/transport';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inWorld, pair, pay, send } from './support.ts';
 
@@ -14,9 +19,23 @@ class AbsentDoor implements SyncDoor {
   left = Number.POSITIVE_INFINITY;
   missed = 0;
   readonly #door: SyncDoor;
+  askTogether?: NonNullable<SyncDoor['askTogether']>;
 
-  constructor(door: SyncDoor) {
+  constructor(door: SyncDoor, takesSeveral: boolean) {
     this.#door = door;
+    if (takesSeveral) this.askTogether = (requests) => this.#together(requests);
+  }
+
+  /** The signer goes between two of them: it has decided on the first, and nobody hears of it. */
+  #together(requests: readonly SyncDoorRequest[]): readonly Uint8Array[] {
+    const replies = this.left < requests.length ? [] : this.#door.askTogether?.(requests);
+    if (replies === undefined) throw new Error('the door takes one at a time');
+    if (replies.length > 0) {
+      this.left -= requests.length;
+      return replies;
+    }
+    for (const { client, request } of requests) this.ask(client, request);
+    throw new Error('the signer was there');
   }
 
   ask(client: SyncDoorClient, request: Uint8Array): Uint8Array {
@@ -38,13 +57,16 @@ class AbsentDoor implements SyncDoor {
 }
 
 describe('a signer that is away', () => {
-  it.each(['anchors', 'static_remotekey'] as const)(
-    'at any request of payments both ways, over %s',
-    (channels) =>
+  it.each([
+    ['anchors', 'several requests at once', true],
+    ['static_remotekey', 'one request at a time', false],
+  ] as const)(
+    'at any request of payments both ways, over %s, through a door that takes %s',
+    (channels, _, takesSeveral) =>
       inWorld(`away ${channels}`, async (world) => {
         let door: AbsentDoor | undefined;
         const wrapDoor = (inner: SyncDoor): SyncDoor => {
-          door = new AbsentDoor(inner);
+          door = new AbsentDoor(inner, takesSeveral);
           return door;
         };
         const { alice, bob } = await pair(world, channels, { alice: { wrapDoor }, bob: { signer: 'own' } });
@@ -107,7 +129,7 @@ it('a node moves to another door of its signer, and to no other signer’s', () 
     const [own, other] = [SmallWorld.countersign(alice), SmallWorld.countersign(bob)];
     await world.open(alice, bob, 1_000_000n);
     expect(() => own.ldk.moveTo(other.embedded.door)).toThrow('the signer behind this door is another');
-    const absent = new AbsentDoor(own.embedded.door);
+    const absent = new AbsentDoor(own.embedded.door, true);
     absent.left = 0;
     expect(() => own.ldk.moveTo(absent)).toThrow(
       'no signer answers at this door: unreachable: the signer is away',
