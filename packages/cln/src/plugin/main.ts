@@ -8,6 +8,7 @@ import { DEFAULT_CONFIG, NODE_SOCKET, type RemoteConfig } from '@countersign/hos
 import { readConfig } from '../config-file.ts';
 import { WAIT_MS } from './delivery.ts';
 import { Plugin } from './plugin.ts';
+import { writeNow } from './write-now.ts';
 
 const STDOUT = 1;
 
@@ -24,18 +25,16 @@ function patienceOf({ linkPatienceSeconds }: RemoteConfig): number {
   return linkPatienceSeconds === null ? Number.POSITIVE_INFINITY : linkPatienceSeconds * 1000 + WAIT_MS;
 }
 
-/**
- * lightningd waits for what is written: it leaves at once, past the streams, which take longer than the answer itself. A lightningd
- * that is gone reads nothing; stdin ends too then.
- */
-function writeNow(text: string): void {
-  try {
-    let rest = Buffer.from(text);
-    while (rest.length > 0) rest = rest.subarray(writeSync(STDOUT, rest));
-  } catch {
-    process.exit(0);
-  }
-}
+const PAUSE_MS = 1;
+const NOTHING = new Int32Array(new SharedArrayBuffer(4));
+
+/** lightningd waits for what is written. One that is gone reads nothing; stdin ends too then. */
+const write = (text: string): void =>
+  writeNow(text, {
+    write: (bytes) => writeSync(STDOUT, bytes),
+    pause: () => void Atomics.wait(NOTHING, 0, 0, PAUSE_MS),
+    gone: () => process.exit(0),
+  });
 
 if (process.argv.includes('--help') || process.stdin.isTTY) {
   process.stdout.write(HELP);
@@ -45,7 +44,7 @@ if (process.argv.includes('--help') || process.stdin.isTTY) {
   const plugin = new Plugin({
     socketPath: join(stateDirectory, NODE_SOCKET),
     ...(remote !== null && { patienceMs: patienceOf(remote) }),
-    write: writeNow,
+    write,
   });
   process.stdin.on('data', (chunk: Buffer) => plugin.receive(chunk));
   process.stdin.on('end', () => process.exit(0));
