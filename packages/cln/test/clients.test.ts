@@ -73,15 +73,16 @@ function withdrawalOf(inputCount: number, paddingBytes: number): MessageOf<'hsmd
     sequence: 0,
     witness: [],
   }));
-  const spent = new ByteWriter(64);
-  writeTxOutput(spent, output);
+  const writer = new ByteWriter(64);
+  writeTxOutput(writer, output);
+  const spent = writer.finish();
   const empty = createPsbt({ version: 2, inputs, outputs: [{ value: sat(900), script }], locktime: 0 });
   const padding = { type: 0xfc, keyData: Uint8Array.of(1), value: new Uint8Array(paddingBytes) };
   const psbt: Psbt = {
     ...empty,
     inputs: inputs.map((_, i) => [
       { type: 0, keyData: none, value: serializeNoWitness(previous) },
-      { type: 1, keyData: none, value: spent.finish() },
+      { type: 1, keyData: none, value: spent },
       ...(i === 0 ? [padding] : []),
     ]),
   };
