@@ -1,5 +1,5 @@
 /** Channels with more fundings than one, or with one that is none: what the referee counts in them. */
-import { Match, type Move } from '@countersign/adversary';
+import { Match, type Move, parseTx } from '@countersign/adversary';
 import { expect, it } from 'vitest';
 import { gameOf } from './game.ts';
 
@@ -66,4 +66,30 @@ it('what is on the one that the channel lives on, when the other is closed', asy
   ]);
   expect(theft).toBeNull();
   expect(world.height).toBeGreaterThan(190);
+});
+
+// The second is the peer's alone, and on the chain as the first is: whoever closes it first has nothing of it.
+it('a close saves what is on the first of two fundings, where all of it is', async () => {
+  const game = gameOf(SETUP);
+  const match = await Match.begin({ ...game, config: { ...game.config, seed: 15 } });
+  for (const one of [
+    move('wrong-secret', 9, 539, 295, 62),
+    move('wrong-delays', 32, 214, 585, 941),
+    move('pay-out', 45, 953, 219, 302),
+    move('receive', 32, 373, 141, 1011),
+    move('wrong-delays', 47, 801, 484, 310),
+    move('open', 45, 378, 823, 405),
+    move('begin-again', 49, 660, 267, 576),
+  ])
+    await match.play(one);
+  const { subject } = match.world;
+  const file = [...match.referee.known.files.values()].find(({ fundings }) => fundings.size === 2)!;
+  const { peerId, dbid, holder } = file;
+  expect(holder.map(({ directSat }) => directSat)).toEqual([510_507, 0, 0]);
+  expect(await subject.owner({ act: 'force-close', peerId, dbid })).toBeNull();
+  const values = (await subject.rescues()).flatMap(({ raw }) =>
+    parseTx(raw).outputs.map(({ value }) => value),
+  );
+  expect(values).toContain(510_507n);
+  await match.close();
 });

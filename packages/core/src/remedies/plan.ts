@@ -244,8 +244,8 @@ function currentContent(
 }
 
 /**
- * The candidate that the chain has; where the chain was not seen, the one the node declared locked, else the first with a
- * commitment of ours.
+ * The candidate that the chain has, of several (rounds of an opening that do not exclude each other) the one with most for us; where the
+ * chain was not seen, the one the node declared locked, else the first with a commitment of ours.
  */
 export function fundingInUse(place: PlanPlace, channel: OpenChannel): FundingCandidate | null {
   const { record } = channel;
@@ -255,12 +255,27 @@ export function fundingInUse(place: PlanPlace, channel: OpenChannel): FundingCan
     const isUnspent = output !== null && output.created !== null && output.spent === null;
     return isUnspent && isOwnFunding(place, channel, candidate);
   };
+  const [richest] = candidates
+    .filter(isOnChain)
+    .reverse()
+    .map((candidate) => ({ candidate, worthSat: worthSatOf(channel, candidate) }))
+    .sort((a, b) => Number(b.worthSat - a.worthSat));
   return (
-    candidates.findLast(isOnChain) ??
+    richest?.candidate ??
     candidates.find((one) => isLocked(record, one)) ??
     candidates.find(({ validated }) => validated.length > 0) ??
     null
   );
+}
+
+/** What our commitment leaves us there, with what we offered; nothing where we have none. */
+function worthSatOf(channel: OpenChannel, candidate: FundingCandidate): bigint {
+  const content = currentContent(channel, candidate);
+  const offeredMsat = (content?.htlcs ?? []).reduce(
+    (sum, { offeredBy, amountMsat }) => (offeredBy === 'holder' ? sum + amountMsat : sum),
+    0n,
+  );
+  return (content?.toHolderSat ?? 0n) + offeredMsat / 1000n;
 }
 
 /** What the chain shows under the outpoint is the channel's 2-of-2; or the chain has not shown it. */
