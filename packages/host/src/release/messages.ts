@@ -12,7 +12,8 @@ export interface WorkerKeys {
 
 export type ToWorker =
   | ({ readonly kind: 'keys' } & WorkerKeys)
-  | { readonly kind: 'jobs'; readonly id: number; readonly jobs: readonly SignatureJob[] };
+  | { readonly kind: 'jobs'; readonly id: number; readonly jobs: readonly SignatureJob[] }
+  | { readonly kind: 'end' };
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly nodeId: Uint8Array }

@@ -13,6 +13,8 @@ const IS_SOURCE = import.meta.url.endsWith('.ts');
 const PROGRAM = new URL(IS_SOURCE ? './worker.ts' : './worker.js', import.meta.url);
 const EXEC_ARGUMENTS = IS_SOURCE ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : [];
 
+const ENDED = 'a signing thread has ended';
+
 interface Waiting {
   readonly resolve: (signatures: readonly Uint8Array[]) => void;
   readonly reject: (error: Error) => void;
@@ -22,6 +24,7 @@ class Thread {
   readonly #worker = new Worker(PROGRAM, { execArgv: EXEC_ARGUMENTS });
   readonly #waiting = new Map<number, Waiting>();
   readonly #ready = Promise.withResolvers<Uint8Array>();
+  readonly #ended = Promise.withResolvers<void>();
   #ids = 0;
   #failure: Error | null = null;
 
@@ -30,7 +33,10 @@ class Thread {
     this.#ready.promise.catch(() => {});
     this.#worker.on('message', (message: FromWorker) => this.#onMessage(message));
     this.#worker.on('error', (error: Error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#fail(new TypeError('a signing thread has ended')));
+    this.#worker.on('exit', () => {
+      this.#fail(new TypeError(ENDED));
+      this.#ended.resolve();
+    });
   }
 
   /** The node id of the keys it has now. Its own copy of them: the caller's stays. */
@@ -52,8 +58,14 @@ class Thread {
     return promise;
   }
 
-  async close(): Promise<void> {
-    await this.#worker.terminate();
+  /**
+   * Nobody waits for it any more; it ends when it has signed what it was given. Ended by force within a signature, the native library
+   * takes the process with it.
+   */
+  close(): Promise<void> {
+    this.#fail(new TypeError(ENDED));
+    this.#post({ kind: 'end' }, []);
+    return this.#ended.promise;
   }
 
   /** What is moved is gone here: no second copy of the keys stays behind. */
@@ -71,7 +83,8 @@ class Thread {
       this.#waiting.delete(message.id);
       waiting?.resolve(message.signatures);
     }
-    if (this.#waiting.size === 0) this.#worker.unref();
+    // One that is told to end is waited for.
+    if (this.#waiting.size === 0 && this.#failure === null) this.#worker.unref();
   }
 
   #fail(error: Error): void {

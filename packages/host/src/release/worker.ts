@@ -14,6 +14,10 @@ const send = (message: FromWorker): void => port.postMessage(message);
 let ring: KeyRing | null = null;
 
 port.on('message', (message: ToWorker) => {
+  if (message.kind === 'end') {
+    port.close();
+    return;
+  }
   if (message.kind === 'keys') {
     // A rejection ends the thread, and the pool is told.
     void openRing(message).then((opened) => {
