@@ -261,7 +261,7 @@ export function measureHeaderSync(secp: Secp256k1): Promise<SyncResult> {
     const { signer } = benchSigner(secp, journal);
     const failures: unknown[] = [];
     const follower = new Follower({
-      sink: sinkOf(signer.chain),
+      sink: sinkOf(signer.chain, () => signer.settled()),
       source: new MemorySource(headers, best),
       birthdayHeightBlocks: HEADERS + 1,
       publishes: false,

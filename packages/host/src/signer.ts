@@ -114,7 +114,11 @@ export class Signer {
       keys: this.#keys,
       state: this.#memory,
       watch: this.#watch,
-      commit: (request, changes, events) => this.#commitChain(request, changes, events),
+      // Where it brings nothing new, what it rests on.
+      commit: (request, changes, events) =>
+        changes.length === 0
+          ? this.settled()
+          : this.#stopping(() => this.#trail.chained(request, this.#apply(changes), events)),
       refused: (refusal) => this.recordRefusal(refusal),
     });
     this.#auditSeqAtStart = options.journal.auditHead.seq;
@@ -314,17 +318,16 @@ export class Signer {
     return encoded;
   }
 
-  /** What a header or a block brought. Rejects with `StoreError` when it can't be made durable. */
-  async #commitChain(
-    request: string,
-    changes: readonly Change[],
-    events: readonly AuditEvent[],
-  ): Promise<void> {
+  /** What was decided until now is on the disk: for what leaves by other ways than an answer. Rejects with `StoreError` if it can't be. */
+  settled(): Promise<void> {
+    return this.#stopping(() => this.#options.journal.settled());
+  }
+
+  /** Nothing is signed after a commit that was lost. */
+  async #stopping(commit: () => Promise<void>): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
     try {
-      if (changes.length > 0) {
-        await this.#trail.chained(request, this.#apply(changes), events).catch(failWithStore);
-      }
+      await commit().catch(failWithStore);
     } catch (error) {
       if (isStoreFailure(error)) this.#failure ??= error;
       throw error;

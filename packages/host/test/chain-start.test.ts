@@ -46,6 +46,7 @@ async function world() {
       config,
       network: regtest,
       signer: signerOf(sink),
+      settled: async () => {},
       log: (level, text) => {
         if (level !== 'debug') log.push(`${level}: ${text}`);
       },

@@ -278,7 +278,7 @@ it('a sink passes fee rates on', () => {
   const given = { urgentPerKw: 253, normalPerKw: 253 } as unknown as Parameters<
     ChainSigner['setFeerates']
   >[0];
-  sinkOf(signer).setFeerates(given);
+  sinkOf(signer, async () => {}).setFeerates(given);
   expect(feerates).toEqual([given]);
 });
 

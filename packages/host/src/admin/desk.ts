@@ -34,6 +34,8 @@ export interface StoppedError {
 export interface OperatorSide {
   readonly journal: Pick<Journal, 'audit' | 'auditHead' | 'verifyAudit'>;
   administer(operation: AdminOperation): Promise<AdminAnswer>;
+  /** What memory says now is on the disk. */
+  settled(): Promise<void>;
   status(): object;
   /** The signed text of a new one. */
   heartbeat(): Promise<string>;
@@ -83,7 +85,7 @@ export class AdminDesk {
       case 'chain-rescan':
         return this.#rescan(asked.fromHeightBlocks);
       case 'remedies':
-        return this.#reading(() => page(this.#plan(asked.channel)));
+        return this.#remedies(asked.channel);
       case 'channel-close':
         return this.#close(asked.channel);
       default:
@@ -141,9 +143,16 @@ export class AdminDesk {
     }
   }
 
-  #plan(channel: string): Json {
-    const { chain } = this.#side;
-    return planJson(chain.remedies(channel), (remedy) => chain.signed(remedy));
+  /** A commitment in it is one that may be published, which has to be on the disk before it is signed. */
+  async #remedies(channel: string): Promise<Outcome> {
+    try {
+      const { chain } = this.#side;
+      const plan = chain.remedies(channel);
+      await this.#side.settled();
+      return page(planJson(plan, (remedy) => chain.signed(remedy)));
+    } catch (error) {
+      return storeFailed(error);
+    }
   }
 
   async #rescan(fromHeightBlocks: number | null): Promise<Outcome> {

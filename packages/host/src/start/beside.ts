@@ -94,6 +94,7 @@ async function openChainOf(options: BesideOptions): Promise<Chain | null> {
     config: config.chain,
     network: policy.network,
     signer: signer.chain,
+    settled: () => signer.settled(),
     log,
     hasStopped: () => signer.failure !== null,
     onBug,

@@ -44,6 +44,8 @@ export interface ChainOptions {
   readonly config: ChainConfig;
   readonly network: Network;
   readonly signer: ChainSigner;
+  /** What the signer has decided until now is on its disk. */
+  readonly settled: () => Promise<void>;
   readonly log: (level: 'debug' | 'info' | 'unusual' | 'broken', text: string) => void;
   /** Whether the signer has stopped because its store failed: then it refuses everything and lives on. */
   readonly hasStopped: () => boolean;
@@ -134,13 +136,17 @@ const STOPPED: Refusal = {
 
 /** By a follower in this process. */
 function followedBy(options: ChainOptions, config: BitcoindChain | EsploraChain): Chain {
-  const { signer, hasStopped, onBug, network } = options;
+  const { signer, settled, hasStopped, onBug, network } = options;
   const onFailure = (error: unknown): void => {
     if (hasStopped())
       chainLog(options.log)('error', 'the chain is not followed any more: the store of the signer failed');
     else onBug(error);
   };
-  return followed({ ...options, sink: sinkOf(signer), onFailure }, config, sourceOf(config, network));
+  return followed(
+    { ...options, sink: sinkOf(signer, settled), onFailure },
+    config,
+    sourceOf(config, network),
+  );
 }
 
 export interface FollowedOptions {
@@ -176,8 +182,8 @@ export function sourceOf(config: BitcoindChain | EsploraChain, network: Network)
   return config.source === 'bitcoind' ? bitcoindOf(config, network) : esploraOf(config, network);
 }
 
-/** The signer as a follower sees it: its refusals as texts. */
-export function sinkOf(signer: ChainSigner): ChainSink {
+/** The signer as a follower sees it: its refusals as texts, and nothing to publish that its disk does not know of. */
+export function sinkOf(signer: ChainSigner, settled: () => Promise<void>): ChainSink {
   const told = async (answer: Promise<ChainDeskAnswer>): Promise<SinkAnswer> => {
     const judged = await answer;
     if (judged.ok) return judged;
@@ -191,7 +197,11 @@ export function sinkOf(signer: ChainSigner): ChainSink {
     begin: (start, headers) => told(signer.begin(start, headers)),
     acceptHeaders: (headers) => told(signer.acceptHeaders(headers)),
     acceptBlock: (raw) => told(signer.acceptBlock(raw)),
-    toPublish: () => signer.toPublish(),
+    toPublish: async () => {
+      const wanted = await signer.toPublish();
+      await settled();
+      return wanted;
+    },
     setFeerates: (feerates) => signer.setFeerates(feerates),
   };
 }
