@@ -275,3 +275,54 @@ it('a store that fails is told to the operator', () =>
     }
     await journal.close();
   }));
+
+describe('every operation', () => {
+  const channel = `${'02'.repeat(33)}/7`;
+  const operations: readonly object[] = [
+    { op: 'status' },
+    { op: 'heartbeat' },
+    { op: 'chain-status' },
+    { op: 'chain-unlock', tip: 'ab'.repeat(32) },
+    { op: 'chain-rescan' },
+    { op: 'remedies', channel },
+    { op: 'channel-close', channel },
+    { op: 'channel-freeze', channel },
+    { op: 'policy-show' },
+    { op: 'pending-list' },
+    { op: 'approvals-list' },
+    { op: 'allowlist-list' },
+    { op: 'audit-list', from: 1, count: 5 },
+    { op: 'audit-verify' },
+  ];
+  const answersOf = async (journal: Journal): Promise<readonly Reply[]> => {
+    const signer = onChain(journal);
+    const policyText = (): string => `${journal.read('node/node')?.version}`;
+    const desk = new AdminDesk({ ...sideOf(signer, journal), policyText });
+    const answers: Reply[] = [];
+    for (const asked of operations)
+      answers.push(JSON.parse(await desk.answer(JSON.stringify({ v: 1, id: 1, ...asked }))));
+    return answers;
+  };
+
+  it('has an answer where the store has failed', () =>
+    inDirectory(async (directory) => {
+      const journal = failing(openStore(directory));
+      await journal.commit([], []).catch(() => {});
+      const [status, ...others] = await answersOf(journal);
+      expect(status).toMatchObject({ ok: false, error: { code: 'store-failed' } });
+      expect(others.filter(({ ok }) => !ok).map(({ error }) => error?.code)).toContain('store-failed');
+      await journal.close();
+    }));
+
+  it('has an answer where records cannot be read', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const value = Uint8Array.of(0xff, 0xff, 0xff);
+      for (const key of ['node/node', `channel/${channel}`, 'chain/chain', 'pending/list'])
+        await journal.commit([{ key, version: 1, value }], []);
+      const answers = await answersOf(journal);
+      for (const { ok, error } of answers) if (!ok) expect(error?.code).toMatch(/store-failed/);
+      expect(answers.filter(({ ok }) => !ok).length).toBeGreaterThan(4);
+      await journal.close();
+    }));
+});

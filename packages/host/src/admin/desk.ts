@@ -6,6 +6,7 @@ import { toHex, txidFromHex } from '@countersign/bitcoin';
 import type { AdminError, AdminOperation, AdminResult } from '@countersign/core';
 import { type AuditEntry, type AuditHead, type Journal, StoreError } from '@countersign/store';
 import type { ChainAnswer, ChainSide } from '../chain/side.ts';
+import { isStoreFailure } from '../store-failure.ts';
 import { pageOf, toJson } from './json.ts';
 import { planJson } from './plan.ts';
 import {
@@ -63,7 +64,7 @@ export class AdminDesk {
   async answer(line: string): Promise<string> {
     const parsed = parseAdminRequest(line);
     if (!parsed.ok) return replyLine(parsed.id, badRequest(parsed.message));
-    return replyLine(parsed.request.id, await this.#carryOut(parsed.request));
+    return replyLine(parsed.request.id, await this.#carryOut(parsed.request).catch(storeFailed));
   }
 
   async #carryOut(asked: AdminRequest): Promise<Outcome> {
@@ -73,13 +74,14 @@ export class AdminDesk {
       case 'policy-show':
         return page(pageOf(this.#policyLines(asked.format), asked.offset, (line) => line));
       case 'audit-list':
-        return this.#reading(() => this.#auditList(asked.from, asked.count));
+        return this.#auditList(asked.from, asked.count);
       case 'audit-verify':
         return this.#auditVerify();
       case 'heartbeat':
-        return this.#heartbeat();
+        // Whole and untouched, or its signature is worth nothing; far below a line.
+        return page({ heartbeat: await this.#side.heartbeat() });
       case 'chain-status':
-        return this.#reading(() => done(this.#side.chain.status()));
+        return done(this.#side.chain.status());
       case 'chain-unlock':
         return this.#chained(this.#side.chain.unlock(txidFromHex(asked.tip)), { tipHash: asked.tip });
       case 'chain-rescan':
@@ -122,37 +124,20 @@ export class AdminDesk {
     return page({ entries: items, newest: this.#side.journal.auditHead.seq });
   }
 
-  /** Whole and untouched, or its signature is worth nothing; far below a line. */
-  async #heartbeat(): Promise<Outcome> {
-    try {
-      return page({ heartbeat: await this.#side.heartbeat() });
-    } catch (error) {
-      return storeFailed(error);
-    }
-  }
-
   async #close(channel: string): Promise<Outcome> {
-    try {
-      const { chain } = this.#side;
-      const closed = await chain.forceClose(channel);
-      if (closed.ok) return done(planJson(closed.plan, (remedy) => chain.signed(remedy)));
-      const { message, facts } = closed.refusal;
-      return { ok: false, error: { code: 'close-refused', message, facts: toJson(facts) } };
-    } catch (error) {
-      return storeFailed(error);
-    }
+    const { chain } = this.#side;
+    const closed = await chain.forceClose(channel);
+    if (closed.ok) return done(planJson(closed.plan, (remedy) => chain.signed(remedy)));
+    const { message, facts } = closed.refusal;
+    return { ok: false, error: { code: 'close-refused', message, facts: toJson(facts) } };
   }
 
   /** A commitment in it is one that may be published, which has to be on the disk before it is signed. */
   async #remedies(channel: string): Promise<Outcome> {
-    try {
-      const { chain } = this.#side;
-      const plan = chain.remedies(channel);
-      await this.#side.settled();
-      return page(planJson(plan, (remedy) => chain.signed(remedy)));
-    } catch (error) {
-      return storeFailed(error);
-    }
+    const { chain } = this.#side;
+    const plan = chain.remedies(channel);
+    await this.#side.settled();
+    return page(planJson(plan, (remedy) => chain.signed(remedy)));
   }
 
   async #rescan(fromHeightBlocks: number | null): Promise<Outcome> {
@@ -165,14 +150,10 @@ export class AdminDesk {
   }
 
   async #chained(answered: Promise<ChainAnswer>, result: object): Promise<Outcome> {
-    try {
-      const answer = await answered;
-      if (answer.ok) return done(result);
-      const { message, facts } = answer.refusal;
-      return { ok: false, error: { code: 'chain-refused', message, facts: toJson(facts) } };
-    } catch (error) {
-      return storeFailed(error);
-    }
+    const answer = await answered;
+    if (answer.ok) return done(result);
+    const { message, facts } = answer.refusal;
+    return { ok: false, error: { code: 'chain-refused', message, facts: toJson(facts) } };
   }
 
   /** Long on a large log: one at a time, and the signer goes on meanwhile. */
@@ -188,17 +169,9 @@ export class AdminDesk {
       if (error instanceof StoreError && error.code === 'store-corrupt') {
         return done({ sound: false, seq: Number(error.facts.seq), problem: error.message });
       }
-      return storeFailed(error);
+      throw error;
     } finally {
       this.#isVerifying = false;
-    }
-  }
-
-  #reading(read: () => Outcome): Outcome {
-    try {
-      return read();
-    } catch (error) {
-      return storeFailed(error);
     }
   }
 }
@@ -232,7 +205,7 @@ const page = (result: Json): Outcome => ({ ok: true, result });
 const ENTRY_CHARS_MAX = 4096;
 
 function storeFailed(error: unknown): Outcome {
-  if (!(error instanceof StoreError)) throw error;
+  if (!isStoreFailure(error)) throw error;
   const { message, facts } = error;
   return { ok: false, error: { code: 'store-failed', message, facts: toJson(facts) } };
 }
