@@ -10,6 +10,7 @@ import {
   channelIdOf,
   FakeChain,
   Forwarder,
+  flowOf,
   forwardOf,
   HEIGHT_BLOCKS,
   hashOf,
@@ -174,6 +175,27 @@ describe('policy-commitment-htlc-cltv-range', () => {
     chain.bury(own, 6);
     own.signer.chain = chain;
     trips(own, own.model.signRemote(1, adding(own.balances, forward(HEIGHT_BLOCKS + 2))), RANGE);
+  });
+
+  it('asks no margin of a forward whose incoming HTLC some commitment hides, or all: it is charged as dust', () => {
+    const incoming = htlc('counterparty', 800, 'small', HEIGHT_BLOCKS + 40);
+    const forward = expiring(forwardOf(incoming, 790), HEIGHT_BLOCKS + 1);
+    for (const upstream of [
+      { dustLimitsSat: { holder: 354n, counterparty: 900n } },
+      { dustLimitsSat: { holder: 900n, counterparty: 354n } },
+      { format: 'static_remotekey', isOutbound: false },
+    ] as const) {
+      const node = new Forwarder({ chain: new FakeChain(), upstream }).receive(incoming).offer(forward);
+      expect(flowOf(node.signer, 'dust-outflow')).toBeGreaterThanOrEqual(790_000n);
+    }
+    const chain = new FakeChain();
+    const own = hubChannel();
+    chain.bury(own, 6);
+    own.signer.chain = chain;
+    // Nor of dust without any cover, which may be such a forward; above it an HTLC of ours has to have its time.
+    own.update(adding(own.balances, forward));
+    const larger = expiring(htlc('holder', 2_000, 'larger'), HEIGHT_BLOCKS + 1);
+    trips(own, own.model.signRemote(2, adding(own.balances, larger)), RANGE);
   });
 
   it('is judged where we sign for it: our own commitment follows, whatever time that takes the peer', () => {

@@ -4,6 +4,7 @@
  * hides; how large that may be is the highest line of any commitment lately.
  */
 import { type CommitmentFormat, hasAnchors, larger, sat } from '@countersign/bitcoin';
+import type { OpenChannel } from '../channel/lookup.ts';
 import type { Context } from '../context.ts';
 import { trimLineRecords } from '../records/trim-line.ts';
 import { mayBeTrimmedBelowSat } from './explain.ts';
@@ -22,8 +23,9 @@ export function noteTrimLine(ctx: Context, format: CommitmentFormat, feeratePerK
   ctx.draft.put(trimLineRecords, ID, { belowSat: sat(belowSat), seenAtSeconds: ctx.nowSeconds });
 }
 
-/** The amount below which the cover of an HTLC may be invisible, in this channel or in another. */
-export function trimLineSat(ctx: Context, format: CommitmentFormat, feeratePerKw: number): bigint {
-  const own = mayBeTrimmedBelowSat(format, 'received', feeratePerKw);
-  return larger(own, ctx.draft.get(trimLineRecords, ID)?.belowSat ?? 0n);
+/** The amount below which the cover of an HTLC that this channel shows may be invisible, in it or in another. */
+export function hiddenBelowMsat(ctx: Context, { setup, record }: OpenChannel): bigint {
+  const rates = record.candidates.flatMap(({ issued }) => issued.map(({ feeratePerKw }) => feeratePerKw));
+  const own = mayBeTrimmedBelowSat(setup.format, 'received', Math.max(0, ...rates));
+  return 1000n * larger(own, ctx.draft.get(trimLineRecords, ID)?.belowSat ?? 0n);
 }

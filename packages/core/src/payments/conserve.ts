@@ -5,7 +5,7 @@
 import { type Facts, fromHex, larger, msat } from '@countersign/bitcoin';
 import type { Context } from '../context.ts';
 import { chargeDust } from '../ledger/dust.ts';
-import { trimLineSat } from '../ledger/trim-line.ts';
+import { hiddenBelowMsat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
@@ -104,12 +104,7 @@ function isDust(
   missingMsat: bigint,
   outgoing: readonly TimedAmount[],
 ): boolean {
-  const { format } = step.channel.setup;
-  const feerate = Math.max(
-    0,
-    ...step.channel.record.candidates.flatMap((c) => c.issued.map((i) => i.feeratePerKw)),
-  );
-  const belowMsat = 1000n * trimLineSat(ctx, format, feerate);
+  const belowMsat = hiddenBelowMsat(ctx, step.channel);
   const small = outgoing.filter(({ amountMsat }) => amountMsat < belowMsat);
   return small.length > 0 && missingMsat <= small.reduce((sum, one) => sum + one.amountMsat, 0n);
 }

@@ -12,6 +12,7 @@ import type { FundingCandidate, HtlcRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
 import type { LedgerStep, Proposal } from '../ledger/judge.ts';
+import { hiddenBelowMsat } from '../ledger/trim-line.ts';
 import { enforce } from '../policy/enforce.ts';
 import { isZeroConf, limitsFor, type PolicyScope } from '../policy/settings.ts';
 import { closingRecords } from '../records/chain.ts';
@@ -48,7 +49,7 @@ function requireRange(
   const { cltvMarginBlocks, cltvMaxBlocks } = limitsFor(ctx.policy, scope);
   const [min, max] = [heightBlocks + cltvMarginBlocks, heightBlocks + cltvMaxBlocks];
   const isOutside = (htlc: HtlcRecord) =>
-    htlc.cltvExpiry >= max || (htlc.cltvExpiry <= min && !isForward(ctx, htlc));
+    htlc.cltvExpiry >= max || (htlc.cltvExpiry <= min && !isForward(ctx, channel, htlc));
   const wrong = step.added.find(
     (htlc) => htlc.offeredBy === 'holder' && isOutside(htlc) && !isOfferedBefore(proposal, htlc),
   );
@@ -66,11 +67,15 @@ function requireRange(
   });
 }
 
-/** Something of its hash stands that comes in, and it is no payment of ours. */
-function isForward({ draft }: Context, { paymentHash }: HtlcRecord): boolean {
-  const payment = draft.get(paymentRecords, hashHex(paymentHash));
-  if (payment === null || payment.approval !== null || payment.invoice !== null) return false;
-  return payment.parts.some(({ standingMsat }) => standingMsat > 0n);
+/**
+ * It is no payment of ours, and something of its hash comes in: where we offer nothing of it, be it that only one commitment shows that;
+ * or it is so small that none may, and then law 3 charges it as dust.
+ */
+function isForward(ctx: Context, channel: OpenChannel, { paymentHash, amountMsat }: HtlcRecord): boolean {
+  const payment = ctx.draft.get(paymentRecords, hashHex(paymentHash));
+  if (payment !== null && (payment.approval !== null || payment.invoice !== null)) return false;
+  const comesIn = payment?.parts.some(({ standingMsat, outMsat }) => standingMsat > 0n || outMsat === 0n);
+  return comesIn === true || amountMsat < hiddenBelowMsat(ctx, channel);
 }
 
 /** The peer has it in a commitment that we signed: it was in range then, and ours only follows. */
