@@ -174,7 +174,7 @@ export const LIMIT_FORMS: { readonly [Name in keyof Limits]: LimitForm } = {
     DEPTH_MAX,
     'blocks',
     'channel',
-    'how long before its expiry an HTLC with a known preimage must be claimed; two more than the deepest reorg to be survived',
+    'how long before its expiry an HTLC with a known preimage must be claimed; three more than the deepest reorg to be survived',
   ),
   reorgDepthBlocksMax: count(
     1,
