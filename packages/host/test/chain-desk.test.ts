@@ -139,7 +139,7 @@ describe('the operator', () => {
 
 describe('a channel that the operator ends', () => {
   it('has its commitment signed and on its way, and no other state after it', () =>
-    atDesk(async (ask, signer) => {
+    atDesk(async (ask, signer, journal) => {
       const mined = new MinedChain();
       await feed(signer, mined);
       const channel = await new HostChannel().open(signer);
@@ -165,6 +165,16 @@ describe('a channel that the operator ends', () => {
       expect((await ask({ op: 'channel-close', channel: id })).result).toMatchObject({
         remedies: [{ txid: remedies[0]!.txid }, {}],
       });
+      // Who ended it is on the log, unlike a close that the signer makes by itself.
+      await journal.settled();
+      const bodies = journal.audit(1, 50).map(({ body }) => JSON.parse(new TextDecoder().decode(body)));
+      const events = bodies.flatMap((entry) => entry.events ?? []);
+      const asked = { event: 'channel-close-asked', facts: { channel: id } };
+      expect(events.filter(({ event }) => event.startsWith('channel-'))).toEqual([
+        asked,
+        { event: 'channel-force-closed', facts: { channel: id, number: 0 } },
+        asked,
+      ]);
     }));
 
   it('is refused where no commitment of ours may be signed, with the reason', () =>

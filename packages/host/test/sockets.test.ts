@@ -75,6 +75,7 @@ const deskOf = (changed: Partial<OperatorSide>): AdminDesk =>
       verifyAudit: async () => ({ seq: 0, hash: new Uint8Array(32) }),
     },
     administer: async () => ({ ok: true, result: { op: 'reject', id: HASH } }),
+    recordEvent: () => {},
     settled: async () => {},
     status: () => ({}),
     policyText: () => POLICY_TEXT,

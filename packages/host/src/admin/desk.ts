@@ -3,7 +3,7 @@
  * it is the operator; the file mode of the socket is what says so.
  */
 import { toHex, txidFromHex } from '@countersign/bitcoin';
-import type { AdminError, AdminOperation, AdminResult } from '@countersign/core';
+import type { AdminError, AdminOperation, AdminResult, AuditEvent } from '@countersign/core';
 import { type AuditEntry, type AuditHead, type Journal, StoreError } from '@countersign/store';
 import type { ChainAnswer, ChainSide } from '../chain/side.ts';
 import { isStoreFailure } from '../store-failure.ts';
@@ -35,6 +35,8 @@ export interface StoppedError {
 export interface OperatorSide {
   readonly journal: Pick<Journal, 'audit' | 'auditHead' | 'verifyAudit'>;
   administer(operation: AdminOperation): Promise<AdminAnswer>;
+  /** What the operator did, where the change itself does not say so. */
+  recordEvent(event: AuditEvent): void;
   /** What memory says now is on the disk. */
   settled(): Promise<void>;
   status(): object;
@@ -126,6 +128,8 @@ export class AdminDesk {
 
   async #close(channel: string): Promise<Outcome> {
     const { chain } = this.#side;
+    // Deadlines end channels too.
+    this.#side.recordEvent({ event: 'channel-close-asked', facts: { channel } });
     const closed = await chain.forceClose(channel);
     if (closed.ok) return done(planJson(closed.plan, (remedy) => chain.signed(remedy)));
     const { message, facts } = closed.refusal;

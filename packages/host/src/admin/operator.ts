@@ -28,6 +28,7 @@ export function operatorSide(operated: Operated): OperatorSide {
     policyText,
     heartbeat,
     administer: (operation) => signer.administer(operation),
+    recordEvent: (event) => signer.recordEvent(event),
     settled: () => signer.settled(),
     status: () => statusOf(operated),
   };
