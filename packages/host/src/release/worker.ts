@@ -15,6 +15,7 @@ let ring: KeyRing | null = null;
 
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'end') {
+    ring?.wipe();
     port.close();
     return;
   }
