@@ -181,6 +181,7 @@ it('an LDK node outlives its bridge, at any request, and goes on over another', 
   });
   await world.open(alice, bob, 1_000_000n);
   await pay(alice, bob, 300_000_000n);
+  let deaths = 0;
   for (let answered = 0; answered < 12; answered++) {
     const before = keys.refusals.length;
     const { text, paymentHash } = createInvoice(bob, { amountMsat: 2_000_000n });
@@ -190,6 +191,7 @@ it('an LDK node outlives its bridge, at any request, and goes on over another', 
     const refused = keys.refusals.slice(before);
     for (const { tag, temporary } of refused) expect([tag, temporary]).toEqual(['unreachable', true]);
     if (deadly!.left < 0) {
+      deaths += 1;
       await expect.poll(() => broken.length).toBe(1);
       expect(broken.pop()).toMatchObject({ code: 'sync-door-broken' });
       expect(refused.length).toBeGreaterThan(0);
@@ -203,5 +205,7 @@ it('an LDK node outlives its bridge, at any request, and goes on over another', 
     }
     expect([answered, alice.desk.sent.has(paymentHash)]).toEqual([answered, true]);
   }
+  // At each request of a payment, and not beside them.
+  expect(deaths).toBeGreaterThanOrEqual(8);
   expect([alice.desk.closed, bob.desk.closed]).toEqual([[], []]);
 });
