@@ -12,6 +12,7 @@ export type WhenIdle = (work: () => void) => void;
 export class Ahead {
   readonly #place: Parameters<typeof deriveAhead>[0];
   readonly #whenIdle: WhenIdle | undefined;
+  #hasEnded = false;
 
   constructor(place: Parameters<typeof deriveAhead>[0], whenIdle: WhenIdle | undefined) {
     this.#place = place;
@@ -21,6 +22,7 @@ export class Ahead {
   /** After a request that was approved. */
   after(client: ClientIdentity, request: Request): void {
     this.#whenIdle?.(() => {
+      if (this.#hasEnded) return;
       try {
         deriveAhead(this.#place, client, request);
       } catch (error) {
@@ -28,5 +30,10 @@ export class Ahead {
         if (!isStoreFailure(error)) throw error;
       }
     });
+  }
+
+  /** The keys may be wiped from now on. */
+  end(): void {
+    this.#hasEnded = true;
   }
 }

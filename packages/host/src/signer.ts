@@ -197,7 +197,7 @@ export class Signer {
   #takeNow({ client, request }: ClientRequest): { mustBeDurable: boolean; release: () => Answer } {
     const decision = this.#decide(client, request);
     if (decision.kind === 'refused') {
-      const answer = this.#refusedNow(decision);
+      const { answer } = this.#noted(decision);
       return { mustBeDurable: decision.changes.length > 0, release: () => answer };
     }
     this.#follow(this.#commit(decision, client, request));
@@ -297,6 +297,7 @@ export class Signer {
 
   /** Before the journal is closed. */
   end(): void {
+    this.#ahead.end();
     if (this.#failure === null) this.#follow(this.#trail.end());
   }
 
@@ -335,19 +336,17 @@ export class Signer {
   }
 
   /** The entry need not be durable for the no to be told; what waits for the operator must, even after a crash. */
-  async #refused({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Promise<Answer> {
-    this.#refusals.add(refusal.tag);
-    const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
-    if (changes.length > 0) await durable.catch(failWithStore);
-    else this.#follow(durable);
-    return { kind: 'refused', refusal, id };
+  async #refused(decision: Refused): Promise<Answer> {
+    const { answer, durable } = this.#noted(decision);
+    if (decision.changes.length > 0) await durable.catch(failWithStore);
+    return answer;
   }
 
-  #refusedNow({ refusal, changes }: Extract<Decision, { kind: 'refused' }>): Answer {
+  #noted({ refusal, changes }: Refused): { readonly answer: Answer; readonly durable: Promise<void> } {
     this.#refusals.add(refusal.tag);
     const { id, durable } = this.#trail.refused(refusal, this.#apply(changes));
     this.#follow(durable);
-    return { kind: 'refused', refusal, id };
+    return { answer: { kind: 'refused', refusal, id }, durable };
   }
 
   #flushNow(): void {
@@ -398,3 +397,4 @@ function stoppedAnswer({ message, facts }: CountersignError): AdminAnswer {
 }
 
 type Approved = Extract<Decision, { kind: 'approved' }>;
+type Refused = Extract<Decision, { kind: 'refused' }>;

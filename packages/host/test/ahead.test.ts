@@ -4,7 +4,8 @@ import { StoreError } from '@countersign/store';
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { Ahead } from '../src/ahead.ts';
-import { channelClient, secp } from './support.ts';
+import { HostChannel } from './chain-support.ts';
+import { channelClient, inDirectory, openStore, ringOf, secp, signerOn } from './support.ts';
 
 type Place = ConstructorParameters<typeof Ahead>[0];
 
@@ -30,6 +31,20 @@ describe('work for later', () => {
     new Ahead(place, undefined).after(channelClient(1), request);
     expect(reads).toBe(1);
   });
+
+  it('is left once the signer has ended: its keys may be wiped then', () =>
+    inDirectory(async (directory) => {
+      const journal = openStore(directory);
+      const works: (() => void)[] = [];
+      const ring = ringOf(1);
+      const signer = signerOn(journal, { ring, whenIdle: (work) => void works.push(work) });
+      await new HostChannel().open(signer);
+      expect(works.length).toBeGreaterThan(0);
+      signer.end();
+      await journal.close();
+      ring.wipe();
+      for (const work of works) expect(work).not.toThrow();
+    }));
 
   it('is left where the store cannot be used any more; a bug is a bug', () => {
     const run = (error: Error): void =>
