@@ -8,7 +8,7 @@ import { decodeMessage, encodeMessage } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { KnownHashes } from '../src/plugin/hashes.ts';
 import { hashesUnderWay } from '../src/plugin/lightning-rpc.ts';
-import { Plugin } from '../src/plugin/plugin.ts';
+import { Plugin, type PluginOptions } from '../src/plugin/plugin.ts';
 import { networkDirectory, removeDirectories } from './hsmd-under-test.ts';
 
 const servers: Server[] = [];
@@ -189,22 +189,12 @@ describe('the plugin', () => {
 
   it('lets lightningd go on with what is no preimage, and wait for what may be one', async () => {
     const { path, got, answer: answerAll } = slowSigner();
-    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(pending!))] }]));
     const lines: string[] = [];
-    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
-    const ask = (id: string, method: string, params: unknown): void =>
-      plugin.receive(Buffer.from(`${JSON.stringify({ id, method, params })}\n\n`));
-    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
-    const write = (value: Uint8Array) => ({ writes: [`x'${Buffer.from(value).toString('hex')}'`] });
-
-    ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
-    await until(() => answered('init'));
-    // Until lightningd has answered, every value is waited for.
-    await sleep(200);
-    ask('w1', 'db_write', write(another!));
+    const { plugin, ask, write, answered } = await running(path, lines, { underWay: [pending!] });
+    write('w1', another!);
     await until(() => answered('w1'));
     await until(() => got.includes(another!.toString('hex')));
-    ask('w2', 'db_write', write(pending!));
+    write('w2', pending!);
     await sleep(200);
     expect(answered('w2')).toBe(false);
     ask('w3', 'db_write', { writes: ['UPDATE t SET n=1'] });
@@ -246,9 +236,18 @@ describe('the plugin', () => {
     return { path, asked, cut: () => sockets.forEach((socket) => void socket.destroy()) };
   }
 
-  async function running(path: string, lines: string[]) {
-    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(preimage!)), htlc(sha256(pending!))] }]));
-    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
+  /** A plugin that lightningd has told what is under way: until then every value is waited for. */
+  async function running(
+    path: string,
+    lines: string[],
+    {
+      underWay = [preimage!, pending!],
+      ...changed
+    }: Partial<PluginOptions> & { underWay?: Uint8Array[] } = {},
+  ) {
+    const rpc = await lightningd(answer([{ htlcs: underWay.map((one) => htlc(sha256(one))) }]));
+    const options = { socketPath: path, write: (text: string) => void lines.push(text), waitMs: 8_000 };
+    const plugin = new Plugin({ ...options, ...changed });
     const ask = (id: string, method: string, params: unknown): void =>
       plugin.receive(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n\n`));
     const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
@@ -257,7 +256,7 @@ describe('the plugin', () => {
     await sleep(200);
     const write = (id: string, ...values: readonly Uint8Array[]): void =>
       ask(id, 'db_write', { writes: values.map((one) => `x'${Buffer.from(one).toString('hex')}'`) });
-    return { plugin, write, answered };
+    return { plugin, ask, write, answered };
   }
 
   it('waits for a preimage once: what the signer knows for good holds nobody up when it is written again', async () => {
@@ -347,26 +346,16 @@ describe('the plugin', () => {
 
   it('asks lightningd anew for what is under way, before it forgets', async () => {
     const signer = learningSigner(() => false);
-    const rpc = await lightningd(answer([{ htlcs: [htlc(sha256(preimage!))] }]));
     const lines: string[] = [];
-    const plugin = new Plugin({
-      socketPath: signer.path,
-      write: (text) => void lines.push(text),
-      hashesMax: 32,
-    });
-    const ask = (id: string, method: string, params: unknown): void =>
-      plugin.receive(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n\n`));
-    const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
-    const write = (value: Uint8Array) => ({ writes: [`x'${hexOf(value)}'`] });
-    ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
-    await sleep(200);
+    const changed = { underWay: [preimage!], hashesMax: 32 };
+    const { plugin, write, answered } = await running(signer.path, lines, changed);
     // Far more than is remembered: only asked again, it can know that none of this is to be waited for, and the preimage is.
     for (let i = 0; i < 60; i++) {
-      ask(`w${i}`, 'db_write', write(randomBytes(32)));
+      write(`w${i}`, randomBytes(32));
       expect(answered(`w${i}`)).toBe(true);
       await sleep(5);
     }
-    ask('last', 'db_write', write(preimage!));
+    write('last', preimage!);
     await sleep(100);
     expect(answered('last')).toBe(false);
     for (const { answer: reply } of signer.asked) reply();

@@ -20,29 +20,16 @@ import { describe, expect, it } from 'vitest';
 import { outputRecords } from '../src/records/chain.ts';
 import { signedSweepRecords } from '../src/records/spending.ts';
 import { htlc, input, type ModelOptions, psbtOf, wireTx } from './channel-model.ts';
-import { adding } from './open-channel.ts';
-import { allow, coin, hubChannel, output, own, put } from './spending-model.ts';
+import { running as claimable } from './claims-model.ts';
+import { allow, coin, type hubChannel, output, own, put } from './spending-model.ts';
 import { bytesOf, secp } from './test-signer.ts';
 import { STRANGER, spentBy, withdrawal } from './wallet-model.ts';
 
 type Set = NonNullable<Parameters<typeof hubChannel>[1]>;
 const generic = 'policy-generic-error';
 
-function running(options: ModelOptions = {}, set: Set = {}) {
-  const channel = hubChannel(options, {
-    ...set,
-    approvals: { auto: 'all', autoPaymentVelocity: null, expirySeconds: 3600 },
-  });
-  const balances = adding(
-    channel.balances,
-    htlc('counterparty', 30_000, 'b'),
-    htlc('counterparty', 40_000, 'c'),
-    htlc('holder', 50_000, 'a'),
-    htlc('holder', 60_000, 'd'),
-  );
-  channel.update(balances);
-  return { channel, model: channel.model, signer: channel.signer, balances };
-}
+const running = (options: ModelOptions = {}, set: Set = {}) =>
+  claimable(options, set, [htlc('holder', 60_000, 'd')]);
 
 function signatureIn(reply: Reply): { readonly signature: Uint8Array; readonly sighash: number } {
   if (reply.name !== 'hsmd_sign_tx_reply') throw new Error(reply.name);

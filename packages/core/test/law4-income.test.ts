@@ -6,32 +6,18 @@ import { msat } from '@countersign/bitcoin';
 import { expect, it } from 'vitest';
 import type { Context } from '../src/context.ts';
 import type { PaymentStep } from '../src/payments/judge.ts';
-import { EMPTY_PAYMENT, type PaymentPart, type PaymentRecord } from '../src/records/payment.ts';
+import { EMPTY_PAYMENT, type PaymentRecord } from '../src/records/payment.ts';
 import { lateStep } from '../src/time/forwards.ts';
+import { partWith } from './payment-part.ts';
 
 const AMOUNT_MSAT = msat(24_036_000n);
 const OUTGOING_EXPIRY = 235;
 const CLTV_DELTA_BLOCKS = 6;
 
-const part = (changed: Partial<PaymentPart>): PaymentPart => ({
-  channel: 'one',
-  outMsat: 0n,
-  inMsat: 0n,
-  standingMsat: 0n,
-  creditMaxMsat: 0n,
-  settledHolderMsat: 0n,
-  settledCounterpartyMsat: 0n,
-  creditedHolderMsat: 0n,
-  creditedCounterpartyMsat: 0n,
-  outgoing: [],
-  incoming: [],
-  ...changed,
-});
-
 /** One HTLC was credited before anything went out; another stands, until `incomingExpiry`. */
 function before(incomingExpiry: number, preimage: Uint8Array | null): PaymentRecord {
   const incoming = [{ cltvExpiry: incomingExpiry, amountMsat: AMOUNT_MSAT }];
-  const received = part({ inMsat: 2n * AMOUNT_MSAT, creditMaxMsat: AMOUNT_MSAT, incoming });
+  const received = partWith({ inMsat: 2n * AMOUNT_MSAT, creditMaxMsat: AMOUNT_MSAT, incoming });
   return { ...EMPTY_PAYMENT, preimage, incomeMsat: AMOUNT_MSAT, parts: [received] };
 }
 
@@ -39,7 +25,7 @@ function missingOf(record: PaymentRecord): bigint {
   const outgoing = [{ cltvExpiry: OUTGOING_EXPIRY, amountMsat: AMOUNT_MSAT }];
   const after = {
     ...record,
-    parts: [...record.parts, part({ channel: 'two', outMsat: AMOUNT_MSAT, outgoing })],
+    parts: [...record.parts, partWith({ channel: 'two', outMsat: AMOUNT_MSAT, outgoing })],
   };
   const step = { before: record, limits: { cltvDeltaBlocks: CLTV_DELTA_BLOCKS } } as PaymentStep;
   return lateStep({ nowSeconds: 0 } as Context, step, after)?.missingMsat ?? 0n;

@@ -1,11 +1,5 @@
 /** Law 2's rules where only the records matter: dust and transfers by what flowed, settlements by what is known of a hash. */
-import {
-  EMPTY_PAYMENT,
-  type PaymentPart,
-  type PaymentRecord,
-  paymentRecords,
-  type VelocityLimit,
-} from '@countersign/core';
+import { EMPTY_PAYMENT, type PaymentRecord, paymentRecords, type VelocityLimit } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { scopeOf } from '../src/channel/live.ts';
 import type { OpenChannel } from '../src/channel/lookup.ts';
@@ -25,6 +19,7 @@ import { Draft } from '../src/state.ts';
 import { flowOf, hubChannel, hubSigner, recordOf, type Settings } from './forwarder.ts';
 import { record } from './ledger-model.ts';
 import { MemoryState } from './memory-state.ts';
+import { partWith } from './payment-part.ts';
 
 const DAY: VelocityLimit = { amountSat: 1000n, per: 'day' };
 
@@ -133,19 +128,7 @@ describe('what is known of a hash', () => {
   const hash = one.paymentHash;
   const holding = hubChannel();
   const channel = { id: 'c', record: recordOf(holding) } as unknown as OpenChannel;
-  const part: PaymentPart = {
-    channel: 'c',
-    outMsat: 0n,
-    inMsat: 0n,
-    standingMsat: 0n,
-    creditMaxMsat: 0n,
-    settledHolderMsat: 0n,
-    settledCounterpartyMsat: 0n,
-    creditedHolderMsat: 0n,
-    creditedCounterpartyMsat: 0n,
-    outgoing: [],
-    incoming: [],
-  };
+  const part = partWith();
   const preimage = new Uint8Array(32);
   const knowing = (value: Partial<PaymentRecord>, ctx = contextOf()) => {
     ctx.draft.put(paymentRecords, hashHex(hash), { ...EMPTY_PAYMENT, ...value });

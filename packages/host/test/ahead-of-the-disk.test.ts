@@ -1,12 +1,10 @@
 /** What would end a channel leaves only once that it ends is on the disk, whoever asks for it and whoever marked it. */
 import { describe, expect, it } from 'vitest';
-import { channelId } from '../../core/src/channel/lookup.ts';
-import { MinedChain } from '../../core/test/mined-chain.ts';
 import { AdminDesk } from '../src/admin/desk.ts';
 import { operatorSide } from '../src/admin/operator.ts';
 import type { Signer } from '../src/index.ts';
 import { sinkOf } from '../src/start/chain.ts';
-import { feed, HostChannel, hubPolicy, onChain } from './chain-support.ts';
+import { type HostChannel, hubPolicy, onChain, openOnChain } from './chain-support.ts';
 import { inDirectory, keyOf, type LateJournal, late, master, openStore } from './support.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
@@ -37,15 +35,7 @@ const withChannel = (body: (place: Place) => Promise<void>): Promise<void> =>
   inDirectory(async (directory) => {
     const journal = late(openStore(directory));
     const signer = onChain(journal);
-    const channel = new HostChannel();
-    const begin = async (): Promise<void> => {
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      await channel.open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
-    };
-    await withDisk(journal, begin());
+    const { channel, id } = await withDisk(journal, openOnChain(signer));
     expect(journal.waiting).toBe(0);
     const expectLate = async <T>(work: Promise<T>): Promise<T> => {
       let isDone = false;
@@ -58,7 +48,7 @@ const withChannel = (body: (place: Place) => Promise<void>): Promise<void> =>
       journal.release();
       return watched;
     };
-    await body({ journal, signer, channel, id: channelId(channel.model.ref), expectLate });
+    await body({ journal, signer, channel, id, expectLate });
     await journal.close();
   });
 

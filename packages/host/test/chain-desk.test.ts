@@ -2,14 +2,13 @@
 import { txidToHex } from '@countersign/bitcoin';
 import { type Journal, StoreError } from '@countersign/store';
 import { describe, expect, it } from 'vitest';
-import { channelId } from '../../core/src/channel/lookup.ts';
 import { htlc } from '../../core/test/channel-model.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { adding } from '../../core/test/open-channel.ts';
 import { AdminDesk, type OperatorSide } from '../src/admin/desk.ts';
 import { operatorSide } from '../src/admin/operator.ts';
 import type { Signer } from '../src/index.ts';
-import { feed, HostChannel, hubPolicy, onChain } from './chain-support.ts';
+import { feed, hubPolicy, onChain, openOnChain } from './chain-support.ts';
 import { failing, inDirectory, keyOf, openStore } from './support.ts';
 
 interface Reply {
@@ -109,16 +108,11 @@ describe('the operator', () => {
 
   it('sees what would save a channel, and its deadlines in their order', () =>
     atDesk(async (ask, signer) => {
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
+      const { channel, mined, id } = await openOnChain(signer);
       await channel.update(
         signer,
         adding(channel.balances, htlc('holder', 50_000, 'late', 30), htlc('holder', 40_000, 'soon', 25)),
       );
-      const id = channelId(channel.model.ref);
       expect((await ask({ op: 'remedies', channel: id })).result).toMatchObject({
         channel: id,
         remedies: [
@@ -140,12 +134,7 @@ describe('the operator', () => {
 describe('a channel that the operator ends', () => {
   it('has its commitment signed and on its way, and no other state after it', () =>
     atDesk(async (ask, signer, journal) => {
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
-      const id = channelId(channel.model.ref);
+      const { channel, id } = await openOnChain(signer);
       const { result } = await ask({ op: 'channel-close', channel: id });
       expect(result).toMatchObject({
         channel: id,
@@ -190,11 +179,7 @@ describe('a channel that the operator ends', () => {
 describe('a channel on the chain whose node does nothing', () => {
   it('has its claims published when their deadlines are near, by the rates that the feeder knows', () =>
     atDesk(async (_, signer) => {
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
+      const { channel, mined } = await openOnChain(signer);
       const theirs = htlc('counterparty', 60_000, 'theirs', 40);
       await channel.update(signer, adding(channel.balances, theirs));
       const { answer } = signer;
@@ -220,13 +205,9 @@ describe('a channel on the chain whose node does nothing', () => {
 
   it('is not closed while it is frozen, and that is on record', () =>
     atDesk(async (ask, signer, journal) => {
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
+      const { channel, mined, id } = await openOnChain(signer);
       await channel.update(signer, adding(channel.balances, htlc('holder', 50_000, 'ours', 30)));
-      await ask({ op: 'channel-freeze', channel: channelId(channel.model.ref) });
+      await ask({ op: 'channel-freeze', channel: id });
       mined.extendBy(40);
       await feed(signer, mined);
       expect(await signer.chain.toPublish()).toEqual([]);

@@ -4,12 +4,11 @@
  */
 import { parseTransaction, toHex, txid, txidToHex } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
-import { channelId } from '../../core/src/channel/lookup.ts';
 import { htlc } from '../../core/test/channel-model.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { adding } from '../../core/test/open-channel.ts';
 import { planJson } from '../src/admin/plan.ts';
-import { feed, HostChannel, onChain } from './chain-support.ts';
+import { feed, HostChannel, onChain, openOnChain } from './chain-support.ts';
 import { inDirectory, master, openStore } from './support.ts';
 
 const ours = htlc('holder', 50_000, 'ours', 60);
@@ -119,11 +118,7 @@ describe('the chain of a running signer', () => {
     inDirectory(async (directory) => {
       const journal = openStore(directory);
       const signer = onChain(journal);
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
+      const { channel, mined } = await openOnChain(signer);
       expect(await signer.chain.toPublish()).toEqual([]);
       expect((await signer.answer(master, channel.model.signCommitment(0))).kind).toBe('reply');
       const ids = (await signer.chain.toPublish()).map(({ id }) => id);
@@ -140,11 +135,7 @@ describe('the chain of a running signer', () => {
     inDirectory(async (directory) => {
       const journal = openStore(directory);
       const signer = onChain(journal);
-      const mined = new MinedChain();
-      await feed(signer, mined);
-      const channel = await new HostChannel().open(signer);
-      mined.extend([channel.model.funding.tx]);
-      await feed(signer, mined);
+      const { channel, mined, id } = await openOnChain(signer);
       const first = channel.balances;
       await channel.update(signer, adding(first, ours));
       expect(await signer.chain.toPublish()).toEqual([]);
@@ -159,9 +150,7 @@ describe('the chain of a running signer', () => {
       const tx = parseTransaction(justice!.raw);
       expect(justice).toMatchObject({ id: txidToHex(txid(tx)), reason: expect.stringContaining('justice') });
       expect(tx.inputs.map((input) => txidToHex(input.txid))).toContain(txidToHex(txid(old)));
-      const plan = planJson(signer.chain.remedies(channelId(channel.model.ref)), (one) =>
-        signer.chain.signed(one),
-      );
+      const plan = planJson(signer.chain.remedies(id), (one) => signer.chain.signed(one));
       expect(plan).toMatchObject({
         remedies: expect.arrayContaining([
           expect.objectContaining({ kind: 'justice', raw: toHex(justice!.raw), isReleased: true }),

@@ -3,8 +3,9 @@ import { keyView, networkByName, PERMISSION, type Policy, policyOf } from '@coun
 import type { Journal } from '@countersign/store';
 import type { Request } from '@countersign/wire';
 import { expect } from 'vitest';
+import { channelId } from '../../core/src/channel/lookup.ts';
 import { type Balances, ChannelModel } from '../../core/test/channel-model.ts';
-import type { MinedChain } from '../../core/test/mined-chain.ts';
+import { MinedChain } from '../../core/test/mined-chain.ts';
 import type { Signer } from '../src/index.ts';
 import { ringOf, signerOn } from './support.ts';
 
@@ -60,4 +61,14 @@ export class HostChannel {
     this.number += 1;
     this.balances = balances;
   }
+}
+
+/** A channel whose funding is in a block, which the signer has. */
+export async function openOnChain(signer: Signer) {
+  const mined = new MinedChain();
+  await feed(signer, mined);
+  const channel = await new HostChannel().open(signer);
+  mined.extend([channel.model.funding.tx]);
+  await feed(signer, mined);
+  return { channel, mined, id: channelId(channel.model.ref) };
 }
