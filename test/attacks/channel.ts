@@ -230,6 +230,10 @@ export class AttackChannel {
   }
 }
 
+/** A channel that both sides have opened. */
+export const opened = (world: AttackWorld, options: OpenOptions = {}) =>
+  new AttackChannel(world, options).open();
+
 export function htlcOf(
   world: AttackWorld,
   offeredBy: Party,

@@ -3,13 +3,11 @@ import { msat } from '@countersign/bitcoin';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { hashOf, type ModelHtlc } from '../../packages/core/test/channel-model.ts';
 import { adding, FORMATS, removing } from '../../packages/core/test/open-channel.ts';
-import { AttackChannel, htlcOf, type OpenOptions } from './channel.ts';
+import { type AttackChannel, htlcOf, type OpenOptions, opened } from './channel.ts';
 import { fairClose } from './closing.ts';
 import { invoice, ownInvoice } from './invoice.ts';
 import { approve, type ForwardOptions, forwardOver, IN_EXPIRY, OUT_EXPIRY, paying } from './payments.ts';
 import { AttackWorld, HUB, PAYEE } from './world.ts';
-
-const opened = (world: AttackWorld, options: OpenOptions = {}) => new AttackChannel(world, options).open();
 
 const KINDS: readonly OpenOptions[] = FORMATS.flatMap((format) =>
   [true, false].map((isOutbound) => ({ format, isOutbound })),

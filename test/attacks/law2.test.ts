@@ -6,7 +6,7 @@ import type { Balances, ModelHtlc } from '../../packages/core/test/channel-model
 import { adding, FORMATS, removing } from '../../packages/core/test/open-channel.ts';
 import { attacks, type Scenario } from './attack.ts';
 import { LAW_2 } from './catalogue.ts';
-import { AttackChannel, htlcOf, type OpenOptions } from './channel.ts';
+import { AttackChannel, htlcOf, type OpenOptions, opened } from './channel.ts';
 import { FORM_SCENARIOS } from './form.ts';
 import { ownInvoice } from './invoice.ts';
 import { forwardOver, paying } from './payments.ts';
@@ -18,8 +18,6 @@ const OUTFLOW = 'policy-commitment-dust-outflow';
 const EXPOSURE = 'policy-commitment-dust-exposure';
 const INITIAL = 'policy-commitment-initial-funding-value';
 const GENERIC = 'policy-generic-error';
-
-const opened = (world: AttackWorld, options: OpenOptions = {}) => new AttackChannel(world, options).open();
 
 /** Of ours so much stays that we still have an output: without one, another rule speaks. */
 const LEFT_MSAT = 10_000_000n;

@@ -5,10 +5,10 @@ import { adding, removing } from '../../packages/core/test/open-channel.ts';
 import { bytesOf } from '../../packages/core/test/test-signer.ts';
 import { attacks, type Scenario } from './attack.ts';
 import { LAW_3 } from './catalogue.ts';
-import { AttackChannel, type OpenOptions } from './channel.ts';
+import { type AttackChannel, opened } from './channel.ts';
 import { forgedInvoice, invoice, ownInvoice } from './invoice.ts';
 import { approve, type Forward, forwardOver, IN_EXPIRY, OUT_EXPIRY, paying } from './payments.ts';
-import { type AttackWorld, HUB, PAYEE } from './world.ts';
+import { HUB, PAYEE } from './world.ts';
 
 const HASH_MATCHES = 'policy-commitment-htlc-offered-hash-matches';
 const ROUTING_BALANCE = 'policy-commitment-htlc-routing-balance';
@@ -19,8 +19,6 @@ const CLTV_DELTA = 'policy-routing-cltv-delta';
 const FEE_BUDGET = 'policy-payment-fee-budget';
 const VELOCITY = 'policy-commitment-payment-velocity';
 const DAY_SECONDS = 86_400;
-
-const opened = (world: AttackWorld, options: OpenOptions = {}) => new AttackChannel(world, options).open();
 
 /** The peer's next commitment with these HTLCs of ours in it. */
 const offering = (channel: AttackChannel, ...htlcs: readonly ModelHtlc[]): Request =>

@@ -2,11 +2,10 @@
 import { p2wpkhOfKey, toHex } from '@countersign/bitcoin';
 import { bytesOf } from '../../../packages/core/test/test-signer.ts';
 import type { Scenario } from '../attack.ts';
-import { AttackChannel } from '../channel.ts';
+import { AttackChannel, opened } from '../channel.ts';
 import { fairClose } from '../closing.ts';
 import { toStranger } from '../wallet.ts';
 import { HUB, secp } from '../world.ts';
-import { opened } from './shared.ts';
 
 export const closes: readonly Scenario[] = [
   {

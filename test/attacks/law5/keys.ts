@@ -3,10 +3,11 @@ import { concat, fundingScript, txid } from '@countersign/bitcoin';
 import type { ModelHtlc } from '../../../packages/core/test/channel-model.ts';
 import { bytesOf } from '../../../packages/core/test/test-signer.ts';
 import type { Scenario } from '../attack.ts';
+import { opened } from '../channel.ts';
 import { announcement, bip143Preimage } from '../foreign.ts';
 import { paying } from '../payments.ts';
 import { spend, toStranger } from '../wallet.ts';
-import { FEE_SAT, GENERIC, KEY_USE, opened } from './shared.ts';
+import { FEE_SAT, GENERIC, KEY_USE } from './shared.ts';
 
 const utf8 = new TextEncoder();
 

@@ -3,10 +3,10 @@ import { fundingScript, p2wshOfScript, sat, type TxOutput, txid } from '@counter
 import type { Funding } from '../../../packages/core/test/channel-model.ts';
 import { bytesOf } from '../../../packages/core/test/test-signer.ts';
 import type { Scenario } from '../attack.ts';
-import { AttackChannel, coinOf } from '../channel.ts';
+import { AttackChannel, coinOf, opened } from '../channel.ts';
 import { toStranger, withdrawalOf } from '../wallet.ts';
 import { secp } from '../world.ts';
-import { COUNTERSIGNED, opened, UNKNOWN } from './shared.ts';
+import { COUNTERSIGNED, UNKNOWN } from './shared.ts';
 
 export const openings: readonly Scenario[] = [
   {

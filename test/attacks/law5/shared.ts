@@ -1,6 +1,5 @@
 /** What the scenarios of law 5 share: tags, and the wallet's honest spend. */
 import type { Request } from '@countersign/wire';
-import { AttackChannel, type OpenOptions } from '../channel.ts';
 import { type Coin, spend, toWallet, walletCoin, withdrawalOf } from '../wallet.ts';
 import type { AttackWorld } from '../world.ts';
 
@@ -10,9 +9,6 @@ export const KEY_USE = 'policy-key-use';
 export const SIGHASH_RULE = 'policy-sighash';
 export const GENERIC = 'policy-generic-error';
 export const FEE_SAT = 500n;
-
-export const opened = (world: AttackWorld, options: OpenOptions = {}) =>
-  new AttackChannel(world, options).open();
 
 /** A coin of the wallet, and the honest spend of it that stays in the wallet. */
 export function coin(world: AttackWorld, label: string, valueSat = 300_000n, keyindex = 2): Coin {

@@ -13,9 +13,10 @@ import {
   txid,
 } from '@countersign/bitcoin';
 import type { Scenario } from '../attack.ts';
+import { opened } from '../channel.ts';
 import { psbtWith, spend, toStranger, toWallet, walletCoin, withdrawalOf } from '../wallet.ts';
 import { anchorSpend, withOurKey } from './bumps.ts';
-import { coin, consolidation, FEE_SAT, KEY_USE, opened, SIGHASH_RULE, UNKNOWN } from './shared.ts';
+import { coin, consolidation, FEE_SAT, KEY_USE, SIGHASH_RULE, UNKNOWN } from './shared.ts';
 
 export const spends: readonly Scenario[] = [
   {

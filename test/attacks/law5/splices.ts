@@ -1,9 +1,9 @@
 /** Law 5, splices. */
 import type { Balances } from '../../../packages/core/test/channel-model.ts';
 import type { Scenario } from '../attack.ts';
-import { coinOf } from '../channel.ts';
+import { coinOf, opened } from '../channel.ts';
 import { withdrawalOf } from '../wallet.ts';
-import { COUNTERSIGNED, opened, UNKNOWN } from './shared.ts';
+import { COUNTERSIGNED, UNKNOWN } from './shared.ts';
 
 export const splices: readonly Scenario[] = [
   {

@@ -4,9 +4,10 @@ import type { Request } from '@countersign/wire';
 import { retx } from '../../../packages/core/test/channel-model.ts';
 import { bytesOf } from '../../../packages/core/test/test-signer.ts';
 import type { Scenario } from '../attack.ts';
+import { opened } from '../channel.ts';
 import { toStranger, toWallet } from '../wallet.ts';
 import { anchorSpend, mingle } from './bumps.ts';
-import { coin, GENERIC, opened, UNKNOWN } from './shared.ts';
+import { coin, GENERIC, UNKNOWN } from './shared.ts';
 
 export const sweeps: readonly Scenario[] = [
   {
