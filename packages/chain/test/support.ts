@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach } from 'vitest';
+import { MinedChain } from '../../core/test/mined-chain.ts';
 import {
   BitcoindSource,
   type ChainSink,
@@ -11,7 +12,8 @@ import {
   Follower,
   type FollowerOptions,
 } from '../src/index.ts';
-import type { FakeBitcoind } from './fake-bitcoind.ts';
+import { FakeBitcoind } from './fake-bitcoind.ts';
+import { FakeSink } from './fake-sink.ts';
 
 const WAIT_MS = 10_000;
 const cleanups: (() => unknown)[] = [];
@@ -97,3 +99,14 @@ export function follow(
   follower.start();
   return { follower, log, failures, waits };
 }
+
+/** A bitcoind with so many blocks, for the test. */
+export async function nodeWith(blocks: number): Promise<FakeBitcoind> {
+  const chain = new MinedChain();
+  chain.extendBy(blocks);
+  const fake = await FakeBitcoind.start(chain);
+  afterTest(() => fake.stop());
+  return fake;
+}
+
+export const sinkFor = (fake: FakeBitcoind): FakeSink => new FakeSink(fake.chain.blocks[0]!);
