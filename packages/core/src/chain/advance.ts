@@ -18,11 +18,13 @@ import type { Policy } from '../policy/settings.ts';
 import {
   CHAIN_ID,
   type ChainRecord,
+  type ClosingRecord,
   chainRecords,
   closingRecords,
   type HeaderRecord,
   headerRecords,
   heightId,
+  otherClosingRecords,
   outputRecords,
   stubRecords,
 } from '../records/chain.ts';
@@ -31,9 +33,11 @@ import type { RecordKind } from '../records/kind.ts';
 import { RefusalSignal, refusalFrom, refuse } from '../refusal.ts';
 import { Draft, type StateReader } from '../state.ts';
 import { beginChain, headersToDrop } from './begin.ts';
+import { closesOf, putClose } from './closes.ts';
 import { judgeHeaders } from './headers.ts';
 import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
+import { isLeft } from './ours.ts';
 import { proveBlock } from './proof.ts';
 import { isResolved } from './resolution.ts';
 import { takeBack } from './rollback.ts';
@@ -240,8 +244,11 @@ function lookAt(place: ChainPlace, heightBlocks: number, tx: BlockTransaction, t
   if (isOurs) seeTransaction(place, heightBlocks, tx, touched);
 }
 
+const CLOSING_KINDS: readonly string[] = [closingRecords.name, otherClosingRecords.name];
+
 function settleClosed(place: ChainPlace, heightBlocks: number): void {
-  const closed = new Set([...place.watch.ids(closingRecords.name, ''), ...draftClosings(place)]);
+  const known = CLOSING_KINDS.flatMap((kind) => place.watch.ids(kind, ''));
+  const closed = new Set([...known, ...draftClosings(place)]);
   for (const id of closed) settle(place, id, heightBlocks);
 }
 
@@ -249,7 +256,7 @@ function settleClosed(place: ChainPlace, heightBlocks: number): void {
 function draftClosings(place: ChainPlace): readonly ChannelId[] {
   return place.draft
     .changes()
-    .filter(({ kind, value }) => kind.name === closingRecords.name && value !== null)
+    .filter(({ kind, value }) => CLOSING_KINDS.includes(kind.name) && value !== null)
     .map(({ id }) => id);
 }
 
@@ -257,18 +264,28 @@ function draftClosings(place: ChainPlace): readonly ChannelId[] {
 function settle(place: ChainPlace, id: ChannelId, heightBlocks = 0): void {
   const record = place.draft.get(channelRecords, id);
   if (record === null || !isSetUp(record)) return;
-  const closing = place.draft.get(closingRecords, id);
   const read = <T>(kind: RecordKind<T>, key: string) => place.draft.get(kind, key);
+  const closes = closesOf(read, id);
   const depthBlocks = Math.max(FORGET_DEPTH_BLOCKS, place.policy.limits.reorgDepthBlocksMax);
-  if (closing !== null && closing.outputs.length === 0 && heightBlocks > closing.heightBlocks + depthBlocks)
-    return;
-  const isFinal = closing !== null && isResolved(read, record, closing, heightBlocks, depthBlocks);
+  const isPast = (one: ClosingRecord) =>
+    one.outputs.length === 0 && heightBlocks > one.heightBlocks + depthBlocks;
+  if (closes.length > 0 && closes.every(isPast)) return;
+  const resolved = closes.filter((one) => isResolved(read, record, one, heightBlocks, depthBlocks));
+  const isFinal =
+    read(closingRecords, id) !== null &&
+    resolved.length === closes.length &&
+    !record.candidates.some((candidate) => isLeft(read, record, candidate));
   settleOnChain(place, id, record, isFinal);
+  for (const one of resolved) if (!isPast(one)) forgetClose(place, id, one, heightBlocks);
   if (!isFinal) return;
-  for (const vout of closing.outputs) forgetOutput(place, { txid: closing.txid, vout });
   for (const stub of place.watch.ids(stubRecords.name, stubPrefix(id)))
     place.draft.put(stubRecords, stub, null);
-  place.draft.put(closingRecords, id, { ...closing, outputs: [] });
+}
+
+/** Of a close that is resolved only that it was stays on record. */
+function forgetClose(place: ChainPlace, id: ChannelId, closing: ClosingRecord, heightBlocks: number): void {
+  for (const vout of closing.outputs) forgetOutput(place, { txid: closing.txid, vout });
+  putClose(place.draft, id, { ...closing, outputs: [] });
   place.events.push({
     event: 'close-resolved',
     facts: { channel: id, txid: txidToHex(closing.txid), kind: closing.kind, height: heightBlocks },

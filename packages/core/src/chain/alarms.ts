@@ -7,11 +7,11 @@ import {
   type ChainRecord,
   type ClosingRecord,
   chainRecords,
-  closingRecords,
   outputRecords,
 } from '../records/chain.ts';
 import { kindNow } from '../remedies/plan.ts';
 import type { Alarm, AlarmCode, AlarmSeverity, Deadline } from './alarm-types.ts';
+import { closesOf } from './closes.ts';
 import { hashrateAlarm } from './hashrate.ts';
 import type { ChainPlace } from './input.ts';
 import { isResolved } from './resolution.ts';
@@ -139,10 +139,11 @@ export function alarmsOfChannel(
   deadlines: readonly Deadline[],
 ): readonly Alarm[] {
   const chain = read(chainRecords, CHAIN_ID);
-  const closing = read(closingRecords, id);
   const ended =
-    chain === null || closing === null ? null : alarmOfClosing(read, policy, id, record, closing, chain);
-  return [ended, alarmOfFundings(read, id, record), ...deadlines.map(alarmOfDeadline)].filter(
+    chain === null
+      ? []
+      : closesOf(read, id).map((closing) => alarmOfClosing(read, policy, id, record, closing, chain));
+  return [...ended, alarmOfFundings(read, id, record), ...deadlines.map(alarmOfDeadline)].filter(
     (alarm) => alarm !== null,
   );
 }

@@ -2,6 +2,7 @@
  * Deadlines (rules, law 4): until when a channel must have gone to the chain so that an HTLC can be claimed, and until when
  * outputs of a close must be spent. They follow from the records at the proven height; none is stored.
  */
+import { outPointToString } from '@countersign/bitcoin';
 import { liveCommitments, scopeOf } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord, HtlcRecord } from '../channel/record.ts';
 import { hashHex, htlcKey } from '../ledger/htlc-set.ts';
@@ -11,6 +12,8 @@ import { CHAIN_ID, type ClosingRecord, chainRecords, closingRecords } from '../r
 import { type PaymentRecord, paymentRecords } from '../records/payment.ts';
 import { kindNow } from '../remedies/plan.ts';
 import type { Deadline, DeadlineLevel, DeadlineSubject } from './alarm-types.ts';
+import { closeOf, closesOf } from './closes.ts';
+import { isLeft } from './ours.ts';
 import { outputsOf } from './resolution.ts';
 import type { Read } from './view-of.ts';
 
@@ -33,9 +36,12 @@ export function deadlinesOf(
   if (chain === null) return [];
   const height = chain.provenHeightBlocks;
   const limits = limitsFor(policy, scopeOf(record));
-  const closing = read(closingRecords, id);
-  const found =
-    closing === null ? whileOpen(read, limits, id, record) : onceClosed(read, id, record, closing);
+  const closes = closesOf(read, id);
+  const open = openFundings(read, id, record, closes);
+  const found = [
+    ...whileOpen(read, limits, id, record, open),
+    ...closes.flatMap((closing) => onceClosed(read, id, record, closing)),
+  ];
   return found
     .filter(({ heightBlocks }) => heightBlocks - height <= WARN_BLOCKS)
     .map(({ heightBlocks, what, amountMsat }) => ({
@@ -61,9 +67,31 @@ function levelOf(blocksLeft: number): DeadlineLevel {
   return blocksLeft <= URGENT_BLOCKS ? 'urgent' : 'warn';
 }
 
-function whileOpen(read: Read, limits: Limits, id: ChannelId, record: ChannelRecord): readonly Found[] {
+/** Fundings that nothing has closed: once the channel has ended, only those that are on the chain. */
+function openFundings(
+  read: Read,
+  id: ChannelId,
+  record: ChannelRecord,
+  closes: readonly ClosingRecord[],
+): ReadonlySet<string> {
+  const isEnded = read(closingRecords, id) !== null;
+  const open = record.candidates.filter(
+    (candidate) =>
+      closeOf(closes, candidate.outpoint) === undefined && (!isEnded || isLeft(read, record, candidate)),
+  );
+  return new Set(open.map(({ outpoint }) => outPointToString(outpoint)));
+}
+
+function whileOpen(
+  read: Read,
+  limits: Limits,
+  id: ChannelId,
+  record: ChannelRecord,
+  open: ReadonlySet<string>,
+): readonly Found[] {
   const htlcs = new Map<string, HtlcRecord>();
-  for (const { content, ledger } of liveCommitments(record)) {
+  for (const { funding, content, ledger } of liveCommitments(record)) {
+    if (!open.has(funding)) continue;
     for (const htlc of [...content.htlcs, ...ledger.trimmed]) htlcs.set(htlcKey(htlc), htlc);
   }
   return [...htlcs.values()].flatMap((htlc) => deadlineOf(read, limits, id, htlc));

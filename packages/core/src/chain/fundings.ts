@@ -98,28 +98,33 @@ export function isStray(
   });
 }
 
-/** What the channel lives on: confirmed, as it was set up, nobody has spent it; of splices only those that we signed. */
-function stands(place: FundingPlace, record: ChannelRecord, candidate: FundingCandidate): boolean {
-  if (isDormant(record, candidate) || (candidate.isSplice && !candidate.fundingSigned)) return false;
+/** Confirmed, as it was set up, and nobody has spent it; of splices only those that we signed. */
+export function isOnChain(place: FundingPlace, record: ChannelRecord, candidate: FundingCandidate): boolean {
+  if (candidate.isSplice && !candidate.fundingSigned) return false;
   const output = recorded(place, candidate);
   if (output === null || output.created === null || output.spent !== null) return false;
   return isFundingOutput(place.keys, record, candidate, output.created);
 }
 
-/**
- * Whether the spend of a funding ends the channel. Not that of an output which is no funding, and none while the channel stands
- * on another one: that of a dropped round of the opening, for which the peer alone paid.
- */
-export function endsChannel(
+/** As far as the chain has shown it, the output is a funding of the channel. */
+export function wasFunding(
   place: FundingPlace,
   record: ChannelRecord,
   outpoint: OutPoint,
   { created }: OutputRecord,
 ): boolean {
   const candidate = candidateAt(record, outpoint);
-  if (candidate !== undefined) {
-    if (created === null && candidate.isSplice) return false;
-    if (created !== null && !isFundingOutput(place.keys, record, candidate, created)) return false;
-  }
-  return !record.candidates.some((other) => other !== candidate && stands(place, record, other));
+  if (candidate === undefined) return true;
+  return created === null ? !candidate.isSplice : isFundingOutput(place.keys, record, candidate, created);
+}
+
+/**
+ * The channel stands on another funding than this one. Then the spend of this one does not end it: it is a dropped round of the
+ * opening, for which the peer alone paid.
+ */
+export function standsElsewhere(place: FundingPlace, record: ChannelRecord, outpoint: OutPoint): boolean {
+  const candidate = candidateAt(record, outpoint);
+  return record.candidates.some(
+    (other) => other !== candidate && !isDormant(record, other) && isOnChain(place, record, other),
+  );
 }

@@ -29,7 +29,15 @@ import { paymentRecords } from '../records/payment.ts';
 import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import { classifyClose } from './classify.ts';
-import { candidateAt, endsChannel, isFormerSpliceOf, isSpliceOf, isStray } from './fundings.ts';
+import { addOtherClose, closesOf, closeWith } from './closes.ts';
+import {
+  candidateAt,
+  isFormerSpliceOf,
+  isSpliceOf,
+  isStray,
+  standsElsewhere,
+  wasFunding,
+} from './fundings.ts';
 import type { ChainPlace } from './input.ts';
 import { txidMark } from './watch-book.ts';
 
@@ -120,7 +128,10 @@ function seeFunding(
 }
 type OutputValue = NonNullable<OutputRecord['created']>['valueSat'];
 
-/** The channel ends here, unless the transaction is one of its splices. */
+/**
+ * The channel ends here, unless the transaction is one of its splices. Of a funding that the channel does not live on, the close
+ * is followed all the same: there may be something of ours in it.
+ */
 function seeFundingSpent(
   place: ChainPlace,
   heightBlocks: number,
@@ -138,9 +149,9 @@ function seeFundingSpent(
     place.events.push({ event: 'splice-confirmed', facts });
     return;
   }
-  if (place.draft.get(closingRecords, channel) !== null) return;
   const funding = tx.inputs[inputIndex]!;
-  if (!endsChannel(place, record, funding, output)) return;
+  if (!wasFunding(place, record, funding, output)) return;
+  const isEnd = place.draft.get(closingRecords, channel) === null && !standsElsewhere(place, record, funding);
   const candidate = candidateAt(record, funding);
   // A funding that is no candidate any more has lost its commitments: any of those shows the other side's keys.
   const spent = candidate ?? record.candidates[0];
@@ -149,19 +160,23 @@ function seeFundingSpent(
   // What spends the funding and is no commitment may have any number of outputs.
   const found = closingOutputs(place, { record, candidate, kind, number, tx });
   const outputs = found.slice(0, CLOSING_OUTPUTS_MAX);
+  // What only bore the name of a funding, and may be anybody's.
+  if (!isEnd && kind === 'unknown' && outputs.every(({ role }) => role === 'unknown')) return;
   for (const { vout, role, htlc } of outputs) {
     addOutput(place, touched, heightBlocks, tx, vout, { channel, role, htlc });
   }
-  place.draft.put(closingRecords, channel, {
+  const closing = {
     funding: { txid: funding.txid.slice(), vout: funding.vout },
     heightBlocks,
     txid: id,
     kind,
     number,
     outputs: outputs.map(({ vout }) => vout),
-  });
+  };
+  if (isEnd) place.draft.put(closingRecords, channel, closing);
+  else addOtherClose(place.draft, channel, record, closing);
   place.events.push({
-    event: 'channel-closed-on-chain',
+    event: isEnd ? 'channel-closed-on-chain' : 'other-funding-closed',
     facts: { ...facts, kind, number: number ?? 'none' },
   });
 }
@@ -191,8 +206,9 @@ function seeHtlcSpent(
 ): void {
   const { channel, htlc } = output;
   const record = place.draft.get(channelRecords, channel);
-  const closing = place.draft.get(closingRecords, channel);
-  if (record === null || !isSetUp(record) || closing === null) return;
+  const closes = closesOf((kind, id) => place.draft.get(kind, id), channel);
+  const closing = closeWith(closes, tx.inputs[inputIndex]!);
+  if (record === null || !isSetUp(record) || closing === undefined) return;
   for (const vout of secondLevelOutputs(place, { record, closing, tx, inputIndex })) {
     addOutput(place, touched, heightBlocks, tx, vout, { channel, role: 'second-level', htlc });
   }

@@ -16,9 +16,13 @@ import {
 } from '../records/chain.ts';
 import { kindNow } from '../remedies/plan.ts';
 import { contentOf } from './classify.ts';
+import { closesOf } from './closes.ts';
 import type { Read } from './view-of.ts';
 
-/** Which commitments of a channel laws 2 and 3 take the worst of, with what the chain has decided. */
+/**
+ * Which commitments of a channel laws 2 and 3 take the worst of, with what the chain has decided: of a funding whose close is buried
+ * that close; of the others all that could reach the chain. Once the channel has ended, only those of fundings that are there.
+ */
 export function liveOnChain(
   read: Read,
   id: ChannelId,
@@ -26,12 +30,36 @@ export function liveOnChain(
   resolveDepthBlocks: number,
 ): readonly LiveCommitment[] {
   const open = liveCommitments(record);
-  const closing = read(closingRecords, id);
-  const chain = closing === null ? null : read(chainRecords, CHAIN_ID);
-  if (closing === null || chain === null) return open;
+  const closes = closesOf(read, id);
+  const chain = closes.length === 0 ? null : read(chainRecords, CHAIN_ID);
+  if (chain === null) return open;
   const isBuried = (heightBlocks: number) =>
     chain.provenHeightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
-  if (!isBuried(closing.heightBlocks)) return open;
+  const buried = closes.filter(({ heightBlocks }) => isBuried(heightBlocks));
+  const over = new Set(buried.map(({ funding }) => outPointToString(funding)));
+  const end = read(closingRecords, id);
+  const isEnded = end !== null && over.has(outPointToString(end.funding));
+  const stillOpen = open.filter(
+    ({ funding }) => !over.has(funding) && (!isEnded || isUnspent(read, funding, isBuried)),
+  );
+  return [...stillOpen, ...buried.flatMap((one) => afterClose(read, record, one, open, isBuried))];
+}
+
+/** A funding that the chain has, and no buried spend of it. */
+function isUnspent(read: Read, funding: string, isBuried: (heightBlocks: number) => boolean): boolean {
+  const output = read(outputRecords, funding);
+  if (output === null || output.created === null) return false;
+  return output.spent === null || !isBuried(output.spent.heightBlocks);
+}
+
+/** What a buried close leaves. */
+function afterClose(
+  read: Read,
+  record: ChannelRecord,
+  closing: ClosingRecord,
+  open: readonly LiveCommitment[],
+  isBuried: (heightBlocks: number) => boolean,
+): readonly LiveCommitment[] {
   const outputs = outputsOf(read, closing);
   switch (kindNow(record, closing)) {
     case 'mutual':

@@ -3,6 +3,8 @@ import { outPointToString } from '@countersign/bitcoin';
 import type { ChannelId, ChannelRecord } from '../channel/record.ts';
 import type { Policy } from '../policy/settings.ts';
 import { CHAIN_ID, chainRecords, closingRecords, outputRecords } from '../records/chain.ts';
+import { closesOf } from './closes.ts';
+import { isLeft } from './ours.ts';
 import { isResolved } from './resolution.ts';
 import type { Read } from './view-of.ts';
 
@@ -25,10 +27,13 @@ export function standingOf(
 ): Standing | null {
   const chain = read(chainRecords, CHAIN_ID);
   if (chain === null || record.setup === null) return null;
-  const closing = read(closingRecords, id);
-  if (closing !== null) {
+  if (read(closingRecords, id) !== null) {
     const depthBlocks = policy.limits.reorgDepthBlocksMax;
-    return isResolved(read, record, closing, chain.provenHeightBlocks, depthBlocks) ? 'closed' : 'closing';
+    const isOver =
+      closesOf(read, id).every((one) =>
+        isResolved(read, record, one, chain.provenHeightBlocks, depthBlocks),
+      ) && !record.candidates.some((candidate) => isLeft(read, record, candidate));
+    return isOver ? 'closed' : 'closing';
   }
   const isFunded = record.candidates.some(
     ({ outpoint }) => (read(outputRecords, outPointToString(outpoint))?.created ?? null) !== null,

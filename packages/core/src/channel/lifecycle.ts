@@ -13,6 +13,7 @@ import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { buriedFunding, requireBuriedFunding } from '../time/burial.ts';
+import { requireNothingLost } from '../time/other-fundings.ts';
 import { isLocked, withLock } from './locking.ts';
 import {
   channelId,
@@ -168,6 +169,7 @@ export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoin
   }
   const next = withLock(record, locked);
   if (next !== record) {
+    requireNothingLost(ctx, channel, next, locked);
     judgePayments(ctx, channel, next);
     saveChannel(ctx, id, next);
   }

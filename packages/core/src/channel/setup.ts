@@ -17,6 +17,7 @@ import { channelRecords, emptyChannel, formerChannelRecords, fundingRecords } fr
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse } from '../refusal.ts';
 import type { Release } from '../release.ts';
+import { mayBeLost } from '../time/other-fundings.ts';
 import { isFundingSeen, isUntouched } from './fresh.ts';
 import { isDormant } from './locking.ts';
 import { channelId, clientChannel, requireForeignKey, saveChannel } from './lookup.ts';
@@ -152,7 +153,7 @@ function laterSetup(
       outpoint: outPointToString(candidate.outpoint),
     });
   }
-  const kept = withRoom(record);
+  const kept = withRoom(ctx, id, record);
   if (kept.length >= CANDIDATES_MAX) {
     refuse(candidateExclusive, 'too many candidate fundings of one channel', {
       fundings: record.candidates.length,
@@ -162,12 +163,15 @@ function laterSetup(
   return { ...record, forgotten: false, candidates: [...kept, candidate] };
 }
 
-/** When full, splices that came to nothing (no commitment of either side, never signed) and dormant rounds make room. */
-function withRoom(record: ChannelRecord): readonly FundingCandidate[] {
+/**
+ * When full, splices that came to nothing (no commitment of either side, never signed) and dormant rounds make room, unless there is
+ * something of ours in them.
+ */
+function withRoom(ctx: Context, id: ChannelId, record: ChannelRecord): readonly FundingCandidate[] {
   if (record.candidates.length < CANDIDATES_MAX) return record.candidates;
   return record.candidates.filter((candidate) => {
     const { isSplice, validated, issued, fundingSigned } = candidate;
-    if (isDormant(record, candidate)) return false;
+    if (isDormant(record, candidate)) return mayBeLost(ctx, id, record, candidate);
     return !isSplice || validated.length > 0 || issued.length > 0 || fundingSigned;
   });
 }

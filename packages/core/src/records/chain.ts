@@ -188,29 +188,45 @@ export interface ClosingRecord {
   readonly outputs: readonly number[];
 }
 
+const closing: Codec<ClosingRecord> = struct({
+  funding: outpoint,
+  heightBlocks: u32,
+  txid: hash32,
+  kind: choice(
+    {
+      mutual: 1,
+      holder: 2,
+      'holder-revoked': 3,
+      counterparty: 4,
+      'counterparty-revoked': 5,
+      'counterparty-future': 6,
+      unknown: 7,
+    },
+    'kind of a close',
+  ),
+  number: nullable(exactNumber),
+  outputs: list(u32, CLOSING_OUTPUTS_MAX),
+});
+
 /** Id: the channel's. */
 export const closingRecords: RecordKind<ClosingRecord> = {
   name: 'closing',
   schemaVersion: 1,
-  codec: struct({
-    funding: outpoint,
-    heightBlocks: u32,
-    txid: hash32,
-    kind: choice(
-      {
-        mutual: 1,
-        holder: 2,
-        'holder-revoked': 3,
-        counterparty: 4,
-        'counterparty-revoked': 5,
-        'counterparty-future': 6,
-        unknown: 7,
-      },
-      'kind of a close',
-    ),
-    number: nullable(exactNumber),
-    outputs: list(u32, CLOSING_OUTPUTS_MAX),
-  }),
+  codec: closing,
+  migrations: {},
+};
+
+/** Twice the fundings that a channel may have at a time. */
+export const OTHER_CLOSINGS_MAX = 32;
+
+/**
+ * Id: the channel's. A peer can have several rounds of an opening mined that it alone paid for: the closes of those that the
+ * channel does not live on, in the order in which they were seen.
+ */
+export const otherClosingRecords: RecordKind<readonly ClosingRecord[]> = {
+  name: 'other-closing',
+  schemaVersion: 1,
+  codec: list(closing, OTHER_CLOSINGS_MAX),
   migrations: {},
 };
 

@@ -3,14 +3,15 @@
  * alone. Nothing is signed here, and nothing changes.
  */
 import { equalBytes, outPointToString, txid } from '@countersign/bitcoin';
+import { closesOf } from '../chain/closes.ts';
 import { isFundingOutput } from '../chain/fundings.ts';
+import { currentContent } from '../chain/ours.ts';
 import { scopeOf } from '../channel/live.ts';
-import { isLocked } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
-import type { ChannelId, ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
+import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import { limitsFor, type Policy } from '../policy/settings.ts';
 import { type OwnCommitment, rebuildOwn } from '../ratchet/rebuild.ts';
-import { type ClosingKind, type ClosingRecord, closingRecords, outputRecords } from '../records/chain.ts';
+import { type ClosingKind, type ClosingRecord, outputRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
 import { type Claim, type Frame, type OpenOutput, sweepOf, unclaimedOf } from './claim.ts';
 import { closingOutputs } from './classify-outputs.ts';
@@ -25,6 +26,7 @@ import {
 } from './closing-scripts.ts';
 import { remedyDestination } from './destination.ts';
 import type { Feerates } from './fee-ladder.ts';
+import { fundingsToClose, isSignedFor } from './fundings-to-close.ts';
 import { justiceOf } from './justice.ts';
 import { commitmentRemedy, secondLevelRemedy } from './own-commitment.ts';
 import type { Remedy, RemedyPlan, Unclaimed } from './remedy.ts';
@@ -42,11 +44,15 @@ export function remediesOf(place: RemedyPlace, id: ChannelId): RemedyPlan {
   const record = place.draft.get(channelRecords, id);
   if (record === null || record.setup === null) return { channel: id, remedies: [], unclaimed: [] };
   const channel = channelOf(record as SetUpRecord);
-  const closing = place.draft.get(closingRecords, id);
-  const { remedies, unclaimed } =
-    closing === null ? whileOpen(place, channel) : onceClosed(place, channel, closing);
-  const inOrder = remedies.toSorted((a, b) => Number(a.isFallback) - Number(b.isFallback));
-  return { channel: id, remedies: inOrder, unclaimed };
+  const closes = closesOf((kind, key) => place.draft.get(kind, key), id);
+  const parts = [
+    ...closes.map((closing) => onceClosed(place, channel, closing)),
+    ...fundingsToClose(place, channel).map((candidate) => whileOpen(place, channel, candidate)),
+  ];
+  const inOrder = parts
+    .flatMap(({ remedies }) => remedies)
+    .toSorted((a, b) => Number(a.isFallback) - Number(b.isFallback));
+  return { channel: id, remedies: inOrder, unclaimed: parts.flatMap(({ unclaimed }) => unclaimed) };
 }
 
 interface Parts {
@@ -188,11 +194,9 @@ function outputOf({ transaction, bump, earliestHeightBlocks }: Remedy): readonly
   ];
 }
 
-/** No close on record: our commitment that counts, and all that follows from it. */
-function whileOpen(place: RemedyPlace, channel: OpenChannel): Parts {
+/** A funding with no close on record: our commitment that counts, and all that follows from it. */
+function whileOpen(place: RemedyPlace, channel: OpenChannel, candidate: FundingCandidate): Parts {
   const { record } = channel;
-  const candidate = fundingInUse(place, channel);
-  if (candidate === null) return { remedies: [], unclaimed: [] };
   const left = (reason: Unclaimed['reason']): Parts => {
     const { outpoint, valueSat } = candidate;
     return {
@@ -202,12 +206,10 @@ function whileOpen(place: RemedyPlace, channel: OpenChannel): Parts {
   };
   if (record.frozen || record.stopped) return left('frozen');
   if (!isOwnFunding(place, channel, candidate)) return left('script-differs');
-  const content = currentContent(channel, candidate);
+  const content = currentContent(record, candidate);
   const own = content === undefined ? null : rebuildOwn(place, channel, candidate, content);
   if (own === null) return left('no-commitment');
-  const { number } = own.content;
-  const isReleased = record.holderSigned !== null && record.holderSigned <= number;
-  const frame = frameOf(place, channel, isReleased);
+  const frame = frameOf(place, channel, isSignedFor(record, candidate));
   return ownPlan(place, frame, own);
 }
 
@@ -233,49 +235,6 @@ function ownPlan(place: RemedyPlace, frame: Frame, own: OwnCommitment): Parts {
   );
   const parts = ownClose(place, frame, { kind: 'holder', scripts, point, secret: null }, outputs, own);
   return { ...parts, remedies: [commitmentRemedy(place, frame, own), ...parts.remedies] };
-}
-
-/** The newest that the laws have judged: ours that counts, or its successor once that was signed for broadcast. */
-function currentContent(
-  { record }: OpenChannel,
-  { validated }: FundingCandidate,
-): ValidatedCommitment | undefined {
-  return validated.findLast(({ number, ledger }) => number >= record.holderNextRevoke && ledger !== null);
-}
-
-/**
- * The candidate that the chain has, of several (rounds of an opening that do not exclude each other) the one with most for us; where the
- * chain was not seen, the one the node declared locked, else the first with a commitment of ours.
- */
-export function fundingInUse(place: PlanPlace, channel: OpenChannel): FundingCandidate | null {
-  const { record } = channel;
-  const { candidates } = record;
-  const isOnChain = (candidate: FundingCandidate) => {
-    const output = place.draft.get(outputRecords, outPointToString(candidate.outpoint));
-    const isUnspent = output !== null && output.created !== null && output.spent === null;
-    return isUnspent && isOwnFunding(place, channel, candidate);
-  };
-  const [richest] = candidates
-    .filter(isOnChain)
-    .reverse()
-    .map((candidate) => ({ candidate, worthSat: worthSatOf(channel, candidate) }))
-    .sort((a, b) => Number(b.worthSat - a.worthSat));
-  return (
-    richest?.candidate ??
-    candidates.find((one) => isLocked(record, one)) ??
-    candidates.find(({ validated }) => validated.length > 0) ??
-    null
-  );
-}
-
-/** What our commitment leaves us there, with what we offered; nothing where we have none. */
-function worthSatOf(channel: OpenChannel, candidate: FundingCandidate): bigint {
-  const content = currentContent(channel, candidate);
-  const offeredMsat = (content?.htlcs ?? []).reduce(
-    (sum, { offeredBy, amountMsat }) => (offeredBy === 'holder' ? sum + amountMsat : sum),
-    0n,
-  );
-  return (content?.toHolderSat ?? 0n) + offeredMsat / 1000n;
 }
 
 /** What the chain shows under the outpoint is the channel's 2-of-2; or the chain has not shown it. */

@@ -19,6 +19,7 @@ import { closingRecords } from '../records/chain.ts';
 import type { RecordKind } from '../records/kind.ts';
 import { paymentRecords } from '../records/payment.ts';
 import { refuse } from '../refusal.ts';
+import { requireOneFunding } from './other-fundings.ts';
 import { fundingOnchain, htlcCltvRange, spendsActiveUtxo } from './rules.ts';
 
 export function requireTime(ctx: Context, channel: OpenChannel, proposal: Proposal, step: LedgerStep): void {
@@ -145,6 +146,7 @@ function requireBuried(ctx: Context, chain: ChainView, channel: OpenChannel, { c
   const statuses = record.candidates.map((candidate) => fundingStatus(ctx, chain, channel, candidate));
   if (content.number === 0) return;
   requireNotClosed(ctx, channel);
+  requireOneFunding(ctx, channel);
   if (isZeroConf(ctx.policy, scope)) return;
   const { fundingDepthBlocks } = limitsFor(ctx.policy, scope);
   const isActive = (status: OutpointStatus) =>

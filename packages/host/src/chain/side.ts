@@ -23,7 +23,6 @@ import {
   chainRecords,
   chainViewOf,
   channelRecords,
-  closingRecords,
   type Deadline,
   Draft,
   deadlinesOf,
@@ -50,6 +49,7 @@ import {
   type WatchIndex,
 } from '@countersign/core';
 import type { ChainObservations } from '../heartbeat/source.ts';
+import { isEnding, isLeftOpen, mustEnd } from './ends.ts';
 import { FEERATES_AT_START, isDue, type Publishable } from './publish.ts';
 
 export interface ChainSideOptions {
@@ -219,8 +219,11 @@ export class ChainSide {
   }
 
   async #rescue(id: string): Promise<readonly Publishable[]> {
-    const mustClose = this.#mustClose(id);
-    if (!mustClose && !this.#isEnding(id)) return [];
+    const options = this.#options;
+    // Not by a view that is behind, which may not have come to the channel's end yet.
+    const isFresh = this.view()?.isFresh === true;
+    const mustClose = isFresh && (mustEnd(options, id) || isLeftOpen(options, id));
+    if (!mustClose && !isEnding(options, id)) return [];
     const plan = mustClose ? await this.close(id) : this.remedies(id);
     const { heightBlocks } = this.#height();
     return plan.remedies
@@ -248,25 +251,6 @@ export class ChainSide {
     return { heightBlocks: this.view()?.heightBlocks ?? 0 };
   }
 
-  /** A plan for any other channel, which is nearly all of them, has nothing in it that may be published. */
-  #isEnding(id: string): boolean {
-    const closing = this.#read(closingRecords, id);
-    if (closing !== null) return closing.outputs.length > 0;
-    return (this.#read(channelRecords, id)?.holderSigned ?? null) !== null;
-  }
-
-  /**
-   * A deadline of the open channel has passed: what the node should have done, the signer does. Not by a view that is behind,
-   * which may not have come to the channel's end yet.
-   */
-  #mustClose(id: string): boolean {
-    if (this.view()?.isFresh !== true) return false;
-    const record = this.#read(channelRecords, id);
-    if (record === null || this.#read(closingRecords, id) !== null) return false;
-    const deadlines = deadlinesOf(this.#read, this.#options.policy, id, record);
-    return deadlines.some(({ level }) => level === 'passed');
-  }
-
   /** The plan is empty where the laws allow no commitment of ours; the refusal is on the audit log. */
   async close(id: string): Promise<RemedyPlan> {
     const closed = await this.forceClose(id);
@@ -286,7 +270,9 @@ export class ChainSide {
       options.refused(outcome.refusal);
       return { ok: false, refusal: outcome.refusal };
     }
-    await options.commit('force-close', outcome.changes, outcome.events);
+    for (const refusal of outcome.left) options.refused(refusal);
+    if (outcome.changes.length > 0 || outcome.events.length > 0)
+      await options.commit('force-close', outcome.changes, outcome.events);
     return { ok: true, plan: outcome.plan };
   }
 

@@ -1,0 +1,91 @@
+/**
+ * Law 1 by the chain view: a channel goes on while one funding of it can hold something of ours. Honest rounds of an opening exclude each
+ * other, but a peer can have one mined that it alone paid for, beside another, or beside one that our wallet pays for.
+ */
+import { equalOutPoints, outPointToString, txidToHex } from '@countersign/bitcoin';
+import { closeOf, closesOf } from '../chain/closes.ts';
+import { isOnChain } from '../chain/fundings.ts';
+import { holdsOurs } from '../chain/ours.ts';
+import { isDormant, isLocked } from '../channel/locking.ts';
+import type { OpenChannel } from '../channel/lookup.ts';
+import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
+import type { Context } from '../context.ts';
+import { candidateExclusive } from '../ratchet/rules.ts';
+import { outputRecords } from '../records/chain.ts';
+import { signedTransactionRecords } from '../records/spending.ts';
+import { refuseForNow } from '../refusal.ts';
+
+/**
+ * For a commitment after the first, ours or the peer's: it would be signed and revoked once for all fundings, but an HTLC of it claimed
+ * on each, and what is ours in a round that the channel does not live on be lost with the revocation.
+ */
+export function requireOneFunding(ctx: Context, { id, record }: OpenChannel): void {
+  if (ctx.chain === null || record.candidates.length === 1) return;
+  const isRival = (one: FundingCandidate, other: FundingCandidate): boolean => {
+    if (other === one || excludes(ctx, one, other)) return false;
+    if (isDormant(record, one)) return isLocked(record, other);
+    return mayBeLost(ctx, id, record, other);
+  };
+  for (const one of record.candidates) {
+    if (!mayBeLost(ctx, id, record, one)) continue;
+    const rival = record.candidates.find((other) => isRival(one, other));
+    if (rival !== undefined) refuseOther(id, one, rival);
+  }
+}
+
+/** For a lock: what it drops from the record has nothing of ours. */
+export function requireNothingLost(
+  ctx: Context,
+  { id, record }: OpenChannel,
+  after: ChannelRecord,
+  locked: FundingCandidate,
+): void {
+  if (ctx.chain === null) return;
+  const lost = record.candidates.find(
+    (one) =>
+      !after.candidates.includes(one) && mayBeLost(ctx, id, record, one) && !excludes(ctx, one, locked),
+  );
+  if (lost !== undefined) refuseOther(id, lost, locked);
+}
+
+function refuseOther(id: ChannelId, one: FundingCandidate, other: FundingCandidate): never {
+  refuseForNow(
+    candidateExclusive,
+    'another funding of the channel holds something of ours, and both can be on the chain: they can only be closed',
+    {
+      channel: id,
+      funding: outPointToString(other.outpoint),
+      other_funding: outPointToString(one.outpoint),
+    },
+  );
+}
+
+/** The chain has it, or what closed it, or a signature of ours can bring it there; and something in it is ours. */
+export function mayBeLost(
+  ctx: Context,
+  id: ChannelId,
+  record: ChannelRecord,
+  candidate: FundingCandidate,
+): boolean {
+  if (ctx.chain === null || !holdsOurs(record, candidate)) return false;
+  if (isOnChain(ctx, record, candidate)) return true;
+  const closes = closesOf((kind, key) => ctx.draft.get(kind, key), id);
+  const close = closeOf(closes, candidate.outpoint);
+  if (close !== undefined) return close.outputs.length > 0;
+  // A splice that is not there yet spends a funding that is.
+  if (candidate.isSplice || !candidate.fundingSigned) return false;
+  const output = ctx.draft.get(outputRecords, outPointToString(candidate.outpoint));
+  return output === null && spendsOf(ctx, candidate).length > 0;
+}
+
+/** Empty for what was signed before the signer kept it, and for what it did not sign. */
+const spendsOf = (ctx: Context, { outpoint }: FundingCandidate) =>
+  ctx.draft.get(signedTransactionRecords, txidToHex(outpoint.txid))?.spends ?? [];
+
+/** They have an input in common, both signed by us: at most one of them confirms. */
+function excludes(ctx: Context, one: FundingCandidate, other: FundingCandidate): boolean {
+  if (!one.fundingSigned || !other.fundingSigned) return false;
+  const spends = spendsOf(ctx, other);
+  if (spends.length === 0) return true;
+  return spendsOf(ctx, one).some((input) => spends.some((another) => equalOutPoints(input, another)));
+}
