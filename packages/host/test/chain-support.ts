@@ -4,7 +4,7 @@ import type { Journal } from '@countersign/store';
 import type { Request } from '@countersign/wire';
 import { expect } from 'vitest';
 import { channelId } from '../../core/src/channel/lookup.ts';
-import { type Balances, ChannelModel } from '../../core/test/channel-model.ts';
+import { type Balances, ChannelModel, type ModelOptions } from '../../core/test/channel-model.ts';
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import type { Signer } from '../src/index.ts';
 import { ringOf, signerOn } from './support.ts';
@@ -32,9 +32,14 @@ export async function feed({ chain }: Signer, mined: MinedChain): Promise<void> 
 
 /** A channel of this signer, over the wire's messages. */
 export class HostChannel {
-  readonly model = new ChannelModel(keyView(ringOf(1)));
-  balances: Balances = this.model.initial;
+  readonly model: ChannelModel;
+  balances: Balances;
   number = 0;
+
+  constructor(options: ModelOptions = {}) {
+    this.model = new ChannelModel(keyView(ringOf(1)), options);
+    this.balances = this.model.initial;
+  }
 
   async ask(signer: Signer, request: Request) {
     return signer.answer({ channel: this.model.ref, permissions: ~PERMISSION.MASTER & 0x7ffn }, request);

@@ -79,7 +79,7 @@ export const candidateExclusive = rule({
   tag: 'policy-candidate-exclusive',
   law: 1,
   severity: 'hard',
-  operations: ['setup', 'onchain'],
+  operations: ['setup', 'onchain', 'cc', 'rev', 'rpc'],
   documentation:
-    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. Two of them never both confirm: no transaction creates two, a splice that we sign spends a funding of its channel, and a round of an opening has an input of every other one that we signed. All of them count as live until one is locked. CLN may lock another round of an opening than the mined one: until number 0 is revoked, the first commitment beyond it names the funding, and then no other can.',
+    'A channel has at most 16 live candidate fundings, and only a known candidate can be locked. Two of them never both confirm: no transaction creates two, a splice that we sign spends a funding of its channel, and a round of an opening has an input of every other one that we signed. A peer may still have several rounds mined that it alone paid for, beside one of ours too: while two fundings that hold something of ours are on the chain, or one of our wallet’s can come there, nothing is signed or revoked beyond commitment 0 and no lock drops one of them (temporary); the channel can be closed, on each of them. All of them count as live until one is locked. CLN may lock another round of an opening than the mined one: until number 0 is revoked, the first commitment beyond it names the funding, and then no other can.',
 });

@@ -1,0 +1,144 @@
+/** Law 1 where a peer can have two fundings of a channel mined: it goes on only while one of them can hold something of ours. */
+import { outPointToString, sat, txid } from '@countersign/bitcoin';
+import { outputRecords } from '@countersign/core';
+import { describe, expect, it } from 'vitest';
+import { recordOf } from './forwarder.ts';
+import { put } from './spending-model.ts';
+import { spends, TwoFundings } from './two-fundings.ts';
+import { fundingInput, withdrawal } from './wallet-model.ts';
+
+describe('policy-candidate-exclusive, once two fundings hold something of ours', () => {
+  const tag = 'policy-candidate-exclusive';
+  const changed = { feeratePerKw: 1001 };
+
+  it('policy-candidate-exclusive: trips on commitments of either side: an HTLC of them could be claimed twice', () => {
+    const two = new TwoFundings().mineBoth();
+    const { channel } = two;
+    const { model } = channel;
+    const next = { ...channel.balances, ...changed };
+    for (const funding of [two.first, two.second]) {
+      expect(channel.refused(model.signRemote(1, next, funding))).toMatchObject({ tag, temporary: true });
+      channel.ask(model.validate(1, next, funding));
+    }
+    expect(channel.refused(model.revoke(0))).toMatchObject({ tag, temporary: true });
+    // The end is no update.
+    expect(two.close()).toMatchObject({ ok: true, left: [] });
+    expect(two.commitments().every(({ isReleased }) => isReleased)).toBe(true);
+  });
+
+  it('policy-candidate-exclusive: trips when the channel is locked on one of them, and what the other has would be revoked', () => {
+    const two = new TwoFundings().mineFirst();
+    const { channel } = two;
+    const { model } = channel;
+    channel.ask(model.lock(two.first));
+    two.mineSecond();
+    const next = { ...channel.balances, ...changed };
+    expect(channel.tagOf(model.signRemote(1, next))).toBe(tag);
+    channel.ask(model.validate(1, next));
+    expect(channel.tagOf(model.revoke(0))).toBe(tag);
+    expect(two.commitments()).toHaveLength(2);
+  });
+
+  it('policy-candidate-exclusive: trips while a closed one has outputs that are not resolved', () => {
+    const two = new TwoFundings().mineBoth();
+    const { channel } = two;
+    const close = two.commitment('counterparty', 0, two.second);
+    two.signer.mine(close);
+    const next = channel.model.signRemote(1, { ...channel.balances, ...changed });
+    expect(channel.tagOf(next)).toBe(tag);
+    const all = close.outputs.map((_, vout) => vout);
+    two.signer.mine(...spends(close, all)).mineEmpty(145);
+    channel.ask(next);
+  });
+
+  it('policy-candidate-exclusive: trips on a lock that drops the other one', () => {
+    const two = new TwoFundings().mineFirst();
+    const { channel } = two;
+    channel.update({ ...channel.balances, ...changed });
+    two.mineSecond();
+    for (const funding of [two.first, two.second]) {
+      expect(channel.refused(channel.model.lock(funding))).toMatchObject({ tag, temporary: true });
+    }
+    expect(two.commitments()).toHaveLength(2);
+  });
+
+  it('policy-candidate-exclusive: passes while the other one is not mined, or has nothing of ours', () => {
+    const unmined = new TwoFundings().mineFirst();
+    unmined.channel.update({ ...unmined.channel.balances, ...changed });
+    unmined.channel.lock(unmined.first);
+    const nothing = new TwoFundings({ pushMsat: 0n }).mineBoth();
+    nothing.channel.update({ ...nothing.channel.balances, ...changed });
+    nothing.channel.lock(nothing.first);
+    nothing.channel.update(nothing.channel.balances);
+  });
+
+  /** We open: the wallet pays for the second round, and the first is a gift of the attacker's. */
+  function withOurs(options: { readonly isLocked: boolean }) {
+    const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    const { channel, signer } = two;
+    const { inputs, psbt } = fundingInput(signer.keys, two.second);
+    channel.ask(withdrawal(inputs, psbt));
+    two.mineFirst();
+    if (options.isLocked) channel.lock(two.first);
+    return two;
+  }
+
+  it('policy-candidate-exclusive: trips while one that our wallet pays for could still be mined', () => {
+    for (const isLocked of [true, false]) {
+      const two = withOurs({ isLocked });
+      const { channel } = two;
+      const next = { ...channel.balances, ...changed };
+      expect(channel.tagOf(channel.model.signRemote(1, next))).toBe(tag);
+      for (const funding of channel.fundings) channel.ask(channel.model.validate(1, next, funding));
+      expect(channel.tagOf(channel.model.revoke(0))).toBe(tag);
+      two.mineSecond();
+      two.close();
+      expect(two.commitments()).toHaveLength(2);
+    }
+  });
+
+  it('policy-candidate-exclusive: passes once an input of that one is spent', () => {
+    const two = withOurs({ isLocked: true });
+    const { channel, signer } = two;
+    const [input] = two.second.tx.inputs;
+    const other = { ...two.second.tx, inputs: [input!], outputs: [two.second.tx.outputs[0]!] };
+    signer.mine(other);
+    channel.update({ ...channel.balances, ...changed });
+  });
+
+  it('policy-candidate-exclusive: passes for rounds of ours that have an input in common', () => {
+    const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    const { channel, signer } = two;
+    const { inputs, psbt } = fundingInput(signer.keys, two.second);
+    channel.ask(withdrawal(inputs, psbt));
+    const { tx } = two.second;
+    const again = { ...tx, outputs: [{ ...tx.outputs[0]!, value: sat(40_000n) }, tx.outputs[1]!] };
+    const third = { ...two.second, tx: again, outpoint: { txid: txid(again), vout: 1 } };
+    channel.candidate(third);
+    const raised = fundingInput(signer.keys, third);
+    channel.ask(withdrawal(raised.inputs, raised.psbt));
+    signer.mine(again).mineEmpty(2);
+    channel.lock(third);
+    // As if the block had come before the signer knew of the round that it excludes.
+    put(signer, outputRecords, outPointToString(two.second.outpoint), null);
+    channel.update({ ...channel.balances, ...changed });
+  });
+});
+
+describe('room for more fundings', () => {
+  it('is made by dormant rounds, but not by one with something of ours on the chain', () => {
+    const two = new TwoFundings().mineFirst();
+    const { channel } = two;
+    const { model } = channel;
+    const more = (from: number, to: number) => {
+      for (let i = from; i < to; i++) channel.ask(model.setup(model.newFunding(`round ${i}`, 1_000_000n)));
+    };
+    more(2, 16);
+    channel.ask(model.lock(two.first));
+    two.mineSecond();
+    more(16, 17);
+    const kept = recordOf(channel).candidates.map(({ outpoint }) => outpoint.txid);
+    expect(kept).toHaveLength(3);
+    expect(kept).toContainEqual(two.second.outpoint.txid);
+  });
+});
