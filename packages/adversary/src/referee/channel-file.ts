@@ -34,6 +34,8 @@ export interface Funding {
   /** As claimed; what the chain shows counts more. */
   readonly valueSat: number;
   readonly peerKey: Uint8Array;
+  /** Of the opening: set up before the channel lived on any funding. Later ones are splices, or only bear the name. */
+  readonly isRound: boolean;
 }
 
 /** What an output of a transaction on a channel's funding is. */
@@ -102,6 +104,8 @@ export class ChannelFile {
   closes: Ending[] = [];
   /** Revoked commitments of the peer that can't be punished in full. */
   unpunished: Ending[] = [];
+  /** The signer took the word that it lives on one of its fundings. */
+  isLocked = false;
   /** Its funding was once as deep as the attacker can't undo. */
   isFinal = false;
   /** Highest number of the owner's secrets that left the signer; older ones follow from it (BOLT 3, secret storage). */
@@ -124,6 +128,7 @@ export class ChannelFile {
   /** Another channel under the same number, with the same secrets of the owner's. */
   beginAgain(): void {
     this.terms = null;
+    this.isLocked = false;
     this.fundings.clear();
     this.holder = [];
     this.counterparty = [];

@@ -7,7 +7,7 @@ import { p2wsh } from '../bitcoin/scripts.ts';
 import { type OutPoint, type Tx, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
 import { fundingScript } from '../bolt3/index.ts';
 import type { Book } from './book.ts';
-import type { ChannelFile, Funding } from './channel-file.ts';
+import type { ChannelFile, Ending, Funding } from './channel-file.ts';
 
 const scripts = new WeakMap<Funding, Uint8Array>();
 
@@ -56,6 +56,20 @@ export function livedOn(
       (spent === undefined || toHex(txidOf(spent.tx)) === spender)
     );
   });
+}
+
+/** What ended the fundings of a channel on the chain: the end of the channel first, then those of other rounds of its opening. */
+export function endingsOf(
+  { book, endingOf }: { readonly book: Book; readonly endingOf: (txid: string) => Ending | undefined },
+  { closedBy, fundings }: ChannelFile,
+): readonly Ending[] {
+  const rounds = [...fundings].filter(([, { isRound }]) => isRound);
+  const others = rounds.flatMap(([key]): readonly Ending[] => {
+    const spender = book.spenderOf(key);
+    const ending = spender === undefined ? undefined : endingOf(toHex(txidOf(spender.tx)));
+    return ending === undefined || ending.name === 'splice' ? [] : [ending];
+  });
+  return [...new Set([...(closedBy?.ending == null ? [] : [closedBy.ending]), ...others])];
 }
 
 const TXID_CHARS = 64;

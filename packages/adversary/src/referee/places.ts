@@ -1,8 +1,10 @@
 /**
  * A channel as a place where the attacker chooses: which of the possible endings reaches the chain, or none, so that the
- * owner closes it. Once one has, what is left is the fate of its outputs.
+ * owner closes it. Once one has, what is left is the fate of its outputs. Each funding beside the one that the channel lives on is a
+ * place too: rounds of an opening that do not exclude each other.
  */
 import { toHex } from '../bitcoin/bytes.ts';
+import { txidOf } from '../bitcoin/transaction.ts';
 import type { ChannelFile, Ending } from './channel-file.ts';
 import { afterSplices, isOwnFunding } from './fundings.ts';
 import type { Knowledge } from './knowledge.ts';
@@ -17,16 +19,24 @@ const NOTHING: Omit<Option, 'name'> = {
   tallies: new Map(),
 };
 
-/** Null: nothing of the channel is on the chain or could come there. */
-export function placeOf(
+/** None: nothing of the channel is on the chain or could come there. */
+export function placesOf(
   known: Knowledge,
   file: ChannelFile,
   others: readonly Stakes[],
   times: Times,
-): Place | null {
+): Place[] {
+  const { closedBy } = file;
+  const funding = closedBy === null ? fundingOf(known, file) : spentBy(known, file, closedBy.txid);
   const options =
-    file.closedBy === null ? openOptions(known, file, others, times) : [closedOption(known, file)];
-  return options.length === 0 ? null : { name: nameOf(file), channel: file.id, options };
+    closedBy !== null
+      ? [closedOption(known, file, closedBy)]
+      : funding === undefined
+        ? []
+        : openOptions(known, file, funding, others, times);
+  const besides = besidesOf(known, file, funding, others, times);
+  if (options.length === 0) return besides;
+  return [{ name: nameOf(file), channel: file.id, funding, options }, ...besides];
 }
 
 const nameOf = (file: ChannelFile): string => `${file.dbid} with ${toHex(file.peerId).slice(0, 10)}`;
@@ -43,24 +53,98 @@ export function stakesOf(file: ChannelFile): Stakes {
   return { file, htlcs: newest?.htlcs ?? [], tallies: newest?.tallies ?? new Map() };
 }
 
-function openOptions(known: Knowledge, file: ChannelFile, others: readonly Stakes[], times: Times): Option[] {
+/** What the channel lives on, or may come to: the first that is on the chain, or that can be published. */
+function fundingOf(known: Knowledge, file: ChannelFile): string | undefined {
   for (const first of file.fundings.keys()) {
-    if (known.believesFundings) return optionsOn(known, file, first, others, times, 0);
-    const key = afterSplices(known.book, (...asked) => known.spliceOf(...asked), file, first);
+    if (known.believesFundings) return first;
+    const key = livesOn(known, file, first);
     const txid = key.slice(0, TXID_CHARS);
-    const depth = known.book.depthOf(txid);
-    if (depth > 0 && known.book.spenderOf(key) !== undefined) continue;
-    if (depth > 0) {
-      if (depth >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid)) file.isFinal = true;
-      const options = optionsOn(known, file, key, others, times, 0);
-      return file.isFinal ? options : [...options, { name: 'the funding vanishes', ...NOTHING }];
-    }
-    if (known.released.isPublishable(txid)) {
-      const options = optionsOn(known, file, key, others, times, known.released.changeOf(txid));
-      return [{ name: 'the funding is never published', ...NOTHING }, ...options];
-    }
+    if (known.book.depthOf(txid) > 0 ? !isSpent(known, key) : known.released.isPublishable(txid)) return key;
   }
-  return [];
+  return undefined;
+}
+
+const livesOn = (known: Knowledge, file: ChannelFile, key: string): string =>
+  afterSplices(known.book, (...asked) => known.spliceOf(...asked), file, key);
+
+const isSpent = (known: Knowledge, key: string): boolean => known.book.spenderOf(key) !== undefined;
+
+const spentBy = (known: Knowledge, { fundings }: ChannelFile, txid: string): string | undefined =>
+  [...fundings.keys()].find((key) => spenderOf(known, key) === txid);
+
+function spenderOf(known: Knowledge, key: string): string | undefined {
+  const spender = known.book.spenderOf(key);
+  return spender === undefined ? undefined : toHex(txidOf(spender.tx));
+}
+
+function openOptions(
+  known: Knowledge,
+  file: ChannelFile,
+  key: string,
+  others: readonly Stakes[],
+  times: Times,
+): Option[] {
+  if (known.believesFundings) return optionsOn(known, file, key, others, times, 0);
+  const txid = key.slice(0, TXID_CHARS);
+  const depth = known.book.depthOf(txid);
+  if (depth === 0) {
+    const options = optionsOn(known, file, key, others, times, known.released.changeOf(txid));
+    return [{ name: 'the funding is never published', ...NOTHING }, ...options];
+  }
+  if (isBuried(known, txid)) file.isFinal = true;
+  const options = optionsOn(known, file, key, others, times, 0);
+  return file.isFinal ? options : [...options, VANISHED];
+}
+
+const VANISHED: Option = { name: 'the funding vanishes', ...NOTHING };
+
+/** As deep as no attacker undoes, or with the owner's own coins in it. */
+const isBuried = (known: Knowledge, txid: string): boolean =>
+  known.book.depthOf(txid) >= known.terms.finalDepthBlocks || known.coins.selfMade.has(txid);
+
+/** Rounds of the opening beside the funding that the channel lives on, or lived on: on the chain, closed, or to be published. */
+function besidesOf(
+  known: Knowledge,
+  file: ChannelFile,
+  main: string | undefined,
+  others: readonly Stakes[],
+  times: Times,
+): Place[] {
+  if (known.believesFundings || main === undefined || file.fundings.size < 2) return [];
+  const rounds = [...file.fundings].filter(([, { isRound }]) => isRound);
+  const keys = new Set(rounds.map(([key]) => livesOn(known, file, key)));
+  for (const key of [main, livesOn(known, file, main)]) keys.delete(key);
+  const isMined = known.book.depthOf(main.slice(0, TXID_CHARS)) > 0;
+  return [...keys].flatMap((key): Place[] => {
+    if (!isOwnFunding((one) => known.released.outputAt(one), file, key)) return [];
+    const options = besideOptions(known, file, key, isMined, others, times);
+    if (options.length === 0) return [];
+    return [{ name: `${nameOf(file)}, another funding`, channel: file.id, funding: key, options }];
+  });
+}
+
+/** `isMined`: what the channel lives on; while it is not, the others are alternatives to it. */
+function besideOptions(
+  known: Knowledge,
+  file: ChannelFile,
+  key: string,
+  isMined: boolean,
+  others: readonly Stakes[],
+  times: Times,
+): Option[] {
+  const txid = key.slice(0, TXID_CHARS);
+  if (known.book.depthOf(txid) > 0) {
+    const spender = spenderOf(known, key);
+    if (spender !== undefined) {
+      const ending = known.endingOf(spender)?.ending;
+      return ending === undefined ? [] : [closedOption(known, file, { txid: spender, ending })];
+    }
+    const options = optionsOn(known, file, key, others, times, 0);
+    return isBuried(known, txid) ? options : [...options, VANISHED];
+  }
+  if (!isMined || !known.released.isPublishable(txid)) return [];
+  const options = optionsOn(known, file, key, others, times, known.released.changeOf(txid));
+  return [{ name: 'the funding is never published', ...NOTHING }, ...options];
 }
 
 const TXID_CHARS = 64;
@@ -188,8 +272,11 @@ function aloneSat(
 }
 
 /** What is on the chain: coins count by themselves, HTLC outputs that nobody spent yet are still open. */
-function closedOption(known: Knowledge, file: ChannelFile): Option {
-  const { txid, ending } = file.closedBy!;
+function closedOption(
+  known: Knowledge,
+  file: ChannelFile,
+  { txid, ending }: NonNullable<ChannelFile['closedBy']>,
+): Option {
   if (ending === null) return { name: 'an unknown close', ...NOTHING };
   const isRevoked = ending.side === 'counterparty' && !file.counterparty.includes(ending);
   const isUnspent = (vout: number) => known.book.spenderOf(`${txid}:${vout}`) === undefined;

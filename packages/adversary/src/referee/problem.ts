@@ -42,6 +42,8 @@ export interface Place {
   readonly name: string;
   /** The channel's id; null for the wallet. */
   readonly channel: string | null;
+  /** Key of the funding that it is about; undefined where there is none, or any of several. */
+  readonly funding?: string | undefined;
   readonly options: readonly Option[];
 }
 

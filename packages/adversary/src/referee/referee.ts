@@ -6,7 +6,7 @@ import type { Request } from '@countersign/wire';
 import type { Tx } from '../bitcoin/transaction.ts';
 import type { Client, Outcome, OwnerAct } from '../subject.ts';
 import { Knowledge } from './knowledge.ts';
-import { placeOf, stakesOf } from './places.ts';
+import { placesOf, stakesOf } from './places.ts';
 import type { Option, Place, Problem, Strategy } from './problem.ts';
 import type { OwnerTerms } from './terms.ts';
 import { leastWealth } from './wealth.ts';
@@ -85,7 +85,7 @@ export class Referee {
     const times = { ...known.terms.times, heightBlocks: known.book.heightBlocks };
     const files = [...known.files.values()].filter(({ fundings }) => fundings.size > 0);
     const stakes = files.map(stakesOf);
-    const places = files.flatMap((file) => placeOf(known, file, stakes, times) ?? []);
+    const places = files.flatMap((file) => placesOf(known, file, stakes, times));
     const coins = known.coins.worth();
     const wallet = { name: 'coins', channel: null, options: [{ ...KEPT, slackSat: coins.slackSat }] };
     return {

@@ -69,6 +69,9 @@ export class Transcript {
       case 'hsmd_setup_channel':
         this.#setUp(file, request);
         return;
+      case 'hsmd_lock_outpoint':
+        file.isLocked = true;
+        return;
       case 'hsmd_get_per_commitment_point':
         if (reply.name !== 'hsmd_get_per_commitment_point_reply') return;
         file.points.set(Number(request.n), reply.perCommitmentPoint);
@@ -139,6 +142,7 @@ export class Transcript {
       outpoint,
       valueSat: Number(request.channelValue),
       peerKey: request.remoteFundingPubkey,
+      isRound: file.fundings.get(key)?.isRound ?? isOpening(file),
     });
     this.#known.addFunding(file, key);
   }
@@ -176,6 +180,9 @@ export class Transcript {
     return verify(signature, digest, file.owner.funding) ? key : undefined;
   }
 }
+
+const isOpening = ({ isLocked, secretsReleasedMax, counterparty }: ChannelFile): boolean =>
+  !isLocked && secretsReleasedMax < 0 && counterparty.every(({ number }) => number === 0);
 
 /** The same channel: all but the push, which each funding has its own of. */
 const isSame = (a: ChannelTerms, b: ChannelTerms): boolean =>

@@ -8,6 +8,7 @@ import type { ChainSimulator } from '../chain/simulator.ts';
 import type { Channel } from '../player/channel.ts';
 import { Dice } from '../player/dice.ts';
 import type { ChannelFile, Ending } from '../referee/channel-file.ts';
+import { endingsOf } from '../referee/fundings.ts';
 import type { Option, Problem } from '../referee/problem.ts';
 import { leastWealth } from '../referee/wealth.ts';
 import type { Subject } from '../subject.ts';
@@ -135,23 +136,25 @@ class Endgame {
   #playsOf(problem: Problem, options: readonly Option[]): Play[] {
     const { known } = this.#match.referee;
     const most = Math.max(...[...known.files.values()].map(inHtlcsOf));
-    return problem.places.flatMap(({ channel: id }, i): Play[] => {
+    return problem.places.flatMap(({ channel: id, funding }, i): Play[] => {
       const file = id === null ? undefined : known.files.get(id);
       const channel = this.#match.world.channels.find(
         ({ terms }) => `${toHex(terms.peerId)}/${terms.dbid}` === id,
       );
-      if (file === undefined || channel === undefined || file.closedBy !== null) return [];
+      if (file === undefined || channel === undefined || funding === undefined) return [];
+      if (known.book.spenderOf(funding) !== undefined) return [];
       const { txid } = options[i]!;
-      const revoked = this.#revokedOf(file, most);
+      const revoked = this.#revokedOf(file, funding, most);
       const ending = revoked ?? (txid === null ? null : (known.endingOf(txid)?.ending ?? null));
       return [{ file, channel, ending }];
     });
   }
 
-  #revokedOf(file: ChannelFile, most: number): Ending | undefined {
-    if (this.#kind === 'breach') return this.#dice.of(file.revoked);
+  #revokedOf(file: ChannelFile, funding: string, most: number): Ending | undefined {
+    const revoked = file.revoked.filter((one) => one.funding === funding);
+    if (this.#kind === 'breach') return this.#dice.of(revoked);
     if (this.#kind !== 'breach-of-htlcs' || inHtlcsOf(file) < most) return undefined;
-    return file.revoked.toSorted((a, b) => inHtlcs(b) - inHtlcs(a))[0];
+    return revoked.toSorted((a, b) => inHtlcs(b) - inHtlcs(a))[0];
   }
 
   #broadcastAll(plays: readonly Play[], options: readonly Option[]): void {
@@ -213,13 +216,14 @@ class Endgame {
     if (this.#chain.tip.txs.length > 1) this.#lastTxHeight = this.#chain.height;
   }
 
-  /** Channels that ended with a commitment, here or before. */
+  /** Fundings of channels that ended with a commitment, here or before. */
   #onChain(): Play[] {
     const { known } = this.#match.referee;
     return this.#match.world.channels.flatMap((channel): Play[] => {
       const file = known.files.get(`${toHex(channel.terms.peerId)}/${channel.terms.dbid}`);
-      const ending = file?.closedBy?.ending;
-      return file === undefined || ending == null ? [] : [{ file, channel, ending }];
+      if (file === undefined) return [];
+      const endingOf = (txid: string) => known.endingOf(txid)?.ending;
+      return endingsOf({ book: known.book, endingOf }, file).map((ending) => ({ file, channel, ending }));
     });
   }
 

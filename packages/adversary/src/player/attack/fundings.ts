@@ -42,6 +42,59 @@ export async function secondRound(world: World, _channel: Channel | undefined, {
   else fundBy(channel, signed, 0);
 }
 
+/**
+ * A18: the peer alone pays for a round of an opening, with something for the owner in it, and for another; or the wallet pays for the
+ * other one. Both go to the chain. In between the channel goes on on the first, if it may.
+ */
+export async function twoRounds(
+  world: World,
+  _channel: Channel | undefined,
+  { a, b, c }: Move,
+): Promise<void> {
+  const isOwnerFunder = b % 2 === 1;
+  const isLate = b % 4 > 1;
+  const channel = await declare(world, someTerms(world, a, { isOwnerFunder }));
+  if (channel === undefined) return;
+  const output = fundingOutputOf(channel);
+  const first = world.chain.attackerPays([output]);
+  if (first === undefined) return;
+  fundBy(channel, first, 0);
+  if (!(await negotiate(world, channel, 'attack'))) return;
+  world.chain.broadcast(first);
+  // With other coins than that.
+  await world.chain.mine(1);
+  const draft = isOwnerFunder ? world.coins.draft([output], 1500) : undefined;
+  const unsigned = isOwnerFunder ? draft?.tx : world.chain.attackerPays([output]);
+  if (unsigned === undefined) return;
+  fundBy(channel, unsigned, 0);
+  if (!(await negotiate(world, channel, 'attack'))) return;
+  const second = draft === undefined ? unsigned : await signWithdrawal(world, draft, 'attack');
+  if (second === null) return;
+  fundBy(channel, first, 0);
+  channel.isTainted = true;
+  world.channels.push(channel);
+  if (!isLate) world.chain.broadcast(second);
+  await world.chain.mine(4);
+  channel.phase = 'open';
+  if (c % 3 !== 2) await lockFirst(world, channel);
+  if (a % 3 !== 2) {
+    await changeFee(world, channel);
+    await quiesce(world, channel);
+  }
+  if (!isLate) return;
+  world.chain.broadcast(second);
+  await world.chain.mine(4);
+}
+
+async function lockFirst(world: World, { client, funding }: Channel): Promise<void> {
+  const request = {
+    name: 'hsmd_lock_outpoint',
+    fundingTxid: funding.txid,
+    fundingTxout: funding.vout,
+  } as const;
+  await world.ask(client, request, 'attack');
+}
+
 /** A17, A63: a splice, or what calls itself one, is set up and its first commitments signed; then it is made use of. */
 export async function splice(world: World, channel: Channel, { a, b, c }: Move): Promise<void> {
   if (!channel.isUsable || channel.fundingTx === null) return;

@@ -95,6 +95,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
 
   unchained: rare(4, at(1, 'A09', fundings.unchained)),
   'second-round': rare(3, at(1, 'A18', fundings.secondRound)),
+  'two-rounds': rare(4, at(1, 'A18', fundings.twoRounds)),
   splice: rare(3, onOpen(1, 'A17 A63', fundings.splice)),
   'lying-block': rare(4, at(1, 'A71', fundings.lyingBlock)),
   forget: rare(8, on(1, 'A19', openings.forget)),
