@@ -1,6 +1,6 @@
 /** Channels with more fundings than one, or with one that is none: what the referee counts in them. */
-import { Match, type Move, parseTx } from '@countersign/adversary';
-import { expect, it } from 'vitest';
+import { isShort, Match, type Move, parseTx, playEndgame } from '@countersign/adversary';
+import { describe, expect, it } from 'vitest';
 import { gameOf } from './game.ts';
 
 const SETUP = { seed: 1, channels: 5, isHonest: false, mutant: null, subject: 'memory' } as const;
@@ -92,4 +92,60 @@ it('a close saves what is on the first of two fundings, where all of it is', asy
   );
   expect(values).toContain(510_507n);
   await match.close();
+});
+
+describe('two rounds of an opening, with something of the owner’s in each', () => {
+  const OTHER = 'another funding';
+
+  async function playedTwo(seed: number, ...moves: readonly Move[]): Promise<Match> {
+    const game = gameOf(SETUP);
+    const match = await Match.begin({ ...game, config: { ...game.config, seed } });
+    for (const one of moves) await match.play(one);
+    expect(match.theft).toBeNull();
+    return match;
+  }
+
+  const placesOf = ({ referee }: Match) => referee.problem().places;
+
+  it.each([
+    ['both mined at once', 2, 0, 0],
+    ['the channel is to go on on the first', 0, 0, 0],
+    ['the second is the wallet’s, and mined late', 0, 3, 0],
+    ['the second is mined late, and nothing is locked', 1, 2, 8],
+  ])('%s: both count, and the owner gets both, however each is ended', async (_, a, b, c) => {
+    const match = await playedTwo(11 + a, move('two-rounds', 0, a, b, c));
+    const besides = placesOf(match).filter(({ name }) => name.endsWith(OTHER));
+    expect(besides).toHaveLength(1);
+    const worth = besides[0]!.options.map(({ directSat }) => directSat);
+    expect(Math.min(...worth)).toBeGreaterThan(50_000);
+    for (const kind of ['best', 'random', 'random', 'random', 'breach'] as const) {
+      const endgame = (await playEndgame(match, kind, match.steps + kind.length))!;
+      expect(endgame.chosen.filter((one) => one.includes(OTHER))).toHaveLength(1);
+      expect(isShort(endgame), `${kind}: ${endgame.reachedSat} of ${endgame.expectedSat}`).toBe(false);
+    }
+    await match.close();
+  });
+
+  it('one of them closed by the peer, the other by the owner, and a block of it taken back', async () => {
+    const match = await playedTwo(
+      17,
+      move('two-rounds', 0, 2, 0, 0),
+      move('end-badly', 0, 1, 1, 0),
+      move('mine', 0, 2, 0, 0),
+      move('reorg-out', 0, 1, 1, 0),
+      move('mine', 0, 2, 0, 0),
+    );
+    for (const kind of ['best', 'random'] as const)
+      expect(isShort((await playEndgame(match, kind))!)).toBe(false);
+    await match.close();
+  });
+
+  it('a signer that closed only one of them would be seen: what it leaves is missing', async () => {
+    const match = await playedTwo(19, move('two-rounds', 0, 2, 0, 0));
+    const other = placesOf(match).find(({ name }) => name.endsWith(OTHER))!;
+    const { expectedSat, reachedSat } = (await playEndgame(match, 'best'))!;
+    const leastSat = Math.min(...other.options.map(({ directSat }) => directSat));
+    expect(reachedSat).toBeGreaterThan(expectedSat - leastSat / 2);
+    await match.close();
+  });
 });

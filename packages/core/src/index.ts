@@ -106,7 +106,7 @@ export { REFUSAL_WIRE_CODE, type Refusal, type RefusalCode, refusalText } from '
 export type { PsbtKey, PsbtSignature, Release, SignatureJob } from './release.ts';
 export type { Feerates } from './remedies/fee-ladder.ts';
 export { type ForceCloseInput, type ForceCloseOutcome, forceClose } from './remedies/force-close.ts';
-export { fundingsToClose, isSignedFor } from './remedies/fundings-to-close.ts';
+export { fundingsToClose, isOver, isSignedFor } from './remedies/fundings-to-close.ts';
 export { type RemedyPlace, remediesOf } from './remedies/plan.ts';
 export type * from './remedies/remedy.ts';
 export { type Change, Draft, recordKey, type StateReader, type Versioned } from './state.ts';

@@ -119,6 +119,23 @@ it.each([
 it.each([
   ['first', 'second'],
   ['second', 'first'],
+] as const)('both are there, and the peer closes the %s: the %s is closed by us at once', (gone, left) =>
+  withTwo(async (two) => {
+    await two.mine(two.first.tx, two.second.tx);
+    expect(await two.published()).toEqual([]);
+    await two.mine(two.theirs(two[gone]));
+    expect(await two.published()).toEqual([`commitment: ${left}`]);
+    const commitment = await two.ours(two[left]);
+    const { deadlines, alarms } = two.signer.chain.status() as { deadlines: object[]; alarms: object[] };
+    expect([deadlines, alarms]).toEqual([[], []]);
+    await two.mine(commitment);
+    expect(await two.published()).toEqual([]);
+  }),
+);
+
+it.each([
+  ['first', 'second'],
+  ['second', 'first'],
 ] as const)('revoked commitments on both are punished, the %s before the %s', (one, other) =>
   withTwo(async (two) => {
     const { channel, signer, first, second } = two;
@@ -129,7 +146,7 @@ it.each([
     await channel.done(signer, channel.model.validateRevocation(0));
     await two.mine(second.tx);
     await two.mine(two.theirs(two[one]));
-    expect(await two.published()).toEqual([`justice: close of the ${one}`]);
+    expect(await two.published()).toEqual([`justice: close of the ${one}`, `commitment: ${other}`]);
     await two.mine(two.theirs(two[other]));
     expect(new Set(await two.published())).toEqual(
       new Set(['justice: close of the first', 'justice: close of the second']),

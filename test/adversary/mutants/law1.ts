@@ -264,4 +264,20 @@ export const LAW_1: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'other-funding-stranded',
+    law: 1,
+    attackIds: ['A18'],
+    description:
+      'goes on with a channel while another funding of it can be on the chain with something of ours',
+    theft:
+      'has a round mined that it paid for itself, lets the owner revoke commitment 0 there, and publishes the round that the wallet paid for',
+    edits: [
+      {
+        file: 'packages/core/src/time/other-fundings.ts',
+        find: 'ctx.chain === null || record.candidates.length === 1) return;',
+        replace: 'ctx.chain === null || record.candidates.length >= 1) return;',
+      },
+    ],
+  },
 ];

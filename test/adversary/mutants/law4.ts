@@ -90,9 +90,9 @@ export const LAW_4: readonly Mutant[] = [
     theft: 'sends nothing more: the expired outgoing HTLC stays until the incoming one has timed out',
     edits: [
       {
-        file: 'packages/host/src/chain/side.ts',
-        find: "return deadlines.some(({ level }) => level === 'passed');",
-        replace: "return deadlines.length < 0 && deadlines.some(({ level }) => level === 'passed');",
+        file: 'packages/host/src/chain/ends.ts',
+        find: "some(({ level }) => level === 'passed');",
+        replace: "some(({ level }) => level === 'passed' && id === '');",
       },
     ],
   },

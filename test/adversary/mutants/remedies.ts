@@ -90,4 +90,19 @@ export const REMEDIES: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'second-funding-left',
+    law: 'remedies',
+    attackIds: ['A18'],
+    description: 'closes one of two fundings of a channel that are on the chain, and forgets the other',
+    theft: 'has two rounds of an opening mined, and never closes the one that is left',
+    edits: [
+      {
+        file: 'packages/core/src/remedies/fundings-to-close.ts',
+        find: '  if (left.length > 0 || read(closingRecords, id) !== null) return left;',
+        replace:
+          '  if (read(closingRecords, id) !== null) return [];\n  if (left.length > 0) return left.slice(0, 1);',
+      },
+    ],
+  },
 ];

@@ -3,12 +3,12 @@
  * of ours in it. A peer can have several rounds of an opening mined that it alone paid for, and close only one of them.
  */
 import { closeOf, closesOf } from '../chain/closes.ts';
-import { isOnChain } from '../chain/fundings.ts';
+import { candidateAt, isOnChain } from '../chain/fundings.ts';
 import { currentContent, holdsOurs, worthSatOf } from '../chain/ours.ts';
 import { isLocked } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
-import { closingRecords } from '../records/chain.ts';
+import { closingRecords, otherClosingRecords } from '../records/chain.ts';
 import type { PlanPlace } from './close-claims.ts';
 
 /** Those with most for us first; once the channel has ended, those that are left. */
@@ -42,6 +42,21 @@ const byWorth = (
     .map((candidate) => ({ candidate, worthSat: worthSatOf(record, candidate) }))
     .sort((a, b) => Number(b.worthSat - a.worthSat))
     .map(({ candidate }) => candidate);
+
+/**
+ * The channel is over: the chain has its end, or the end of another funding of it, on record and with something of ours, which may go on
+ * nowhere else meanwhile (`time/other-fundings.ts`).
+ */
+export function isOver(
+  { draft }: Pick<PlanPlace, 'draft'>,
+  { id, record }: Pick<OpenChannel, 'id' | 'record'>,
+): boolean {
+  if (draft.get(closingRecords, id) !== null) return true;
+  return (draft.get(otherClosingRecords, id) ?? []).some(({ funding, outputs }) => {
+    const candidate = candidateAt(record, funding);
+    return outputs.length > 0 && candidate !== undefined && holdsOurs(record, candidate);
+  });
+}
 
 /** Law 1 allows the signature of our commitment on it: the channel ends with that number, or with one before. */
 export function isSignedFor(record: ChannelRecord, candidate: FundingCandidate): boolean {

@@ -9,6 +9,7 @@ import {
   deadlinesOf,
   type FundingCandidate,
   fundingsToClose,
+  isOver,
   isSignedFor,
   type KeyView,
   otherClosingRecords,
@@ -47,12 +48,12 @@ export function mustEnd(place: EndsPlace, id: string): boolean {
 }
 
 /**
- * The channel has ended, and the chain has another funding of it with something of ours for which no commitment is signed yet: a peer
- * can have several mined that it alone paid for, and close only one.
+ * The channel is over, and the chain has a funding of it with something of ours for which no commitment is signed yet: a peer can have
+ * several mined that it alone paid for, and close only one.
  */
 export function isLeftOpen(place: EndsPlace, id: string): boolean {
   const record = recordAt(place, channelRecords, id);
-  if (record === null || recordAt(place, closingRecords, id) === null) return false;
+  if (record === null || !isOver({ draft: new Draft(place.state) }, { id, record })) return false;
   return leftOf(place, id, record).some((candidate) => !isSignedFor(record, candidate));
 }
 
