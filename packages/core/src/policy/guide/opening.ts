@@ -19,10 +19,10 @@ export const OPENING_GUIDE: Guides = {
   },
   'policy-candidate-exclusive': {
     happened:
-      'One more funding of a channel was set up that could confirm beside another one, or there are too many.',
+      'One more funding of a channel was set up or mined that could confirm beside another one, or there are too many.',
     means:
       'Fundings of one channel must exclude each other, or one of them could be spent with a state that the other revoked.',
-    todo: 'Let one of the pending fundings confirm, or cancel the splice or opening and begin again.',
+    todo: 'Let one of the pending fundings confirm, or cancel the splice or opening and begin again. If two are on the chain, close the channel: the peer has paid for one of them to play with you.',
   },
   'policy-channel-forget': {
     happened:
