@@ -1,8 +1,10 @@
 /** A peer has two fundings of one channel mined, with something of ours in each: both are closed, claimed, punished. */
-import { equalBytes, txid } from '@countersign/bitcoin';
+import { equalBytes, outPointToString, txid } from '@countersign/bitcoin';
 import {
   type ClosingRecord,
   channelRecords,
+  Draft,
+  isOver,
   OTHER_CLOSINGS_MAX,
   otherClosingRecords,
   outputRecords,
@@ -140,6 +142,82 @@ describe.each(FORMATS)('two fundings on the chain, %s', (format) => {
       true,
     );
     expect(two.signAll().length).toBe(two.plan.remedies.length);
+  });
+});
+
+describe('one that was closed before the other was mined', () => {
+  /** The peer's commitment on the first is buried, with an HTLC of ours; the second comes then. */
+  function ended() {
+    const two = new TwoFundings().mineFirst();
+    const offered = htlc('holder', 50_000, 'ours', 40);
+    two.channel.update(adding(two.channel.balances, offered));
+    const close = two.commitment('counterparty', 1, two.first);
+    two.signer.mineEmpty(20).mine(close).mineEmpty(8);
+    const at = close.outputs.findIndex(({ value }) => value === 50_000n);
+    const outMsat = () =>
+      two.signer.read(paymentRecords, hashOf(offered))?.parts.map(({ outMsat: msat }) => msat);
+    return { two, timeout: spends(close, [at]), outMsat };
+  }
+
+  it('has its HTLCs claimed twice, so an incoming one waits for both', () => {
+    const { two, timeout, outMsat } = ended();
+    two.mineSecond();
+    two.signer.mine(...timeout).mineEmpty(8);
+    expect(outMsat()).toEqual([50_000_000n]);
+    const alone = ended();
+    alone.two.signer.mine(...alone.timeout).mineEmpty(8);
+    expect(alone.outMsat()).toEqual([0n]);
+  });
+
+  it('has the deadline of an HTLC that the other one has too', () => {
+    const { two } = ended();
+    expect(two.deadlines).toEqual([]);
+    two.mineSecond();
+    expect(two.deadlines).toMatchObject([{ what: 'offered-htlc-expires', amountMsat: 50_000_000n }]);
+  });
+
+  it('is one of ours: its second level is followed, whatever ends the channel', () => {
+    const two = new TwoFundings().mineFirst();
+    two.channel.update(adding(two.channel.balances, htlc('holder', 50_000, 'ours', 60)));
+    two.mineSecond();
+    const ours = two.channel.model.build('holder', 1, two.channel.balances, two.first);
+    two.close();
+    two.signer.mine(ours.tx).mine(two.commitment('counterparty', 1, two.second));
+    expect(two.others).toMatchObject([{ kind: 'holder' }]);
+    const second = ours.htlcTransactions[0]!.transaction;
+    two.signer.mine(second);
+    const output = two.signer.read(outputRecords, outPointToString({ txid: txid(second), vout: 0 }));
+    expect(output).toMatchObject({ role: 'second-level', spent: null });
+  });
+});
+
+describe('a funding with nothing of ours in it', () => {
+  it('is left to the peer, and the other one is over only while something of its close is open', () => {
+    const two = new TwoFundings({ pushMsat: 0n });
+    const { channel } = two;
+    const { model } = channel;
+    const third = model.newFunding('third round', two.first.valueSat);
+    const pushed = { ...model.initial, holderMsat: 300_000_000n, counterpartyMsat: 700_000_000n };
+    channel.ask({ ...model.setup(third), pushValue: 300_000_000n });
+    channel.ask(model.validate(0, pushed, third));
+    channel.ask(model.signRemote(0, pushed, third));
+    two.name(third.tx, 'third').mineBoth().signer.mine(third.tx);
+    expect(two.commitments()).toEqual([{ of: 'third', isReleased: false }]);
+    // The channel would lose what is in the third, though it has nothing on the first.
+    channel.ask(model.lock(two.first));
+    const next = { ...channel.balances, feeratePerKw: 1001 };
+    expect(channel.tagOf(model.signRemote(1, next))).toBe('policy-candidate-exclusive');
+    const close = model.build('counterparty', 0, pushed, third).tx;
+    two.signer.mine(close);
+    const over = () => {
+      const { state } = two.signer;
+      return isOver({ draft: new Draft(state) }, { id: two.id, record: recordOf(channel) });
+    };
+    expect(over()).toBe(true);
+    const all = close.outputs.map((_, vout) => vout);
+    two.signer.mine(...spends(close, all)).mineEmpty(145);
+    expect(over()).toBe(false);
+    channel.ask(model.signRemote(1, next));
   });
 });
 

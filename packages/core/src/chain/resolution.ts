@@ -20,8 +20,8 @@ import { closesOf } from './closes.ts';
 import type { Read } from './view-of.ts';
 
 /**
- * Which commitments of a channel laws 2 and 3 take the worst of, with what the chain has decided: of a funding whose close is buried
- * that close; of the others all that could reach the chain. Once the channel has ended, only those of fundings that are there.
+ * Which commitments of a channel laws 2 and 3 take the worst of, with what the chain has decided: all that could reach the chain, and
+ * every close that is buried. Once the one that ended the channel is, only those of fundings that are there and unspent.
  */
 export function liveOnChain(
   read: Read,
@@ -36,12 +36,9 @@ export function liveOnChain(
   const isBuried = (heightBlocks: number) =>
     chain.provenHeightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
   const buried = closes.filter(({ heightBlocks }) => isBuried(heightBlocks));
-  const over = new Set(buried.map(({ funding }) => outPointToString(funding)));
   const end = read(closingRecords, id);
-  const isEnded = end !== null && over.has(outPointToString(end.funding));
-  const stillOpen = open.filter(
-    ({ funding }) => !over.has(funding) && (!isEnded || isUnspent(read, funding, isBuried)),
-  );
+  const isEnded = end !== null && isBuried(end.heightBlocks);
+  const stillOpen = open.filter(({ funding }) => !isEnded || isUnspent(read, funding, isBuried));
   return [...stillOpen, ...buried.flatMap((one) => afterClose(read, record, one, open, isBuried))];
 }
 
