@@ -35,7 +35,7 @@ export function addChannelCommand(program: Command): void {
     channel
       .command('close')
       .description(
-        'End this channel without the node, for good: our newest commitment is signed, no other state can follow, and the signer publishes what saves the funds. A signer that hears of the chain from its node publishes nothing: take the transactions from --json and publish them in their order, now and whenever "channel remedies" has more.',
+        'End this channel without the node, for good: our newest commitment is signed, and no other state can follow. A signer that follows the chain itself publishes it, and claims whose deadline is near; the rest, such as our own balance after its delay, is for whoever asks "channel remedies --json" for it. A signer that hears of the chain from its node publishes nothing: take the transactions from --json and publish them in their order, now and whenever "channel remedies" has more.',
       )
       .argument('<channel>', '<peer id>/<number>, as refusals and the audit log name it')
       .requiredOption('--yes', 'it is meant: nothing takes this back'),
