@@ -61,13 +61,17 @@ export function startProcess(messageBytesMax: number, events: HostEvents): Bridg
     const replies = openFifo(fifos.replies, 'read');
     const child = fork(program('process'), [], { execArgv: EXEC_ARGUMENTS, serialization: 'advanced' });
     const ended = Promise.withResolvers<void>();
+    let hasEnded = false;
     const end = (why: string): void => {
+      if (hasEnded) return;
+      hasEnded = true;
       fifos.remove();
       ended.resolve();
       events.ended(why);
     };
     child.on('message', (message) => events.message(message as FromBridge));
-    child.once('error', (error) => end(error.message));
+    // One that could not be started, or not be ended; it may have an exit too.
+    child.on('error', (error) => end(error.message));
     child.once('exit', (code, signal) => end(`its process ended (${signal ?? code})`));
     return {
       carrier: { kind: 'fifo', requests: fifos.requests, replies: fifos.replies },
@@ -77,7 +81,8 @@ export function startProcess(messageBytesMax: number, events: HostEvents): Bridg
         fifos.remove();
         return new FifoCaller(requests, replies, placeBytes(messageBytesMax), monotonicMs);
       },
-      post: (message) => void (child.connected && child.send(message)),
+      // One that is gone is not written to; its exit tells of that.
+      post: (message) => void (child.connected && child.send(message, () => {})),
       hold: (isHeld) => holdProcess(child, isHeld),
       kill: () => {
         child.kill('SIGKILL');

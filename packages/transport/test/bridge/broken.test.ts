@@ -134,6 +134,18 @@ describe('a bridge in a process of its own', () => {
     await expectBroken(one);
   });
 
+  it('that is killed is said once, also where what is written to it fails before its end is known', async () => {
+    const { door, broken, bridge } = await opened('fifo');
+    process.kill(bridge.pid(), 'SIGKILL');
+    // In one turn of the event loop with the kill: nobody has heard of the end yet.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    const fed = [1, 2, 3].map(() => door.feed(bytes('fed')).catch((error: unknown) => error));
+    for (const error of await Promise.all(fed)) expect(error).toMatchObject({ code: 'sync-door-broken' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(broken).toHaveLength(1);
+    expect(place.lines.filter((line) => line.startsWith('broken '))).toHaveLength(1);
+  });
+
   it('that is stopped holds a call up no longer than a second beyond its patience, and goes on afterwards', async () => {
     const { door, bridge, broken } = await opened('fifo', { patienceMs: 1_000 });
     signalSoon(bridge.pid(), 'STOP');
