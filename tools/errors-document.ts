@@ -5,8 +5,15 @@
 import type { SourceErrorCode } from '@countersign/chain';
 import type { CommandErrorCode } from '@countersign/cli';
 import { EXIT } from '@countersign/cli';
-import { HsmSecretError, type HsmSecretFault, REFUSAL_WIRE_CODE, type RefusalCode } from '@countersign/core';
+import {
+  type AdminErrorCode,
+  HsmSecretError,
+  type HsmSecretFault,
+  REFUSAL_WIRE_CODE,
+  type RefusalCode,
+} from '@countersign/core';
 import type { DaemonErrorCode } from '@countersign/daemon';
+import type { AdminProtocolErrorCode } from '@countersign/host';
 import { STORE_ERRORS } from '@countersign/store';
 import type {
   DescriptorErrorCode,
@@ -47,6 +54,25 @@ const SOCKETS: Table<SocketErrorCode> = {
   'socket-path-too-long': 'the kernel takes no socket path this long: give the state directory a shorter one',
   'socket-path-taken': 'something that is no socket lies at the path: remove it',
   'socket-listen-failed': 'the socket could not be opened; the cause says why. The signer runs without it',
+};
+
+const OPERATIONS: Table<AdminErrorCode | AdminProtocolErrorCode> = {
+  'not-found': 'nothing of that name: request, approval, allowlist entry or channel',
+  'amount-needed': 'the invoice names no amount: say for which it is approved',
+  'amount-fixed': 'the request names an amount, and another was given',
+  'amount-invalid': 'no amount that a payment can have',
+  'expiry-invalid': 'no time that an approval can last',
+  expired: 'the request waits no longer: its invoice expired',
+  'in-use': 'a part of the payment is in flight or settled: no other approval takes its place',
+  'entry-invalid': 'no address, script, extended key or node id of this network',
+  'entry-known': 'it is on the allowlist already',
+  'list-full': 'the list takes no more: remove something first',
+  'not-possible': 'what this version’s rules, or a proof of rollback, say is not the operator’s to undo',
+  'bad-request': 'the line is no request of this version; the message says why',
+  'store-failed': 'the store failed: the signer has stopped, and changes nothing any more',
+  busy: 'another verification of the audit log is still running',
+  'chain-refused': 'the view of the chain will not have it; the message says why',
+  'close-refused': 'the laws allow no commitment of ours for this channel; the message says why',
 };
 
 const SYNC_DOORS: Table<SyncDoorErrorCode> = {
@@ -222,6 +248,11 @@ export function renderErrorsDocument(): string {
     'Of `admin.sock` and `node.sock` in the state directory; in lightningd’s log.',
     '',
     ...codeTable(SOCKETS),
+    '## The operator’s requests',
+    '',
+    'In answers on `admin.sock` ([approvals.md](approvals.md#the-protocol)); nothing has changed then.',
+    '',
+    ...codeTable(OPERATIONS),
     '## The synchronous door',
     '',
     'Between LDK and its signer, where a call has to be answered before it returns.',
