@@ -6,6 +6,7 @@ import { type ClientIdentity, malformedRefusal, type Refusal } from '@countersig
 import {
   type Beside,
   type Config,
+  fractionsOf,
   negotiateVersion,
   type OpenedSigner,
   openBeside,
@@ -47,7 +48,7 @@ export async function openInPlace(
     ...options,
     opened: started,
     nodeSide: 'socket',
-    random: () => new DataView(options.randomBytes(4).buffer).getUint32(0) / 2 ** 32,
+    random: fractionsOf(options),
     log,
     onProblem: (text) => log('broken', `countersign: ${text}`),
     onBug,

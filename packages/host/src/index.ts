@@ -26,7 +26,7 @@ export {
   type IntroductionAnswer,
   type SignerIdentity,
 } from './embedded/introduction.ts';
-export { type Machine, SYSTEM_MACHINE } from './embedded/machine.ts';
+export { fractionsOf, type Machine, SYSTEM_MACHINE } from './embedded/machine.ts';
 export { type EmbeddedOptions, type EmbeddedSigner, openEmbeddedSigner } from './embedded/open.ts';
 export { HeartbeatMaker, type HeartbeatMakerOptions } from './heartbeat/maker.ts';
 export { type ChainObservations, type HeartbeatSource, NO_CHAIN } from './heartbeat/source.ts';
