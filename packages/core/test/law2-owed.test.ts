@@ -38,6 +38,36 @@ describe('an HTLC that one view has credited', () => {
     expect(recordOf(channel).holderNextRevoke).toBe(2);
   });
 
+  it.each([
+    ['as large', { ...first, cltvExpiry: first.cltvExpiry + 1 }],
+    ['larger', second],
+  ])(
+    'is owed when it goes here too: another of the hash, %s, that nobody took may go before it',
+    (_, taken) => {
+      const parted = () => {
+        const channel = hubChannel({});
+        channel.update(adding(channel.balances, first, taken));
+        const failed = removing(channel.balances, first, 'failed');
+        channel.signRemote(failed);
+        channel.peerRevokes();
+        deliver(channel.signer, taken);
+        // The peer has acknowledged the failure, and its own commitment without the HTLC is on its way to us.
+        channel.signRemote(removing(failed, taken, 'settled'));
+        return { channel, failed };
+      };
+      const { channel, failed } = parted();
+      channel.validate(failed);
+      channel.revoke();
+      channel.validate(removing(failed, taken, 'failed'));
+      trips(channel, channel.model.revoke(2), conserved, { must_credit_msat: taken.amountMsat });
+      channel.validate(removing(failed, taken, 'settled'));
+      channel.revoke();
+      const other = parted();
+      other.channel.validate(removing(other.failed, taken, 'failed'));
+      trips(other.channel, other.channel.model.revoke(1), conserved, { must_credit_msat: taken.amountMsat });
+    },
+  );
+
   it('owes nothing once it is credited in both, whatever of the hash comes and goes later', () => {
     const channel = hubChannel({});
     channel.update(adding(channel.balances, first));

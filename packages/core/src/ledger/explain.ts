@@ -12,8 +12,9 @@ import {
 import { FATES_MAX, type Fate, HTLCS_MAX, type HtlcRecord, type Ledger } from '../channel/record.ts';
 import { malformed } from '../form.ts';
 import { isStorableMsat } from '../records/codecs.ts';
-import { compareHtlcs, HtlcBag, hashHex, sumMsat } from './htlc-set.ts';
+import { compareHtlcs, HtlcBag, sumMsat } from './htlc-set.ts';
 import { DUST_LIMIT_MAX_SAT, type Observed } from './observe.ts';
+import { dueOf, stillThere } from './owed.ts';
 import { chooseGains, type Gain } from './subset.ts';
 
 export interface Knowledge {
@@ -85,29 +86,6 @@ interface Departures {
   readonly trimmed: readonly HtlcRecord[];
 }
 
-/**
- * Received HTLCs that must have brought their amount to us: what the other view has credited of a hash, the largest first that fit
- * in it; else, where a hash must be credited, the smallest of it. More of one hash may come than its payee takes.
- */
-function dueOf(knowledge: Knowledge, received: readonly HtlcRecord[]): ReadonlySet<HtlcRecord> {
-  const due = new Set<HtlcRecord>();
-  const rest = new Map<string, bigint>();
-  const smallest = new Map<string, HtlcRecord>();
-  const isSome = new Set<string>();
-  for (const htlc of [...received].sort((a, b) => Number(b.amountMsat - a.amountMsat))) {
-    const { paymentHash, amountMsat } = htlc;
-    const hash = hashHex(paymentHash);
-    const owed = rest.get(hash) ?? knowledge.owedMsat(paymentHash);
-    rest.set(hash, owed < amountMsat ? owed : owed - amountMsat);
-    if (owed >= amountMsat) {
-      due.add(htlc);
-      isSome.add(hash);
-    } else if (knowledge.mustCredit(paymentHash)) smallest.set(hash, htlc);
-  }
-  for (const [hash, htlc] of smallest) if (!isSome.has(hash)) due.add(htlc);
-  return due;
-}
-
 function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonly HtlcRecord[]): Departures {
   const { knowledge, observed } = step;
   const elsewhere = new HtlcBag(hidden.length === 0 ? [] : step.elsewhere);
@@ -131,12 +109,11 @@ function sortDepartures(step: Step, gone: readonly HtlcRecord[], hidden: readonl
     ...order(gone).filter((htlc) => !(feesTrim && stays(htlc))),
   ];
   const unproven = left.filter((h) => h.offeredBy === 'holder' && !knowledge.maySettle(h.paymentHash));
-  const mustCredit = [
-    ...dueOf(
-      knowledge,
-      left.filter((h) => h.offeredBy === 'counterparty'),
-    ),
-  ];
+  const received = left.filter((h) => h.offeredBy === 'counterparty');
+  const mustCredit =
+    received.length === 0
+      ? []
+      : [...dueOf({ knowledge, left: received, standing: standingOf(step, trimmed) })];
   const certain = [...unproven, ...mustCredit];
   const isCertain = new Set(certain);
   const possible = left
@@ -171,6 +148,12 @@ function stillTrimmed(step: Step, left: Departures, gained: ReadonlySet<HtlcReco
     trimmed.push(htlc);
   }
   return trimmed;
+}
+
+/** Received, here before and still here, with an output or without. */
+function standingOf({ before, visibleBefore, visible }: Step, trimmed: readonly HtlcRecord[]): HtlcRecord[] {
+  const there = stillThere([...visibleBefore, ...before.trimmed], visible);
+  return [...there, ...trimmed].filter(({ offeredBy }) => offeredBy === 'counterparty');
 }
 
 function fatesOf(left: Departures, gained: ReadonlySet<HtlcRecord>): readonly Fate[] {
