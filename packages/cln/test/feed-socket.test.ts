@@ -15,7 +15,7 @@ async function fed(answering: Answering) {
   const bugs: unknown[] = [];
   const path = join(directory, 'node.sock');
   const onBug = (error: unknown) => bugs.push(error);
-  const listener = await openFeedSocket({ path, link: new FakeLink(answering), onBug });
+  const listener = await openFeedSocket({ path, link: new FakeLink(answering), preimages: null, onBug });
   const socket = connect(path);
   const answer = new Promise<Uint8Array | null>((resolve) => {
     new FrameSocket(socket).start({ frame: resolve, closed: () => resolve(null) });

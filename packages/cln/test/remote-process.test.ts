@@ -118,11 +118,10 @@ describe('requests', () => {
 });
 
 describe('node.sock', () => {
-  it('takes what feeders bring to the signer, each connection for itself', async () => {
-    const { state, signer } = await serving();
-    const feeders = [1, 2].map(() => new FrameSocket(connect(join(state, 'node.sock'))));
+  async function feeding(state: string, count: number) {
     const replies: string[] = [];
-    for (const frames of feeders) {
+    const feeders = Array.from({ length: count }, () => new FrameSocket(connect(join(state, 'node.sock'))));
+    for (const frames of feeders)
       frames.start({
         frame: (body) => {
           const decoded = decodeMessage(body, 'reply');
@@ -130,15 +129,38 @@ describe('node.sock', () => {
         },
         closed: () => {},
       });
-      frames.send(encodeMessage({ name: 'countersign_preimages', preimages: [new Uint8Array(32)] }));
-    }
-    await expect
-      .poll(() => replies, WAIT)
-      .toEqual(['countersign_preimages_reply', 'countersign_preimages_reply']);
-    expect(signer.fed.map(({ name }) => name)).toEqual(['countersign_preimages', 'countersign_preimages']);
+    return { feeders, replies };
+  }
+
+  it('takes what feeders bring to the signer, each connection for itself', async () => {
+    const { state, signer } = await serving();
+    const { feeders, replies } = await feeding(state, 2);
+    for (const frames of feeders) frames.send(encodeMessage({ name: 'countersign_chain_tip' }));
+    await expect.poll(() => replies.length, WAIT).toBe(2);
+    expect(signer.fed.map(({ name }) => name)).toEqual(['countersign_chain_tip', 'countersign_chain_tip']);
     expect(new Set(signer.fed.map(({ session }) => session)).size).toBe(2);
     for (const frames of feeders) frames.destroy();
     await expect.poll(() => signer.ended.length, WAIT).toBe(2);
+  });
+
+  it('takes preimages while the signer says nothing, and they are in front of what is asked next', async () => {
+    const { state, hsmd, signer } = await serving();
+    const asked: string[] = [];
+    const silence = Promise.withResolvers<LinkAnswer>();
+    signer.answering = (_client, name) => {
+      asked.push(name);
+      return name === 'countersign_preimages' ? silence.promise : null;
+    };
+    const { feeders, replies } = await feeding(state, 1);
+    const client = await hsmd.openClient(3n);
+    feeders[0]!.send(encodeMessage({ name: 'countersign_preimages', preimages: [new Uint8Array(32)] }));
+    await expect.poll(() => replies, WAIT).toEqual(['countersign_preimages_reply']);
+    expect(await client.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    expect(asked).toEqual(['countersign_preimages', 'hsmd_ecdh_req']);
+    silence.resolve({
+      kind: 'reply',
+      body: encodeMessage({ name: 'countersign_preimages_reply', learned: 1 }),
+    });
   });
 
   it('takes the chain to the signer, where [chain] names a source for this side', async () => {

@@ -101,7 +101,7 @@ describe('the start', () => {
   it('makes no secret and no store, loads no curve, and keeps its link private', async () => {
     const { directory, state, hsmd } = await serving();
     expect(existsSync(join(directory, 'hsm_secret'))).toBe(false);
-    expect(readdirSync(state).sort()).toEqual(['link', 'link.sock', 'node.sock']);
+    expect(readdirSync(state).sort()).toEqual(['link', 'link.sock', 'node.sock', 'preimages.held']);
     const loaded = existsSync('/proc') ? readFileSync(`/proc/${hsmd.pid}/maps`, 'utf8') : '';
     expect(loaded).not.toContain('secp256k1');
   });

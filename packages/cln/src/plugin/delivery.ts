@@ -12,7 +12,7 @@ export const KEPT_VALUES_MAX = 16_384;
 export const LEARNED_MAX = 4_096;
 export const WAIT_MS = 5_000;
 /** What nobody waits for is sent together, after so long: each message is work for three processes beside a payment under way. */
-export const SOON_MS = 50;
+export const SOON_MS = 1_000;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 
@@ -46,6 +46,8 @@ export class Delivery {
   /** The last wait was in vain: values go in the background until the signer is back. */
   #isAway = false;
   #soon: NodeJS.Timeout | null = null;
+  /** Also what nobody waits for is due. */
+  #sendsAll = false;
   #lost = 0;
   #closed = false;
 
@@ -94,6 +96,7 @@ export class Delivery {
   async deliver(values: readonly Uint8Array[], urgent: readonly Uint8Array[] = []): Promise<void> {
     this.#keep(values);
     for (const value of urgent) this.#urgent.add(toHex(value));
+    if (urgent.length === 0) this.#sendsAll = true;
     if (this.#kept.size === 0 && this.#greeted) return;
     const sending = this.#begin();
     if (this.#isAway) return;
@@ -111,12 +114,16 @@ export class Delivery {
     );
   }
 
-  /** In order with all others, but nobody waits: with the next that somebody waits for, or after `SOON_MS`. */
+  /** Nobody waits: together with what else comes within `SOON_MS`. */
   deliverSoon(values: readonly Uint8Array[]): void {
     this.#keep(values);
-    if (this.#kept.size === 0 || this.#sending !== null) return;
+    if (this.#sending === null) this.#comeSoon();
+  }
+
+  #comeSoon(): void {
+    if (this.#kept.size === 0 || this.#closed) return;
     this.#soon ??= setTimeout(() => {
-      this.#soon = null;
+      this.#sendsAll = true;
       void this.#begin();
     }, SOON_MS).unref();
   }
@@ -133,9 +140,10 @@ export class Delivery {
   }
 
   #begin(): Promise<void> {
-    this.#cancelSoon();
+    if (this.#sendsAll) this.#cancelSoon();
     this.#sending ??= this.#send().finally(() => {
       this.#sending = null;
+      this.#comeSoon();
     });
     return this.#sending;
   }
@@ -154,11 +162,15 @@ export class Delivery {
     }
   }
 
-  /** Until everything kept is with the signer, however long that takes. */
+  get #isDue(): boolean {
+    return !this.#greeted || this.#urgent.size > 0 || (this.#sendsAll && this.#kept.size > 0);
+  }
+
+  /** Until everything that is due is with the signer, however long that takes. */
   async #send(): Promise<void> {
     let pauseMs = RETRY_MS_MIN;
     let told = false;
-    while (!this.#closed && (this.#kept.size > 0 || !this.#greeted)) {
+    while (!this.#closed && this.#isDue) {
       const problem = await this.#sendSome();
       if (problem === null) {
         pauseMs = RETRY_MS_MIN;
@@ -167,9 +179,12 @@ export class Delivery {
       if (!told)
         this.#options.log('warn', `the signer does not take preimages at ${this.#socketPath}: ${problem}`);
       told = true;
+      // The signer was away: it gets all there is.
+      this.#sendsAll = true;
       await pause(pauseMs);
       pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
     }
+    this.#sendsAll = false;
     if (this.#closed) return;
     if (told) this.#options.log('info', 'the signer has all preimages again');
     if (this.#lost > 0)
@@ -178,9 +193,16 @@ export class Delivery {
     this.#isAway = false;
   }
 
+  /** What somebody waits for goes alone: each value costs the signer a look at its records. */
+  #next(): readonly (readonly [string, Uint8Array])[] {
+    const kept = [...this.#kept];
+    const urgent = this.#urgent.size === 0 ? [] : kept.filter(([key]) => this.#urgent.has(key));
+    return (urgent.length === 0 ? kept : urgent).slice(0, PREIMAGES_MAX);
+  }
+
   /** One message. Null when the signer has it, else why not. */
   async #sendSome(): Promise<string | null> {
-    const batch = [...this.#kept].slice(0, PREIMAGES_MAX);
+    const batch = this.#next();
     // One that the signer closed for its silence is no problem.
     if (this.#link === null || !this.#link.isOpen) this.#connect();
     const preimages = batch.map(([, value]) => value);

@@ -19,10 +19,13 @@ import {
   UnixListener,
 } from '@countersign/transport';
 import { encodeMessage } from '@countersign/wire';
+import { type PreimageDesk, preimagesIn } from './preimages.ts';
 
 export interface FeedSocketOptions {
   readonly path: string;
   readonly link: Pick<SignerLink, 'openFeed'>;
+  /** Who takes preimages; null where the signer's protocol has none: then they are forwarded as everything else. */
+  readonly preimages: PreimageDesk | null;
   /** A bug of ours: the process must end. */
   readonly onBug: (error: unknown) => void;
 }
@@ -37,7 +40,7 @@ export function openFeedSocket(options: FeedSocketOptions): Promise<UnixListener
   });
 }
 
-function serve(socket: Socket, { link, onBug }: FeedSocketOptions): void {
+function serve(socket: Socket, { link, preimages, onBug }: FeedSocketOptions): void {
   const frames = new FrameSocket(socket, {
     frameBytesMax: NODE_FRAME_BYTES_MAX,
     sendQueuePauseBytes: 0,
@@ -47,7 +50,8 @@ function serve(socket: Socket, { link, onBug }: FeedSocketOptions): void {
   frames.start({
     frame: async (body) => {
       try {
-        frames.send(await forwarded(feed, body));
+        const values = preimages === null ? null : preimagesIn(body);
+        frames.send(values === null ? await forwarded(feed, body) : await preimages!.take(body, values));
       } catch (error) {
         if (!(error instanceof LinkError)) return onBug(error);
         // The feeder keeps what it had to say and connects again.

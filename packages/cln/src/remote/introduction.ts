@@ -9,7 +9,8 @@ import { decodeMessage } from '@countersign/wire';
 import type { DoorLogLevel, Init, Opening } from '../door.ts';
 import { doorAnswer } from './reply.ts';
 
-const LIGHTNINGD: LinkClient = { peerId: null, dbid: 0n, permissions: MASTER_PERMISSIONS };
+/** lightningd itself, of all its clients. */
+export const LIGHTNINGD: LinkClient = { peerId: null, dbid: 0n, permissions: MASTER_PERMISSIONS };
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
 const GENERIC_ERROR_CODE = 20;
 

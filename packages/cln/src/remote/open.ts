@@ -18,6 +18,7 @@ import { RemoteDoor } from './door.ts';
 import { openFeedSocket } from './feed-socket.ts';
 import { type InitFailure, Introduction } from './introduction.ts';
 import { type NodeChain, openNodeChain } from './node-chain.ts';
+import { HELD_FILE, openHeldValues, PreimageDesk } from './preimages.ts';
 import { LINK_SOCKET, type LinkStanding, openStandingSocket } from './standing.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
@@ -67,13 +68,15 @@ export async function openRemote(
   }
   const { link } = listening;
   const presence = presenceOf(options, listening, log);
-  const feeds = await openFeeds(config, link, surroundings);
+  const preimages = preimageDesk(options, link, log);
+  const feeds = await openFeeds(config, link, preimages, surroundings);
   const standing = await openStanding(config, listening, log);
   let chain: NodeChain | null = null;
   const onClose = async (): Promise<void> => {
     presence.close();
     await chain?.stop();
     await Promise.all([feeds?.close(), standing?.close(), link.close()]);
+    preimages?.close();
   };
   const end = await Promise.race([failure.promise, presence.first()]);
   if (end === true && introduction.reply !== null) {
@@ -111,14 +114,29 @@ function failed(why: string): InitFailure {
   return { ok: false, how: 'failed', errorCode: GENERIC_ERROR_CODE, errorMessage, exitStatus: 242 };
 }
 
+/** VLS's protocol has no preimages. */
+function preimageDesk(
+  { config, remote }: RemoteOptions,
+  link: SignerLink,
+  log: Surroundings['log'],
+): PreimageDesk | null {
+  if (remote.transport === 'vls-grpc') return null;
+  const held = openHeldValues(join(config.stateDirectory, HELD_FILE), log);
+  const desk = new PreimageDesk({ link, held, log });
+  desk.begin();
+  return desk;
+}
+
 /** Without its socket the node side still signs: what feeds it says so by itself. */
 async function openFeeds(
   config: Config,
   link: SignerLink,
+  preimages: PreimageDesk | null,
   { log, onBug }: Surroundings,
 ): Promise<UnixListener | null> {
   try {
-    return await openFeedSocket({ path: join(config.stateDirectory, NODE_SOCKET), link, onBug });
+    const path = join(config.stateDirectory, NODE_SOCKET);
+    return await openFeedSocket({ path, link, preimages, onBug });
   } catch (error) {
     if (!(error instanceof SocketError)) throw error;
     log('broken', `countersign: ${errorText(error)} (${error.code})`);

@@ -41,7 +41,8 @@ export const extensionMessages = {
   ),
   countersign_preimages_reply: reply(
     4050,
-    'How many preimages became known by the request; they are durable now.',
+    'How many preimages became known by the request; they are durable now. The node side of a signer elsewhere, which has them on disk and ' +
+      'in front of all that is asked later, counts every value.',
     { learned: u16 },
   ),
   countersign_chain_tip: request(
