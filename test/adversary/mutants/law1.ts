@@ -159,6 +159,12 @@ export const LAW_1: readonly Mutant[] = [
         find: 'return isZeroConf(ctx.policy, scopeOf(channel.record)) && !named.isSplice ? named : null;',
         replace: 'return isZeroConf(ctx.policy, scopeOf(channel.record)) || named !== null ? named : null;',
       },
+      // The second line of defence: no lock drops a funding of the chain that holds something of ours.
+      {
+        file: 'packages/core/src/time/other-fundings.ts',
+        find: 'if (ctx.chain === null) return;',
+        replace: 'if (ctx !== null) return;',
+      },
     ],
   },
   {
@@ -172,6 +178,12 @@ export const LAW_1: readonly Mutant[] = [
         file: 'packages/core/src/spending/fundings.ts',
         find: 'if (spends.length === 0 || spends.some(',
         replace: 'if (spends.length >= 0 || spends.some(',
+      },
+      // The second line of defence: nothing goes on while two of them can hold something of ours.
+      {
+        file: 'packages/core/src/time/other-fundings.ts',
+        find: 'ctx.chain === null || record.candidates.length === 1) return;',
+        replace: 'ctx.chain === null || record.candidates.length >= 1) return;',
       },
     ],
   },

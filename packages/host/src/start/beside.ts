@@ -94,7 +94,7 @@ async function openChainOf(options: BesideOptions): Promise<Chain | null> {
     config: config.chain,
     network: policy.network,
     signer: signer.chain,
-    settled: () => signer.settled(),
+    settled: signer.settled.bind(signer),
     log,
     hasStopped: () => signer.failure !== null,
     onBug,
