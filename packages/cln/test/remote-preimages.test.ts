@@ -188,18 +188,25 @@ describe('whoever brings preimages', () => {
 
 describe('what is held', () => {
   it('is asked again after each no, until the signer has it', async () => {
-    vi.useFakeTimers();
-    const answers = [
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    const answers: LinkAnswer[] = [
       refusedBy({ code: 'not-initialized', temporary: true }),
       refusedBy({ code: 'store-failed', tag: 'store-io', text: 'disk full' }),
       refusedBy({ code: 'store-failed', tag: 'store-io', text: 'disk full' }),
       replyOf(1),
     ];
-    const link = new FakeLink(() => answers.shift()!);
+    const link = new FakeLink(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      return answers.shift()!;
+    });
     const held = HeldValues.open(fresh(), 1);
     const { desk, logged } = deskOn(link, held);
     await desk.take(messageOf(1), valuesOf(1));
-    await vi.advanceTimersByTimeAsync(10_000);
+    for (let i = 0; i < 20; i++) {
+      await vi.advanceTimersByTimeAsync(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     expect(link.asked.map(({ body }) => preimagesIn(body))).toEqual(Array(4).fill(valuesOf(1)));
     expect(held.hold(valuesOf(2))).not.toBeNull();
     expect(logged.map(([, text]) => text)).toEqual([
@@ -208,27 +215,49 @@ describe('what is held', () => {
     ]);
   });
 
-  it('waits out a queue that is full; a link that is closed ends it', async () => {
-    vi.useFakeTimers();
-    const codes: ('link-queue-full' | 'link-closed')[] = ['link-queue-full', 'link-closed'];
+  it('has no place in a queue that is full: nobody is answered before the signer has it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    let isFull = true;
     const link = new FakeLink(() => {
-      throw new LinkError(codes.shift()!, 'no');
+      if (isFull) throw new LinkError('link-queue-full', 'no');
+      return replyOf(1);
     });
+    const { desk } = deskOn(link, HeldValues.open(fresh(), 8));
+    const settled = vi.fn();
+    const taken = desk.take(messageOf(1), valuesOf(1)).finally(settled);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(settled).not.toHaveBeenCalled();
+    isFull = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(learnedIn(await taken)).toBe(1);
+    desk.close();
+  });
+
+  it('a link that is closed ends it: what is held comes after the next start', async () => {
+    const silence = Promise.withResolvers<LinkAnswer>();
     const held = HeldValues.open(fresh(), 1);
-    const { desk } = deskOn(link, held);
+    const { desk } = deskOn(new FakeLink(() => silence.promise), held);
     await desk.take(messageOf(1), valuesOf(1));
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect(link.asked).toHaveLength(2);
+    silence.reject(new LinkError('link-closed', 'no'));
+    await new Promise((resolve) => setImmediate(resolve));
     expect(held.hold(valuesOf(2))).toBeNull();
+    desk.close();
   });
 
   it('is not asked again after the end', async () => {
-    vi.useFakeTimers();
-    const link = new FakeLink(() => refusedBy({}));
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    const link = new FakeLink(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return refusedBy({});
+    });
     const { desk } = deskOn(link, HeldValues.open(fresh(), 1));
     await desk.take(messageOf(1), valuesOf(1));
     desk.close();
-    await vi.advanceTimersByTimeAsync(10_000);
+    for (let i = 0; i < 20; i++) {
+      await vi.advanceTimersByTimeAsync(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     expect(link.asked).toHaveLength(1);
   });
 

@@ -89,3 +89,4 @@ export {
 } from './start/protocol.ts';
 export { LOG_TEXT_BYTES_MAX, statusText } from './status-text.ts';
 export { isStoreFailure } from './store-failure.ts';
+export { syncDirectory } from './sync-directory.ts';

@@ -4,11 +4,11 @@
  * changes nothing but its own bytes; what was brought stays in it until its place is needed, and is brought once more after a
  * start, which changes nothing.
  */
-
 import { hash } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { equalBytes, toHex } from '@countersign/bitcoin';
+import { syncDirectory } from '@countersign/host';
 
 /** Beyond it, whoever brings more waits for the signer. */
 export const HELD_VALUES_MAX = 1024;
@@ -94,16 +94,6 @@ export class HeldValues {
     if (values.length === 0) return;
     const bytes = Buffer.concat(values.flatMap((value) => [value, digestOf(value)]));
     writeWhole(this.#descriptor, bytes, place * PLACE_BYTES);
-  }
-}
-
-/** A file that is new must be there after a crash. */
-function syncDirectory(path: string): void {
-  const descriptor = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

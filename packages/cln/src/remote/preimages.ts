@@ -46,6 +46,9 @@ export function openHeldValues(path: string, log: Surroundings['log']): HeldValu
   }
 }
 
+/** The signer's reply, or why there is none. */
+type Said = Uint8Array | { readonly no: string };
+
 export class PreimageDesk {
   readonly #options: PreimageDeskOptions;
   #complaint = '';
@@ -78,11 +81,14 @@ export class PreimageDesk {
    * with `link-closed`. Must be called in the turn in which the message came, so that nothing gets in front.
    */
   async take(body: Uint8Array, values: readonly Uint8Array[]): Promise<Uint8Array> {
-    const bringing = this.#bring(body);
+    const first = this.#ask(body);
+    const bringing = this.#bring(body, first);
     const brought = this.#hold(values);
     if (brought === null) return replyWith(learnedIn(await bringing));
     // Closed for good: what is held is brought after the next start.
     bringing.then(brought, () => {});
+    // Without a place in the link's queue it would come after what is asked meanwhile.
+    if (!(await hasPlace(first))) return replyWith(learnedIn(await bringing));
     return replyWith(values.length);
   }
 
@@ -103,17 +109,19 @@ export class PreimageDesk {
   }
 
   /** Until the signer has them. Resolves to its reply. */
-  async #bring(body: Uint8Array): Promise<Uint8Array> {
+  async #bring(body: Uint8Array, first = this.#ask(body)): Promise<Uint8Array> {
+    let asked = first;
     for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
-      const said = await this.#ask(body);
+      const said = await asked;
       if (said instanceof Uint8Array) return said;
       this.#complain(`the signer does not take preimages: ${said.no}`);
       await new Promise<void>((resolve) => void setTimeout(resolve, pauseMs).unref());
       if (this.#isClosed) throw new LinkError('link-closed', 'the link to the signer was closed');
+      asked = this.#ask(body);
     }
   }
 
-  async #ask(body: Uint8Array): Promise<Uint8Array | { readonly no: string }> {
+  async #ask(body: Uint8Array): Promise<Said> {
     try {
       const answer = doorAnswer(body, await this.#options.link.ask(LIGHTNINGD, body), MESSAGE_BYTES_MAX);
       return answer.kind === 'body'
@@ -129,6 +137,13 @@ export class PreimageDesk {
     if (text !== this.#complaint) this.#options.log('unusual', `countersign: ${text}`);
     this.#complaint = text;
   }
+}
+
+/** Not refused by the link itself, which says so in the turn in which it is asked. */
+async function hasPlace(asked: Promise<Said>): Promise<boolean> {
+  const turn = new Promise<null>((resolve) => void setImmediate(resolve, null));
+  const said = await Promise.race([asked.catch(() => ({ no: '' })), turn]);
+  return said === null || said instanceof Uint8Array;
 }
 
 function requestWith(preimages: readonly Uint8Array[]): Uint8Array {

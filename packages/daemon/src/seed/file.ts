@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncDirectory } from '@countersign/host';
 import { DaemonError } from '../error.ts';
 import { SEED_FILE_BYTES_MAX } from './format.ts';
 
@@ -66,15 +67,6 @@ function write(path: string, bytes: Uint8Array): void {
     closeSync(descriptor);
   }
   syncDirectory(dirname(path));
-}
-
-function syncDirectory(path: string): void {
-  const descriptor = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 function attempt<T>(what: string, action: () => T): T {

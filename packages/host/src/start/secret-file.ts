@@ -6,6 +6,7 @@ import { closeSync, constants, fsyncSync, openSync, readFileSync, unlinkSync, wr
 import { dirname } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { newHsmSecret } from '@countersign/core';
+import { syncDirectory } from '../sync-directory.ts';
 
 export const SECRET_FILE = 'hsm_secret';
 const ENTROPY_BYTES = 16;
@@ -44,15 +45,6 @@ export function createSecretFile(
   } finally {
     closeSync(descriptor);
     bytes?.fill(0);
-  }
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }
 
