@@ -27,7 +27,7 @@ function encodeFact([name, value]: readonly [string, Fact]): EncodedFact {
     case 'string':
       return [name, 's', value.slice(0, TEXT_CHARACTERS_MAX)];
     case 'number':
-      return [name, 'n', String(value)];
+      return [name, 'n', numberText(value)];
     case 'bigint':
       return [name, 'i', String(value)];
     case 'boolean':
@@ -86,15 +86,27 @@ function factOf(entry: unknown): readonly [string, Fact] {
     case 's':
       return [textOf(name), text];
     case 'n':
-      return [textOf(name), Number(text)];
+      return [textOf(name), numberOf(text)];
     case 'i':
       if (!/^-?\d{1,40}$/.test(text)) throw unreadable();
       return [textOf(name), BigInt(text)];
     case 'b':
+      if (text !== 'true' && text !== 'false') throw unreadable();
       return [textOf(name), text === 'true'];
     default:
       throw unreadable();
   }
+}
+
+/** Like `String`, which alone would lose the sign of a zero. */
+function numberText(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+function numberOf(text: string): number {
+  const value = Number(text);
+  if (numberText(value) !== text) throw unreadable();
+  return value;
 }
 
 function unreadable(): LinkError {

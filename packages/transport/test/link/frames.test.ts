@@ -26,7 +26,7 @@ const fact = fc.oneof(
   fc.string(),
   fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }),
   fc.boolean(),
-  fc.double({ noNaN: true }),
+  fc.double(),
 );
 const name = fc.string({ maxLength: 60 }).filter((one) => one !== '__proto__');
 const refusal = fc.record({
@@ -169,6 +169,13 @@ describe('a refusal as text', () => {
     expect(decodeRefusal(encodeRefusal({ ...plain, facts: many })).facts).toEqual({});
   });
 
+  it.each([0, -0, -1, 0.1, 2 ** 53, 1e21, Number.MIN_VALUE, Number.NEGATIVE_INFINITY, Number.NaN])(
+    'keeps the number %d as it is',
+    (value) => {
+      expect(decodeRefusal(encodeRefusal({ ...plain, facts: { value } })).facts).toEqual({ value });
+    },
+  );
+
   const fields = { ...plain, facts: [] };
   it.each([
     ['no JSON', '{'],
@@ -180,6 +187,9 @@ describe('a refusal as text', () => {
     ['a fact that is none', JSON.stringify({ ...fields, facts: [['x', 's']] })],
     ['a fact of no type', JSON.stringify({ ...fields, facts: [['x', 'z', '1']] })],
     ['a number of letters', JSON.stringify({ ...fields, facts: [['x', 'i', '0x10']] })],
+    ['a fact that is no number', JSON.stringify({ ...fields, facts: [['x', 'n', 'many']] })],
+    ['a number in another form', JSON.stringify({ ...fields, facts: [['x', 'n', '0x10']] })],
+    ['a fact neither yes nor no', JSON.stringify({ ...fields, facts: [['x', 'b', 'maybe']] })],
     ['too much', JSON.stringify({ ...fields, text: 'x'.repeat(70_000) })],
     ['a name too long', JSON.stringify({ ...fields, tag: 'x'.repeat(300) })],
   ])('is not read when it is %s', (_name, words) => {
