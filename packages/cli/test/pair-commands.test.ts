@@ -122,6 +122,19 @@ describe('countersign pair', () => {
     expect(all.includes('lightningd')).toBe(make === node);
   });
 
+  it('speaks of the state directory that the hsmd has, wherever it lies', async () => {
+    const place = await node();
+    const elsewhere = networkDirectory({});
+    const file = join(place.directory, 'countersign.toml');
+    const absolute = join(elsewhere, 'state');
+    writeFileSync(file, `state_directory = "${absolute}"\n${readFileSync(file, 'utf8')}`);
+    const identityPath = join(absolute, 'link', 'identity.pem');
+    mkdirSync(join(absolute, 'link'), { recursive: true, mode: 0o700 });
+    const { pin } = openIdentity(identityPath);
+    const { status, text } = await run('link', 'list', ...place.at);
+    expect({ status, text }).toMatchObject({ status: 0, text: expect.stringContaining(pin) });
+  });
+
   it('names the addresses that were given', async () => {
     const place = await node('0.0.0.0:9737');
     const given = ['--address', 'node.example:1', '--address', '[2001:db8::5]:9737'];

@@ -3,7 +3,7 @@
  * there says of the link, or the directory of an application with LDK, which has written there where it listens.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { CONFIG_VARIABLE, LINK_SOCKET, type LinkFiles, linkFiles, readConfig } from '@countersign/cln';
 import type { ListenAddress } from '@countersign/host';
@@ -89,7 +89,8 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
       'Nothing is to be paired. For a signer on another machine, let [remote] listen at an address and a port.',
     );
   }
-  const stateDirectory = join(nodeDirectory, config.stateDirectory);
+  const named = config.stateDirectory;
+  const stateDirectory = isAbsolute(named) ? named : join(nodeDirectory, named);
   const socket = join(stateDirectory, LINK_SOCKET);
   return { who: LIGHTNINGD, listen, files: linkFiles(stateDirectory), socket };
 }
