@@ -17,6 +17,8 @@ const EXIT_FAILED = 1;
 const EXIT_BUG = 70;
 /** After a bug: what is decided becomes durable, then the process ends whatever hangs. */
 const LAST_MS = 5_000;
+/** Does nothing, this often. */
+const ALIVE_MS = 3_600_000;
 
 /** Resolves with the exit status when the daemon has ended. Throws `ConfigError` for a file that cannot be read. */
 export async function runSigner(file: string): Promise<number> {
@@ -47,7 +49,10 @@ export async function runSigner(file: string): Promise<number> {
   }
   const daemon = await started(config, log, ending.signal, onBug);
   if (daemon === null) return ending.signal.aborted ? end : EXIT_FAILED;
+  // Without a node to dial, nothing else keeps the process until one is paired.
+  const alive = setInterval(() => {}, ALIVE_MS);
   const status = await end;
+  clearInterval(alive);
   await Promise.race([daemon.stop(), ...(status === EXIT_BUG ? [later(LAST_MS)] : [])]);
   log('info', 'stopped', { status });
   // What hangs, or still dials, must not keep a process that signs nothing any more: the service manager starts another.

@@ -1,9 +1,10 @@
-/** The daemon as a process that a bug ends. */
+/** The daemon as a process: what keeps it, and what ends it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { writeSeed } from '../src/seed/new-seed.ts';
 import { bytes, plainSecret, QUICK, random, regtest, secp, temporaryDirectory } from './support.ts';
@@ -20,7 +21,8 @@ const program = (file: string): string => `
   process.exitCode = await runSigner(${JSON.stringify(file)});
 `;
 
-it('ends after a bug, whatever hangs', async () => {
+/** A signer.toml with one node and nothing else, so that nothing but its purpose keeps the process. */
+async function signerFile(): Promise<string> {
   const directory = temporaryDirectory();
   const passphrase = bytes('a long passphrase');
   writeFileSync(join(directory, 'pass'), passphrase);
@@ -29,12 +31,39 @@ it('ends after a bug, whatever hangs', async () => {
   await writeSeed({ secp, randomBytes: random, cost: QUICK }, input);
   const file = join(directory, 'signer.toml');
   writeFileSync(file, '[node.alice]\nnetwork = "regtest"\npassphrase_file = "pass"\n');
+  return file;
+}
+
+function started(code: string) {
   const run = ['--conditions=source', '--disable-warning=ExperimentalWarning', '--input-type=module', '-e'];
-  const child = spawn(process.execPath, [...run, program(file)], {
+  return spawn(process.execPath, [...run, code], {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 20_000,
     killSignal: 'SIGKILL',
   });
+}
+
+it('goes on without a node to dial, until it is told to end', async () => {
+  const child = started(`
+    const { runSigner } = await import(${source('run.ts')});
+    process.exitCode = await runSigner(${JSON.stringify(await signerFile())});
+  `);
+  const ended = once(child, 'exit');
+  let log = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    log += chunk;
+  });
+  await expect.poll(() => log, { timeout: 15_000 }).toContain('serving node');
+  expect(log).toMatch(/not paired with a node yet/);
+  await Promise.race([ended, sleep(1_500)]);
+  expect(child.exitCode).toBeNull();
+  child.kill('SIGTERM');
+  const [status] = await ended;
+  expect(status).toBe(0);
+}, 40_000);
+
+it('ends after a bug, whatever hangs', async () => {
+  const child = started(program(await signerFile()));
   const [log, [status]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   expect(log).toMatch(/a bug: Error: a bug of a test/);
   expect(status).toBe(70);
