@@ -99,7 +99,7 @@ describe('the first signer', () => {
     ['that answers noise', { kind: 'reply', body: Uint8Array.of(0, 114, 1, 2, 3) }, 20, 'truncated'],
   ])('%s ends the start, with its reason', async (_, answer, errorCode, text) => {
     const intro = introduction();
-    await intro.greet(signer(answer).ask, 'cellar');
+    await expect(intro.greet(signer(answer).ask, 'cellar')).rejects.toThrow(text);
     expect(intro.reply).toBeNull();
     expect(failures).toEqual([
       { ok: false, how: 'failed', errorCode, errorMessage: expect.stringContaining(text), exitStatus: 242 },

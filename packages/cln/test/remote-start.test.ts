@@ -137,6 +137,8 @@ describe('the start', () => {
         'countersign: the signer does not serve this node: policy-init-binding: the node is on regtest',
     });
     expect((await hsmd.ended).code).toBe(242);
+    // Or the right one would stand by at the next start.
+    expect(PinStore.open(nodeLinkFiles(place.state).pins).active).toBeNull();
   });
 
   it('ends when lightningd hangs up meanwhile', async () => {

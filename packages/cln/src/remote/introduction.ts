@@ -42,17 +42,21 @@ export class Introduction {
   /** Rejects for a signer that must not be asked. */
   readonly greet = async (ask: GreetingAsk, signer: string): Promise<void> => {
     const told = await this.#tell(ask);
-    if (this.#reply === null) {
-      if (!told.ok) this.#options.onFailed(told);
-      else this.#reply = told.reply;
-      return;
-    }
-    const isSame = told.ok && equalBytes(told.reply, this.#reply);
     const why = told.ok
       ? 'it has other keys, or is of another version, than the one this node started with'
       : told.how === 'failed'
         ? told.errorMessage
         : told.why;
+    if (this.#reply === null) {
+      if (told.ok) {
+        this.#reply = told.reply;
+        return;
+      }
+      this.#options.onFailed(told);
+      // It has served nothing, so the place is not its own.
+      throw new Error(why);
+    }
+    const isSame = told.ok && equalBytes(told.reply, this.#reply);
     if (isSame) {
       this.#complaint = '';
       this.#options.log('info', `countersign: the signer ${signer} has started anew; it was told INIT again`);

@@ -49,9 +49,13 @@ export class Introduction {
     const { log, onFailed } = this.#options;
     const told = await this.#tell(ask);
     if (this.#identity === null) {
-      if (told.ok) this.#identity = told.identity;
-      else onFailed(told.why);
-      return;
+      if (told.ok) {
+        this.#identity = told.identity;
+        return;
+      }
+      onFailed(told.why);
+      // It has served nothing, so the place is not its own.
+      throw new Error(told.why);
     }
     if (told.ok && isSame(told.identity, this.#identity)) {
       this.#complaint = '';

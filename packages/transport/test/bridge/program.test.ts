@@ -1,4 +1,6 @@
 /** The side of the bridge that can wait, in this thread: what it tells the application, and what becomes of requests that nobody waits for. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ABANDONED_MAX, Asker } from '../../src/bridge/asker.ts';
 import { Bridge } from '../../src/bridge/bridge.ts';
@@ -12,7 +14,11 @@ import {
 } from '../../src/bridge/messages.ts';
 import { BridgeProgram } from '../../src/bridge/program.ts';
 import { LinkError } from '../../src/link/error.ts';
-import type { LinkAnswer, LinkClient } from '../../src/link/protocol.ts';
+import { openIdentity } from '../../src/link/identity.ts';
+import { nodeLinkFiles } from '../../src/link/node-files.ts';
+import { PinStore } from '../../src/link/pins.ts';
+import type { LinkAnswer, LinkClient, LinkRefusal } from '../../src/link/protocol.ts';
+import { SignerSideLink } from '../../src/link/signer-side.ts';
 import { bytes, NODE, Place, text } from './signer-thread.ts';
 
 let place: Place;
@@ -129,6 +135,39 @@ describe('the bridge', () => {
     expect(text(await bridge.feed(bytes('refuse')))).toContain('policy-test: no');
     await bridge.close();
     expect(await ask(NODE, 'echo')).toBe('the link to the signer was closed');
+  });
+
+  it('gives the place to no signer that does not serve it', async () => {
+    const node = nodeLinkFiles(place.directory);
+    const identityPath = join(place.directory, 'signer.pem');
+    PinStore.open(node.pins).add('cellar', openIdentity(identityPath).pin);
+    const pins = PinStore.open(join(place.directory, 'nodes.json'));
+    pins.add('node', openIdentity(node.identity).pin);
+    const bridge = new Bridge(settings({ listen: { host: '127.0.0.1', port: 0 } }), () => {});
+    const opened = expect(bridge.open()).rejects.toThrow('the signer does not serve this node');
+    await expect.poll(() => existsSync(node.listen)).toBe(true);
+    const { port } = JSON.parse(readFileSync(node.listen, 'utf8')) as { readonly port: number };
+    const no: LinkRefusal = {
+      code: 'policy',
+      tag: 'policy-init-binding',
+      request: 'vls_hsmd_init2',
+      channel: null,
+      text: 'another network',
+      temporary: false,
+      auditId: null,
+      facts: {},
+    };
+    const refusing = async (): Promise<LinkAnswer> => ({ kind: 'refused', refusal: no });
+    const link = SignerSideLink.dial({
+      dial: { kind: 'tcp', host: '127.0.0.1', port, identityPath, pins, node: 'node' },
+      handler: { ask: refusing, feed: refusing, feedEnded: () => {} },
+      onBug: () => {},
+      log: () => {},
+    });
+    await opened;
+    link.close();
+    await bridge.close();
+    expect(PinStore.open(node.pins).active).toBeNull();
   });
 
   it('tells the operator how to pair, and where it listens', async () => {
