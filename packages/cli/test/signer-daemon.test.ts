@@ -342,6 +342,26 @@ describe('what goes wrong is told with what to do', () => {
       error: expect.stringMatching(/was used already.*\nMake a new token/),
     });
   });
+
+  it('at pairing again: with another node, and under another name', async () => {
+    const directory = directoryWithPassphrase();
+    await init(directory, '--network', 'regtest', '--skip-backup-check');
+    const [first, second] = [await nodeMachine(), await nodeMachine()];
+    const pairWith = (token: string): Promise<Ran> => countersign(directory, 'signer', 'pair', token);
+    expect((await pairWith(first.token())).status).toBe(0);
+    expect(await pairWith(second.token())).toMatchObject({
+      status: 1,
+      error: expect.stringMatching(
+        /^countersign: node node is paired with a node side of another key\n.*countersign signer link revoke/,
+      ),
+    });
+    expect(await pairWith(first.token('cellar'))).toMatchObject({
+      status: 1,
+      error: expect.stringMatching(/knows this signer under another name.*\n"countersign link list"/),
+    });
+    expect((await countersign(directory, 'signer', 'link', 'revoke')).status).toBe(0);
+    expect((await pairWith(second.token())).status).toBe(0);
+  });
 });
 
 describe('a run that is confined', () => {

@@ -186,13 +186,15 @@ describe('INIT', () => {
       /a chain this signer does not know/,
     ],
   ])('with %s fails as CLN’s hsmd fails, and is on record', async (_, init, text) => {
-    const { told, handler, auditSeq } = world();
+    const { told, handler, auditSeq, refused } = world();
     const before = auditSeq();
     expect(await told(init)).toMatchObject({
       name: 'hsmd_init_reply_failure',
       errorCode: 20,
       errorMessage: expect.stringMatching(text),
     });
+    // Also for who runs the signer.
+    expect(refused).toEqual([expect.stringMatching(text)]);
     expect(handler.isInitialized).toBe(false);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(auditSeq()).toBe(before + 1);

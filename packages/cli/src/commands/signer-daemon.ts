@@ -9,7 +9,7 @@ import {
   runSigner,
   writeAddress,
 } from '@countersign/daemon';
-import { PinStore, pair } from '@countersign/transport';
+import { LinkError, PinStore, pair } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print } from '../admin/options.ts';
 import { CommandError } from '../command-error.ts';
@@ -84,9 +84,22 @@ async function pairSigner(given: string | undefined, flags: PairFlags): Promise<
   const { name, directory } = nodeIn(readFrom(flags), flags.node);
   const files = linkFiles(directory);
   const pins = PinStore.open(files.pins);
-  const { address, pin } = await pair({ token, identityPath: files.identity, pins, name: NODE_PIN_NAME });
+  const options = { token, identityPath: files.identity, pins, name: NODE_PIN_NAME };
+  const { address, pin } = await pair(options).catch((error: unknown) => {
+    throw isOfAnotherKey(error) ? pairedElsewhere(name) : error;
+  });
   writeAddress(files, address);
   print([`Paired: node ${name} at ${address.host}:${address.port}`, `its key ${pin}`]);
+}
+
+const isOfAnotherKey = (error: unknown): boolean => error instanceof LinkError && error.code === 'pin-taken';
+
+function pairedElsewhere(node: string): CommandError {
+  return new CommandError(
+    'operation-refused',
+    `node ${node} is paired with a node side of another key`,
+    'If that one is no more, forget it first: countersign signer link revoke.',
+  );
 }
 
 /** Arguments are there for every user of the machine to see; a file or a pipe is not. */

@@ -2,7 +2,7 @@
 import { CountersignError } from '@countersign/bitcoin';
 import { CommandError } from '../command-error.ts';
 
-/** By the code of the error. */
+/** By the code of the error, or by that and its reason. */
 const ADVICE: Readonly<Record<string, string>> = {
   'config-invalid': 'docs/signer.md shows a whole signer.toml.',
   'seed-wrong-passphrase':
@@ -16,6 +16,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   'wrong-passphrase': 'This is the passphrase of the hsm_secret itself, as lightningd asks for it.',
   'pairing-token': 'Copy the whole line that "countersign pair" printed.',
   'pairing-refused': 'Make a new token: "countersign pair" on the node\'s machine.',
+  'pairing-refused busy': 'Then bring the same token again.',
+  'pairing-refused name-taken':
+    '"countersign link list" on the node\'s machine shows its names, "countersign link revoke NAME" there forgets one.',
   'link-unreachable': 'Is lightningd running there, or "countersign pair --wait"? Is its address right?',
   'link-stranger': 'Somebody else answers at this address. Do not go on before you know who.',
   'pin-taken': '"countersign link list" shows whom this side knows, "countersign link revoke" forgets one.',
@@ -28,9 +31,9 @@ export async function toldPlainly<T>(action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (error) {
     if (!(error instanceof CountersignError) || error instanceof CommandError) throw error;
-    const { code, message } = error;
+    const { code, message, facts } = error;
     if (code === 'invariant-broken') throw error;
-    const advice = ADVICE[code] ?? `Nothing was changed (${code}).`;
+    const advice = ADVICE[`${code} ${facts.reason}`] ?? ADVICE[code] ?? `Nothing was changed (${code}).`;
     throw new CommandError('operation-refused', message, advice, {}, { cause: error });
   }
 }

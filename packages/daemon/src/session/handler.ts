@@ -165,14 +165,14 @@ export class SignerHandler implements RequestHandler {
   #init(init: MessageOf<'hsmd_init'>): LinkAnswer {
     const preinit = this.#preinit;
     this.#preinit = null;
-    const { signer, onInitialized } = this.#options;
+    const { signer, onInitialized, onRefused } = this.#options;
     const outcome = introduce(this.#options, init, preinit);
     if (outcome.ok) {
       signer.negotiate(outcome.negotiated);
       this.#isInitialized = true;
       onInitialized(outcome.negotiated);
     } else {
-      signer.recordRefusal(outcome.refusal);
+      onRefused(toLinkRefusal(outcome.refusal, signer.recordRefusal(outcome.refusal)));
     }
     return this.#reply(outcome.reply);
   }

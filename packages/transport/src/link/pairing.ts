@@ -180,7 +180,8 @@ const REASONS: Readonly<Record<PairingRefusal, string>> = {
   unknown: 'the node side knows no such pairing: make a new token',
   expired: 'the token has expired: make a new one',
   used: 'the token was used already: make a new one, and find out who did if it was not you',
-  'name-taken': 'the name on the node side belongs to another key by now',
+  'name-taken':
+    'the node side knows this signer under another name, or that name belongs to another signer by now',
   busy: 'too many attempts: wait a minute',
 };
 
