@@ -39,7 +39,7 @@ import type { ChainOutcome, ChainPlace, WatchIndex } from './input.ts';
 import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
 import { isLeft } from './ours.ts';
 import { proveBlock } from './proof.ts';
-import { isResolved } from './resolution.ts';
+import { isResolved, outputsOf } from './resolution.ts';
 import { takeBack } from './rollback.ts';
 import { chainProof, chainValidated } from './rules.ts';
 import { txidMark } from './watch-book.ts';
@@ -276,7 +276,10 @@ function settle(place: ChainPlace, id: ChannelId, heightBlocks = 0): void {
     resolved.length === closes.length &&
     !record.candidates.some((candidate) => isLeft(read, record, candidate));
   settleOnChain(place, id, record, isFinal);
-  for (const one of resolved) if (!isPast(one)) forgetClose(place, id, one, heightBlocks);
+  // What became of HTLCs counts until every close of the channel is resolved: only then do the payments' records have it.
+  const hasHtlcs = (one: ClosingRecord) => outputsOf(read, one).some(({ role }) => role === 'htlc');
+  for (const one of resolved)
+    if (!isPast(one) && (isFinal || !hasHtlcs(one))) forgetClose(place, id, one, heightBlocks);
   if (!isFinal) return;
   for (const stub of place.watch.ids(stubRecords.name, stubPrefix(id)))
     place.draft.put(stubRecords, stub, null);
