@@ -179,3 +179,17 @@ it('nothing is published by a view that is behind, and nothing of a frozen chann
     expect(await signer.administer(release)).toMatchObject({ ok: true });
     expect(await two.published()).toEqual(['commitment: second']);
   }));
+it('a breach on one is punished although the other may not be closed by us', () =>
+  withTwo(async (two) => {
+    const { channel, signer, first, second } = two;
+    await two.mine(first.tx);
+    await two.mine();
+    const next = { ...channel.balances, feeratePerKw: 1001 };
+    for (const on of [first, second]) await channel.done(signer, channel.model.signRemote(1, next, on));
+    await channel.done(signer, channel.model.validateRevocation(0));
+    await two.mine(second.tx);
+    const freeze = { op: 'channel-freeze', channel: channelId(channel.model.ref) } as const;
+    expect(await signer.administer(freeze)).toMatchObject({ ok: true });
+    await two.mine(two.theirs(second));
+    expect(await two.published()).toEqual(['justice: close of the second']);
+  }));

@@ -251,10 +251,13 @@ export class ChainSide {
     return { heightBlocks: this.view()?.heightBlocks ?? 0 };
   }
 
-  /** The plan is empty where the laws allow no commitment of ours; the refusal is on the audit log. */
+  /**
+   * Where the laws allow no commitment of ours the refusal is on the audit log, and what is left to do all the same: a breach on another
+   * funding is punished.
+   */
   async close(id: string): Promise<RemedyPlan> {
     const closed = await this.forceClose(id);
-    return closed.ok ? closed.plan : { channel: id, remedies: [], unclaimed: [] };
+    return closed.ok ? closed.plan : this.remedies(id);
   }
 
   /**
