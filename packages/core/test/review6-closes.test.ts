@@ -1,9 +1,9 @@
-/** What a close came to, of several on one channel: it counts until all of them are resolved. */
+/** What closes came to counts for the payments: of several on one channel, and of one that is revoked afterwards. */
 import { paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { spendOf } from './chained-signer.ts';
+import { openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
-import { hashOf, UNAPPROVED } from './forwarder.ts';
+import { hashOf, trips, UNAPPROVED } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
 import { spends, TwoFundings } from './two-fundings.ts';
 
@@ -61,5 +61,33 @@ describe('an HTLC of ours that the peer takes on one funding', () => {
     expect(channel.tagOf(failed)).toBe('policy-candidate-exclusive');
     signer.mineEmpty(130);
     expect(channel.tagOf(failed)).toBe('policy-candidate-exclusive');
+  });
+});
+
+describe('a commitment of the peer that it revokes when the chain has it', () => {
+  it.each([0, 300])('gives back nothing of what it took by preimage %i blocks before', (blocks) => {
+    const { signer, channel } = openedChannel();
+    const other = new OpenChannel({ peer: 'other' }, signer).open();
+    signer.mine(other.model.funding.tx).mineEmpty(6);
+    const paid = htlc('holder', 50_000, 'paid', 400);
+    channel.update(adding(channel.balances, paid));
+    const theirs = channel.model.build('counterparty', 1, channel.balances).tx;
+    const failed = removing(channel.balances, paid, 'failed');
+    channel.signRemote(failed);
+    channel.validate(failed);
+    channel.revoke();
+    const at = theirs.outputs.findIndex(({ value }) => value === 50_000n);
+    signer
+      .mine(theirs)
+      .mine(spendOf(theirs, at, [paid.preimage]))
+      .mineEmpty(blocks);
+    channel.peerRevokes();
+    const payment = () => signer.read(paymentRecords, hashOf(paid));
+    const settled = { settledMsat: 50_000_000n, usedMsat: 50_000_000n, parts: [] };
+    expect(payment()).toMatchObject(settled);
+    const again = adding(other.balances, { ...paid, cltvExpiry: signer.view.heightBlocks + 100 });
+    trips(other, other.model.signRemote(1, again), 'policy-commitment-payment-invoiced');
+    signer.mineEmpty(160);
+    expect(payment()).toMatchObject(settled);
   });
 });

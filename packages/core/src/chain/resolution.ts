@@ -156,6 +156,22 @@ function confirmed(
   return [{ view, funding, content: resolved, ledger: { ...ledger, trimmed: [], fates }, isBuried: true }];
 }
 
+/**
+ * What each commitment of the peer of this number that the chain has came to, with what the peer took by preimage. It may revoke it
+ * afterwards, when nothing is left to punish: what it took stays taken.
+ */
+export function fatesOnChain(
+  read: Read,
+  id: ChannelId,
+  record: ChannelRecord,
+  number: number,
+): readonly (readonly Fate[])[] {
+  return closesOf(read, id)
+    .filter((closing) => closing.kind === 'counterparty' && closing.number === number)
+    .flatMap((closing) => confirmed(record, closing, outputsOf(read, closing), () => false) ?? [])
+    .map(({ ledger }) => ledger.fates);
+}
+
 /** The output of an HTLC; of HTLCs equal in everything each has one. */
 function take(free: OutputRecord[], htlc: HtlcRecord): OutputRecord | null {
   const at = free.findIndex(

@@ -4,6 +4,7 @@
  */
 import { equalBytes, insertSecret, lookupSecret, secretIndex, toHex } from '@countersign/bitcoin';
 import type { MessageOf } from '@countersign/wire';
+import { fatesOnChain } from '../chain/resolution.ts';
 import { lastIssued } from '../channel/live.ts';
 import { isDormant, onFunding } from '../channel/locking.ts';
 import {
@@ -254,7 +255,8 @@ export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_valida
   };
   // What was lost in the revoked commitments alone, an invisible HTLC that failed above all, is back.
   judgeDust(ctx, channel, after);
-  judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: worstFates(stories) }]);
+  const onChain = fatesOnChain((kind, key) => ctx.draft.get(kind, key), channel.id, record, number);
+  judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: worstFates([...stories, ...onChain]) }]);
   saveChannel(ctx, channel.id, after);
   return done;
 }
