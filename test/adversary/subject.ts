@@ -218,7 +218,9 @@ export class MemorySubject implements Subject {
         return problem(await this.#signer.administer({ op: 'allowlist-add', kind: null, text: act.text }));
       case 'force-close': {
         const plan = await this.#signer.chain.close(`${toHex(act.peerId)}/${act.dbid}`);
-        return plan.remedies.length > 0 ? null : 'there is nothing that may be published';
+        return plan.remedies.some(({ isReleased }) => isReleased)
+          ? null
+          : 'there is nothing that may be published';
       }
     }
   }
