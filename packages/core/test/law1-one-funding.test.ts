@@ -2,10 +2,11 @@
 import { outPointToString, sat, txid } from '@countersign/bitcoin';
 import { outputRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
+import { input, psbtOf, walletOutPoint } from './channel-model.ts';
 import { recordOf } from './forwarder.ts';
-import { put } from './spending-model.ts';
+import { coin, output, own, put } from './spending-model.ts';
 import { spends, TwoFundings } from './two-fundings.ts';
-import { fundingInput, withdrawal } from './wallet-model.ts';
+import { fundingInput, STRANGER, spentBy, withdrawal } from './wallet-model.ts';
 
 describe('policy-candidate-exclusive, once two fundings hold something of ours', () => {
   const tag = 'policy-candidate-exclusive';
@@ -97,13 +98,69 @@ describe('policy-candidate-exclusive, once two fundings hold something of ours',
     }
   });
 
-  it('policy-candidate-exclusive: passes once an input of that one is spent', () => {
+  it('policy-candidate-exclusive: passes once an input of that one is spent, and no reorg brings it back', () => {
     const two = withOurs({ isLocked: true });
     const { channel, signer } = two;
     const [input] = two.second.tx.inputs;
     const other = { ...two.second.tx, inputs: [input!], outputs: [two.second.tx.outputs[0]!] };
-    signer.mine(other);
+    const next = { ...channel.balances, ...changed };
+    const { mined } = signer;
+    signer.mine(other).mineEmpty(4);
+    expect(channel.tagOf(channel.model.signRemote(1, next))).toBe(tag);
+    signer.mined = mined.forkAt(mined.tip.heightBlocks - 5);
+    signer.mined.extend([two.second.tx]);
+    signer.mined.extendBy(6);
+    signer.follow();
+    expect(two.commitments()).toHaveLength(2);
+    signer.mined = mined;
+    signer.mineEmpty(3);
+    channel.update(next);
+  });
+
+  it('policy-candidate-exclusive: passes at once where another round has spent it', () => {
+    const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    const { channel, signer } = two;
+    const { inputs, psbt } = fundingInput(signer.keys, two.second);
+    channel.ask(withdrawal(inputs, psbt));
+    const { tx } = two.second;
+    // A round that the signer never signed, by whichever key.
+    const again = { ...tx, outputs: [{ ...tx.outputs[0]!, value: sat(40_000n) }, tx.outputs[1]!] };
+    const third = channel.candidate({ ...two.second, tx: again, outpoint: { txid: txid(again), vout: 1 } });
+    signer.mine(again);
+    channel.lock(third);
     channel.update({ ...channel.balances, ...changed });
+  });
+
+  it('policy-candidate-exclusive: trips beside a round that was signed before the signer knew of it', () => {
+    const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    const { channel, signer } = two;
+    const { model } = channel;
+    // An input of the wallet comes back whole, and the peer pays for the 2-of-2, in which hardly anything is ours.
+    const third = model.newFunding('third round', 500_000n);
+    const mine = coin(signer, 1_000_000n, 4);
+    const theirs = output(STRANGER, 501_000n);
+    const tx = {
+      version: 2,
+      inputs: [mine.outpoint, walletOutPoint('of the peer', theirs)].map((one) => input(one)),
+      outputs: [own(signer, 9, 1_000_000n), third.tx.outputs[third.outpoint.vout]!],
+      locktime: 0,
+    };
+    const round = { ...third, tx, outpoint: { txid: txid(tx), vout: 1 } };
+    channel.ask(withdrawal([mine], psbtOf(tx, [spentBy(mine), theirs])));
+    const theirBalances = { ...model.initial, holderMsat: 900_000n, counterpartyMsat: 499_100_000n };
+    channel.ask({ ...model.setup(round), pushValue: theirBalances.counterpartyMsat });
+    channel.ask(model.validate(0, theirBalances, round));
+    channel.ask(model.signRemote(0, theirBalances, round));
+    const { inputs, psbt } = fundingInput(signer.keys, two.second);
+    channel.ask(withdrawal(inputs, psbt));
+    signer.mine(tx).mineEmpty(6);
+    channel.ask(model.lock(round));
+    const next = { ...theirBalances, ...changed };
+    expect(channel.tagOf(model.signRemote(1, next, round))).toBe(tag);
+    channel.ask(model.validate(1, next, round));
+    expect(channel.tagOf(model.revoke(0))).toBe(tag);
+    two.mineSecond();
+    expect(two.commitments()).toEqual([{ of: 'second', isReleased: false }]);
   });
 
   it('policy-candidate-exclusive: passes for rounds of ours that have an input in common', () => {

@@ -2,16 +2,19 @@
  * Law 1 by the chain view: a channel goes on while one funding of it can hold something of ours. Honest rounds of an opening exclude each
  * other, but a peer can have one mined that it alone paid for, beside another, or beside one that our wallet pays for.
  */
-import { equalOutPoints, outPointToString, txidToHex } from '@countersign/bitcoin';
+import { equalBytes, equalOutPoints, outPointToString, txidToHex } from '@countersign/bitcoin';
 import { closeOf, closesOf } from '../chain/closes.ts';
 import { isOnChain } from '../chain/fundings.ts';
 import { holdsOurs } from '../chain/ours.ts';
+import type { ChainView } from '../chain/view.ts';
+import { scopeOf } from '../channel/live.ts';
 import { isDormant, isLocked } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
+import { type Limits, limitsFor } from '../policy/settings.ts';
 import { candidateExclusive } from '../ratchet/rules.ts';
-import { outputRecords } from '../records/chain.ts';
+import { type OutputRecord, outputRecords } from '../records/chain.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuseForNow } from '../refusal.ts';
 
@@ -75,7 +78,23 @@ export function mayBeLost(
   // A splice that is not there yet spends a funding that is.
   if (candidate.isSplice || !candidate.fundingSigned) return false;
   const output = ctx.draft.get(outputRecords, outPointToString(candidate.outpoint));
-  return output === null && spendsOf(ctx, candidate).length > 0;
+  if (output === null) return spendsOf(ctx, candidate).length > 0;
+  return (
+    output.created === null &&
+    isTakenForNow(ctx.chain, limitsFor(ctx.policy, scopeOf(record)), record, output)
+  );
+}
+
+/** One of its inputs is spent by a stranger's transaction, which a reorg can still undo; one by another round is as good as that round. */
+function isTakenForNow(
+  { heightBlocks }: ChainView,
+  { resolveDepthBlocks }: Limits,
+  { candidates }: ChannelRecord,
+  { spent }: OutputRecord,
+): boolean {
+  if (spent === null || candidates.some(({ outpoint }) => equalBytes(outpoint.txid, spent.txid)))
+    return false;
+  return heightBlocks - spent.heightBlocks + 1 < resolveDepthBlocks;
 }
 
 /** Empty for what was signed before the signer kept it, and for what it did not sign. */
@@ -86,6 +105,5 @@ const spendsOf = (ctx: Context, { outpoint }: FundingCandidate) =>
 function excludes(ctx: Context, one: FundingCandidate, other: FundingCandidate): boolean {
   if (!one.fundingSigned || !other.fundingSigned) return false;
   const spends = spendsOf(ctx, other);
-  if (spends.length === 0) return true;
   return spendsOf(ctx, one).some((input) => spends.some((another) => equalOutPoints(input, another)));
 }
