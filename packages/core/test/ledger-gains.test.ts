@@ -30,7 +30,7 @@ describe('a balance without an output', () => {
   it('took in no more than stays below the bound, however likely', () => {
     const small = gain(400_000n, true);
     const large = gain(7_044_897n, true);
-    const none = observed({ holderSat: null });
+    const none = observed({ holderSat: null, poolMsat: 1_000_000n });
     expect([...chooseGains([large, small], 0n, none)]).toEqual([small]);
     expect([...chooseGains([gain(600_000n, true)], 500_000n, none)]).toEqual([]);
     expect([...chooseGains([gain(600_000n)], 0n, none)]).toEqual([]);
@@ -38,6 +38,27 @@ describe('a balance without an output', () => {
     // Each fits, and only one of them.
     expect([...chooseGains([small, gain(600_001n, true)], 0n, none)]).toEqual([small]);
     expect([...chooseGains([small, gain(600_000n, true)], 0n, none)]).toHaveLength(2);
+  });
+
+  it('took in no more than is invisible: the rest is seen to be the peer’s, or in flight', () => {
+    const [small, large] = [gain(400_000n, true), gain(900_000n, true)];
+    const little = observed({ holderSat: null, poolMsat: 450_000n });
+    expect([...chooseGains([large, small], 0n, little)]).toEqual([small]);
+    expect([...chooseGains([small], 50_000n, little)]).toEqual([small]);
+    expect([...chooseGains([small], 50_001n, little)]).toEqual([]);
+  });
+
+  it('policy-commitment-balance-conserved: passes when a part fails whose sum the peer’s dust limit would hide', () => {
+    const channel = hubChannel({ format: 'anchors_zero_fee_htlc', isOutbound: false, pushMsat: 0n });
+    const part = htlc('counterparty', 926, 'sold in parts');
+    const twin = { ...part, cltvExpiry: part.cltvExpiry + 1 };
+    channel.signer.ask(signInvoice(part));
+    // Outputs of 926 sat: the dust limit is no higher, a balance of as much could be hidden below it.
+    channel.update(adding(channel.balances, part, twin));
+    deliver(channel.signer, part);
+    channel.update(removing(channel.balances, part, 'failed'));
+    channel.update(removing(channel.balances, twin, 'failed'));
+    expect(channel.balances.holderMsat).toBe(0n);
   });
 
   it('policy-commitment-balance-conserved: passes when an invoice of ours fails whose preimage is known', () => {

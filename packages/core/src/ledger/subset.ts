@@ -22,7 +22,7 @@ export function chooseGains<G extends Gain>(
 ): ReadonlySet<G> {
   const likely = gains.filter(({ isLikely }) => isLikely);
   if (gains.length === 0) return new Set();
-  if (observed.holderSat === null) return fitting(likely, observed.holderBoundSat * 1000n - leastMsat);
+  if (observed.holderSat === null) return fitting(likely, hiddenMaxMsat(observed) - leastMsat);
   const seenMsat = observed.holderSat * 1000n;
   const plain = [likely, gains, []];
   // Exact: rounded down to the satoshi, it is what the output shows.
@@ -81,8 +81,14 @@ function inOrder<G extends Gain>(gains: readonly G[]): readonly G[] {
   );
 }
 
+/** The most our balance can be without an output: below the bound, and not what the outputs show to be elsewhere. */
+function hiddenMaxMsat({ holderBoundSat, poolMsat }: Observed): bigint {
+  const boundMsat = holderBoundSat * 1000n;
+  return poolMsat < boundMsat ? poolMsat : boundMsat;
+}
+
 /**
- * Without an output of ours our balance is below the bound: what would lift it above did not come to us, however likely
+ * Without an output of ours our balance is at most `hiddenMaxMsat`: what would lift it above did not come to us, however likely
  * (nodes fail HTLCs of invoices whose preimage they know: MPP timeout, wrong secret, paid already).
  */
 function fitting<G extends Gain>(likely: readonly G[], roomMsat: bigint): ReadonlySet<G> {
