@@ -95,11 +95,20 @@ export class Oracle {
   #lock(key: string): void {
     expect(this.fundings.get(key)?.validated.size, 'locked with a commitment of ours').toBeGreaterThan(0);
     if (this.locked !== key) this.#requireUnused(key);
-    // Other rounds of the opening may still prove to be the mined one; of everything else the lock is the end.
+    // Other rounds of the opening may still prove to be the mined one, and locking again what is in use ends no splice that
+    // we signed; of everything else the lock is the end.
     const isOpening = !this.fundings.get(key)!.isSplice && this.secretsReleased.size === 0;
-    for (const [other, { isSplice }] of this.fundings)
-      if (other !== key && (isSplice || !isOpening)) this.fundings.delete(other);
+    for (const [other, { isSplice }] of this.fundings) {
+      const stays = isSplice ? this.locked === key && this.#isSigned(other) : isOpening;
+      if (other !== key && !stays) this.fundings.delete(other);
+    }
     this.locked = key;
+  }
+
+  /** A splice that we signed a transaction for. */
+  #isSigned(key: string): boolean {
+    const [id] = key.split(':');
+    return [...this.signedTransactions].some((one) => reversed(one) === id);
   }
 
   /** A round of the opening that is not the locked one. */
@@ -145,9 +154,8 @@ export class Oracle {
   #live(): KnownFunding[] {
     return [...this.fundings]
       .filter(([key, { isSplice, validated }]) => {
-        const [id] = key.split(':');
-        const signed = [...this.signedTransactions].some((one) => reversed(one) === id);
-        return validated.size > 0 && (isSplice ? signed || this.locked === key : !this.#isDormant(key));
+        const isLive = isSplice ? this.#isSigned(key) || this.locked === key : !this.#isDormant(key);
+        return validated.size > 0 && isLive;
       })
       .map(([, funding]) => funding);
   }
