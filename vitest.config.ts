@@ -5,6 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source'] } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: ['test/properties/setup.ts'],
     environment: 'node',
     pool: 'forks',
     // V8's book of code pages fails a check of its own now and then where threads come and go ("jit_page.has_value()", the process
