@@ -197,6 +197,7 @@ function handlerOf(
   beside: Beside,
 ): SignerHandler {
   const lines = new LimitedLines(monotonicMs);
+  const introductions = new LimitedLines(monotonicMs);
   return new SignerHandler({
     ...keys,
     signer,
@@ -208,7 +209,10 @@ function handlerOf(
     randomBytes,
     onBug,
     onInitialized: ({ protocolVersion }) =>
-      log('info', 'the node introduced itself', { protocol_version: protocolVersion }),
+      introductions.line(
+        () => log('info', 'the node introduced itself', { protocol_version: protocolVersion }),
+        (more) => log('warn', `the node introduced itself ${more} more times in a minute`),
+      ),
     onRefused: (refusal) =>
       lines.line(
         () => tellRefusal(log, refusal),

@@ -16,6 +16,7 @@ import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon, type DaemonOptions, startFailureText } from '../src/daemon.ts';
 import { linkFiles, NODE_PIN_NAME } from '../src/link/files.ts';
 import { openDoor } from '../src/link/open-door.ts';
+import { LINES_PER_MINUTE_MAX } from '../src/observe/limited.ts';
 import { writeSeed } from '../src/seed/new-seed.ts';
 import { LIGHTNINGD, NodeMachine, replyOf } from './node-side.ts';
 import {
@@ -123,6 +124,16 @@ describe('a daemon', () => {
     const reply = await machine.ask({ name: 'vls_hsmd_init2', ...init });
     expect(reply).toMatchObject({ name: 'vls_hsmd_init2_reply', nodeId });
     await expect(started(here, toml('alice'))).rejects.toThrow(/in another way than key_style = "cln"/);
+  });
+
+  it('logs each introduction, but not those of a node that does nothing else', async () => {
+    const at = await place('alice');
+    const machine = await nodeMachine();
+    await machine.pairWith(join(at.directory, 'alice'));
+    const { lines } = await started(at, toml('alice'));
+    for (let i = 0; i < 200; i++) await machine.ask(initOf());
+    const told = lines.filter((line) => /introduced itself/.test(line)).length;
+    expect(told).toBe(LINES_PER_MINUTE_MAX);
   });
 
   it('serves a node over a link, and again after its own restart', async () => {
