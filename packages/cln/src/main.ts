@@ -106,6 +106,8 @@ function runUnderLightningd(flags: ReadonlySet<string>): void {
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
+  // A terminal that is closed, or a pipe that nobody reads any more, is no reason to end the node.
+  process.stderr.on('error', () => {});
   const config = readConfig();
   const configured = config instanceof CountersignError ? undefined : config.clnVersion;
   const version = versionLine(process.env[VERSION_VARIABLE]) ?? configured;

@@ -311,6 +311,12 @@ export class HsmdUnderTest {
     return this.ended;
   }
 
+  /** The terminal that lightningd was started on is closed. */
+  closeTerminal(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   /** lightningd stops reading status messages. */
   closeStatus(): void {
     this.#status.destroy();

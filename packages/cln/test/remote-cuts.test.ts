@@ -42,6 +42,23 @@ describe('the link', () => {
     cable.isCut = false;
     expect(await client.reply()).toMatchObject({ name: 'hsmd_ecdh_resp' });
     expect(hsmd.logged('unusual').at(-1)).toMatch(/^countersign: the signer is back after \d+\.\d s$/);
+    // lightningd has a log by now. A terminal may be a pipe that nobody reads, and to write to it would be to stop there.
+    expect(hsmd.output()).not.toMatch(/is lost|is back/);
+  });
+
+  it('may be away also when the terminal is no more on which lightningd was started', async () => {
+    const { hsmd, cable } = await serving();
+    const client = await hsmd.openClient(3n);
+    hsmd.closeTerminal();
+    cable.isCut = true;
+    cable.cut();
+    await client.send(ECDH);
+    await expect
+      .poll(() => hsmd.logged('unusual'), WAIT)
+      .toContain('countersign: the link to the signer is lost: requests wait for it');
+    cable.isCut = false;
+    expect(await client.reply()).toMatchObject({ name: 'hsmd_ecdh_resp' });
+    expect(hsmd.isRunning).toBe(true);
   });
 
   it('may be away for longer than the operator wants: then requests are refused', async () => {

@@ -1,5 +1,6 @@
 /** A real countersign-hsmd in remote mode that starts: it waits for its signer, and says for whom. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import {
   beginPairing,
@@ -40,6 +41,20 @@ describe('the start', () => {
     dial(place, new PlayedSigner());
     expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
     expect(await hsmd.master.ask(DERIVE)).toMatchObject({ name: 'hsmd_derive_secret_reply' });
+  });
+
+  it('goes on when the terminal is closed on which lightningd was started', async () => {
+    const place = await setting();
+    const hsmd = start({ directory: place.directory });
+    await hsmd.master.send(initRequest('regtest'));
+    await expect.poll(() => hsmd.output(), WAIT).toContain('waiting for the signer');
+    hsmd.closeTerminal();
+    // Something that is told there.
+    const stranger = connect(place.port, '127.0.0.1', () => stranger.destroy());
+    await expect.poll(() => hsmd.logged('unusual').join('\n'), WAIT).toContain('was refused');
+    dial(place, new PlayedSigner());
+    expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
+    expect(hsmd.isRunning).toBe(true);
   });
 
   it('lets a signer in that brings a token meanwhile', async () => {

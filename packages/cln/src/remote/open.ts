@@ -55,19 +55,22 @@ export async function openRemote(
   const { log } = surroundings;
   const failure = Promise.withResolvers<InitFailure>();
   const introduction = new Introduction({ init, messageBytesMax, log, onFailed: failure.resolve });
+  // Afterwards lightningd has a log. A terminal may be a pipe that nobody reads: who writes to it stops there one day.
+  const tellTerminal = (text: string): void => {
+    if (introduction.reply === null) options.tellTerminal(text);
+  };
   let listening: Listening;
   try {
     listening = await options.listen(introduction.greet, (level, text) => {
       log(level, text);
-      const isForOperator = level === 'unusual' || level === 'broken';
-      if (isForOperator && introduction.reply === null) options.tellTerminal(text);
+      if (level === 'unusual' || level === 'broken') tellTerminal(text);
     });
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     return failed(`${errorText(error)} (${error.code})`);
   }
   const { link } = listening;
-  const presence = presenceOf(options, listening, log);
+  const presence = presenceOf({ ...options, tellTerminal }, listening, log);
   const preimages = preimageDesk(options, link, log);
   const feeds = await openFeeds(config, link, preimages, surroundings);
   const standing = await openStanding(config, listening, log);
