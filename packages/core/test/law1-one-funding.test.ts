@@ -131,6 +131,20 @@ describe('policy-candidate-exclusive, once two fundings hold something of ours',
     channel.update({ ...channel.balances, ...changed });
   });
 
+  it('policy-candidate-exclusive: trips on a signature for a round when another one is mined', () => {
+    const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    const { channel, signer } = two;
+    const late = fundingInput(signer.keys, two.second);
+    const sign = withdrawal(late.inputs, late.psbt);
+    two.mineFirst();
+    // Nobody could say whether its inputs are spent: it would count as one that can still come.
+    expect(channel.tagOf(sign)).toBe(tag);
+    // The same signature again is another matter.
+    const before = new TwoFundings({ isOutbound: true, pushMsat: 0n });
+    before.channel.ask(sign);
+    before.mineFirst().channel.ask(sign);
+  });
+
   it('policy-candidate-exclusive: trips beside a round that was signed before the signer knew of it', () => {
     const two = new TwoFundings({ isOutbound: true, pushMsat: 0n });
     const { channel, signer } = two;

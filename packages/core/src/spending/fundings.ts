@@ -14,6 +14,7 @@ import {
   txid,
   txidToHex,
 } from '@countersign/bitcoin';
+import { isOnChain } from '../chain/fundings.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
@@ -110,6 +111,13 @@ export function requireExclusive(
   const spendsOwn = spent.some((one) => one.channel.id === id && !isDormant(record, one.candidate));
   if (spendsOwn) return;
   if (candidate.isSplice) refuse(candidateExclusive, 'this splice spends no funding of its channel', facts);
+  const mined = record.candidates.find((other) => other !== candidate && isOnChain(ctx, record, other));
+  if (mined !== undefined) {
+    refuse(candidateExclusive, 'the chain has another round of the opening: this one comes too late', {
+      ...facts,
+      funding_mined: outPointToString(mined.outpoint),
+    });
+  }
   for (const other of record.candidates) {
     if (!other.fundingSigned || equalBytes(other.outpoint.txid, candidate.outpoint.txid)) continue;
     // Signed before the signer kept what is spent, or before it knew of the channel.

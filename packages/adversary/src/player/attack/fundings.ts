@@ -61,8 +61,8 @@ export async function twoRounds(
   fundBy(channel, first, 0);
   if (!(await negotiate(world, channel, 'attack'))) return;
   world.chain.broadcast(first);
-  // With other coins than that.
-  await world.chain.mine(1);
+  // With other coins than that; and the wallet signs for no round when another one is mined.
+  if (!isOwnerFunder) await world.chain.mine(1);
   const draft = isOwnerFunder ? world.coins.draft([output], 1500) : undefined;
   const unsigned = isOwnerFunder ? draft?.tx : world.chain.attackerPays([output]);
   if (unsigned === undefined) return;
