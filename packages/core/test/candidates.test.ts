@@ -46,6 +46,55 @@ describe.each(KINDS)('a splice, %s', (_, options) => {
     channel.update(channel.balances);
   });
 
+  it('begins at the current number, also where the next one is signed and a lost link made the node forget it', () => {
+    const channel = opened(options);
+    channel.update(channel.balances);
+    const forgotten = adding(channel.balances, htlc('counterparty', 30_000, 'a'));
+    channel.signRemote(forgotten);
+    const splice = channel.candidate(channel.model.spliceOf('splice'));
+    channel.ask(channel.model.signSplice(splice));
+    // Once it has begun there, nothing else takes that number, on either funding.
+    const tag = 'policy-commitment-retry-same';
+    for (const funding of channel.fundings)
+      expect(channel.tagOf(channel.model.signRemote(1, forgotten, funding))).toBe(tag);
+    channel.update(adding(channel.balances, htlc('counterparty', 20_000, 'b')));
+    channel.lock(splice);
+    channel.update(channel.balances);
+  });
+
+  it('carries what the peer has acknowledged, not what was signed since', () => {
+    const channel = opened(options);
+    channel.update(channel.balances);
+    const forgotten = adding(channel.balances, htlc('counterparty', 30_000, 'a'));
+    channel.signRemote(forgotten);
+    const splice = channel.model.spliceOf('splice');
+    channel.ask(channel.model.setup(splice));
+    expect(channel.tagOf(channel.model.signRemote(1, forgotten, splice))).toBe(
+      'policy-routing-deltas-only-htlc',
+    );
+    channel.ask(channel.model.signRemote(1, channel.balances, splice));
+  });
+
+  it('is closed by what the peer has on it, also where its next commitment was signed on the old funding alone', () => {
+    const channel = opened(options);
+    channel.update(channel.balances);
+    const pending = adding(channel.balances, htlc('counterparty', 30_000, 'a'));
+    channel.signRemote(pending);
+    channel.peerRevokes();
+    channel.signRemote(adding(pending, htlc('counterparty', 20_000, 'b')));
+    const splice = channel.model.spliceOf('splice');
+    channel.ask(channel.model.setup(splice));
+    channel.ask(channel.model.validate(1, channel.balances, splice));
+    channel.ask(channel.model.signRemote(2, pending, splice));
+    channel.ask(channel.model.signSplice(splice));
+    channel.lock(splice);
+    const close = channel.model.closeTx(channel.balances, 1000n, splice);
+    expect(channel.refused(channel.model.mutualClose(close, splice))).toMatchObject({
+      tag: 'policy-mutual-no-pending-htlcs',
+      facts: { number: 2, htlcs: 1 },
+    });
+  });
+
   it('may be spliced again from either funding while pending', () => {
     const channel = opened(options);
     const first = channel.candidate(channel.model.spliceOf('first'));

@@ -88,18 +88,60 @@ describe('policy-mutual-value-matches-commitment', () => {
 describe('policy-mutual-no-pending-htlcs', () => {
   const tag = 'policy-mutual-no-pending-htlcs';
 
+  const closing = (channel: OpenChannel, oursSat = 699_000n) =>
+    closes(channel, [own(channel.signer, 3, oursSat), theirs(999_000n - oursSat)])[0];
+
   it('policy-mutual-no-pending-htlcs: trips with an HTLC in the current commitment of either side (A57)', () => {
     const channel = hubChannel();
     const balances = adding(channel.balances, htlc('counterparty', 20_000, 'b'));
-    channel.ask(channel.model.signRemote(1, balances));
-    const [request] = closes(channel, [own(channel.signer, 3, 699_000n), theirs(300_000n)]);
-    expect(channel.refused(request)).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
+    channel.signRemote(balances);
+    channel.peerRevokes();
+    expect(channel.refused(closing(channel))).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
     const other = hubChannel();
     other.ask(other.model.validate(1, balances));
     other.ask(other.model.revoke(0));
-    expect(other.refused(closes(other, [own(other.signer, 3, 699_000n), theirs(300_000n)])[0])).toMatchObject(
-      { tag },
-    );
+    expect(other.refused(closing(other))).toMatchObject({ tag });
+  });
+
+  it.each(['holder', 'counterparty'] as const)(
+    'policy-mutual-no-pending-htlcs: passes with one of %s that the peer has not acknowledged, which a lost link makes the node forget',
+    (offeredBy) => {
+      const channel = new OpenChannel().open();
+      channel.signRemote(adding(channel.balances, htlc(offeredBy, 20_000, 'b')));
+      // The peer may publish the one before it as well: what that gives us is the least.
+      expect(channel.refused(closing(channel, 698_999n))).toMatchObject({
+        tag: value,
+        facts: { balance_sat: 700_000n },
+      });
+      channel.ask(closing(channel));
+      channel.ask(channel.model.validateRevocation(0));
+      expect(channel.refused(closing(channel))).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
+    },
+  );
+
+  it('policy-mutual-no-pending-htlcs: trips with one that the peer has acknowledged and one that it has not', () => {
+    const channel = hubChannel();
+    const pending = htlc('counterparty', 20_000, 'b');
+    channel.signRemote(adding(channel.balances, pending));
+    channel.peerRevokes();
+    channel.signRemote(adding(channel.balances, pending, htlc('counterparty', 30_000, 'c')));
+    expect(channel.refused(closing(channel))).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
+  });
+
+  it('policy-mutual-value-matches-commitment: trips where what the peer has not acknowledged gave us more', () => {
+    const channel = hubChannel();
+    const { holderMsat, counterpartyMsat } = channel.balances;
+    const given = {
+      ...channel.balances,
+      holderMsat: holderMsat + 1000n,
+      counterpartyMsat: counterpartyMsat - 1000n,
+    };
+    channel.signRemote(adding(given, htlc('counterparty', 20_000, 'b')));
+    expect(channel.refused(closing(channel))).toMatchObject({
+      tag: value,
+      facts: { balance_sat: 700_001n },
+    });
+    channel.ask(closing(channel, 699_001n));
   });
 
   it('policy-mutual-no-pending-htlcs: passes once they are gone', () => {

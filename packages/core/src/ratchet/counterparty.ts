@@ -153,7 +153,10 @@ function requireVariantAllowed(
       holder_commitment_signed: record.holderSigned ?? 'none',
     });
   }
-  if (number < record.counterpartyNextSign - 1) {
+  // A splice begins at the number that the peer has acknowledged, also where its next one was signed and a lost link made the node
+  // forget it (BOLT 2, "Message Retransmission").
+  const isFirstOnSplice = candidate.isSplice && candidate.issued.length === 0;
+  if (number < record.counterpartyNextSign - 1 && !isFirstOnSplice) {
     refuse(retrySame, 'a newer commitment is signed: this one can only be repeated as it was', {
       number,
       newest: record.counterpartyNextSign - 1,

@@ -69,7 +69,8 @@ export const mutualNoHtlcs = rule({
   law: 5,
   severity: 'hard',
   operations: ['mc'],
-  documentation: 'A mutual close is signed only when no current commitment holds an HTLC.',
+  documentation:
+    'A mutual close is signed only when no current commitment holds an HTLC. One of the peer that it has not acknowledged does not count where the one before it has none: after a lost link the node may have forgotten it (BOLT 2, "Message Retransmission").',
 });
 export const mutualFeeRange = softRule({
   tag: 'policy-mutual-fee-range',

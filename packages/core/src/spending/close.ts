@@ -35,9 +35,9 @@ export function judgeClose(
   walletHints: readonly number[],
 ): void {
   const scope = scopeOf(channel.record);
-  const current = currentCommitments(channel, candidate);
-  requireNoHtlcs(channel, current);
-  const balanceSat = largestOf(channel, current);
+  const { agreed, all } = currentCommitments(channel, candidate);
+  requireNoHtlcs(channel, agreed);
+  const balanceSat = largestOf(channel, all);
   const paidSat = paidToUs(ctx, channel, scope, tx, balanceSat, walletHints);
   const costSat = balanceSat - paidSat;
   const outSat = tx.outputs.reduce((sum, { value }) => sum + value, 0n);
@@ -51,18 +51,28 @@ export function judgeClose(
   chargeFee(ctx, scope, [candidate.outpoint], costSat > 0n ? costSat : 0n);
 }
 
-/** Ours that counts, and the peer's newest: what both agreed on before they close. */
+const hasHtlcs = ({ htlcs, ledger }: CommitmentContent): boolean =>
+  htlcs.length > 0 || (ledger?.trimmed.length ?? 0) > 0;
+
+/**
+ * Ours that counts, and the peer's newest on this funding: what both agreed on before they close. While that one has HTLCs and is
+ * not acknowledged, a node that lost the link may have forgotten it (BOLT 2, "Message Retransmission"): then the one before it is
+ * what both agreed on. The peer can publish that as well, so a close that gives us as much gives nothing away.
+ */
 function currentCommitments(
   { record }: OpenChannel,
   candidate: FundingCandidate,
-): readonly CommitmentContent[] {
+): { readonly agreed: readonly CommitmentContent[]; readonly all: readonly CommitmentContent[] } {
   const ours = candidate.validated.filter(({ number }) => number === record.holderNextRevoke);
-  const theirs = lastIssued(candidate, record.counterpartyNextSign - 1);
-  return theirs === undefined ? ours : [...ours, theirs];
+  const newest = candidate.issued.at(-1);
+  if (newest === undefined) return { agreed: ours, all: ours };
+  const all = [...ours, newest];
+  const before = hasHtlcs(newest) ? lastIssued(candidate, newest.number - 1) : undefined;
+  return before === undefined ? { agreed: all, all } : { agreed: [...ours, before], all: [...all, before] };
 }
 
-function requireNoHtlcs(channel: OpenChannel, current: readonly CommitmentContent[]): void {
-  const pending = current.find(({ htlcs, ledger }) => htlcs.length > 0 || (ledger?.trimmed.length ?? 0) > 0);
+function requireNoHtlcs(channel: OpenChannel, agreed: readonly CommitmentContent[]): void {
+  const pending = agreed.find(hasHtlcs);
   if (pending === undefined) return;
   refuse(mutualNoHtlcs, 'a current commitment holds HTLCs', {
     channel: channel.id,
