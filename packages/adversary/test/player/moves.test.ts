@@ -35,6 +35,22 @@ describe('moves', () => {
     expect(world.problems).toEqual([]);
   });
 
+  it('change numbers to others that have a place on the wire', async () => {
+    const world = await begin();
+    const dealer = new Dealer(5, HONEST);
+    for (let i = 0; i < 60; i++) await playMove(world, dealer.next());
+    const strange: unknown[] = [];
+    const look = (value: unknown): void => {
+      if (typeof value === 'number' && value !== value >>> 0) strange.push(value);
+      if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+      for (const one of Object.values(value)) look(one);
+    };
+    for (let i = 0; i < 2000; i++)
+      await playMove(world, { kind: 'replay', channel: 0, a: 7 * i, b: 11 * i, c: i });
+    for (const { request } of world.log.kept) look(request);
+    expect(strange).toEqual([]);
+  });
+
   it('are the whole of a run, with its seed', async () => {
     const dealer = new Dealer(9);
     const moves: Move[] = Array.from({ length: 150 }, () => dealer.next());

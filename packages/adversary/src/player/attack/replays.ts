@@ -31,7 +31,8 @@ function changedAt(value: unknown, path: Path, change: (leaf: unknown) => unknow
 
 function mutant(leaf: unknown, by: number): unknown {
   if (typeof leaf === 'bigint') return [leaf + 1n, leaf - 1n, 0n, leaf * 2n, 2n ** 40n, 1n][by % 6];
-  if (typeof leaf === 'number') return [leaf + 1, Math.max(0, leaf - 1), 0, 1, leaf ^ 0xff][by % 5];
+  // Of 32 bits: nothing else has a place on the wire.
+  if (typeof leaf === 'number') return [leaf + 1, Math.max(0, leaf - 1), 0, 1, leaf ^ 0xff][by % 5]! >>> 0;
   if (typeof leaf === 'boolean') return !leaf;
   if (leaf instanceof Uint8Array) return mutantBytes(leaf, by);
   if (Array.isArray(leaf))
