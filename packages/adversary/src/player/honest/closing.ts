@@ -57,7 +57,7 @@ export function closeFeeSat(world: World): bigint {
 export async function close(world: World, channel: Channel): Promise<void> {
   if (!channel.isUsable) return;
   channel.isShuttingDown = true;
-  if (!isEmpty(channel) || channel.log.hasLooseVariants('peer')) return;
+  if (!isEmpty(channel)) return;
   const script = world.receivingScript();
   let agreed: Tx | null = null;
   for (let round = 0; round <= world.dice.roll(3); round++) {

@@ -71,14 +71,17 @@ export async function signSplice(
   return reply === null ? null : reply.sig.signature;
 }
 
+/** What a lost link has made it forget, and what it has written down: it sends that again before anything else. */
+const hasUnsent = ({ book }: World, channel: Channel): boolean =>
+  book.partsOn(channel, 'peer').some(({ state, decided }) => state === 'standing' && decided !== null);
+
 /** Takes some of one side's balance out, and goes on with the rest. HTLCs stand as they do. */
 export async function spliceOut(world: World, channel: Channel, { a, b }: Move): Promise<void> {
   const { log } = channel;
   if (!channel.isUsable || channel.isShuttingDown || channel.isTainted) return;
   // Before its first update another funding is a round of the opening.
   if (log.views.owner.number === 0 || log.views.peer.number === 0) return;
-  if (!(await quiesce(world, channel)) || log.hasLooseVariants('peer') || log.hasLooseVariants('owner'))
-    return;
+  if (!(await quiesce(world, channel)) || hasUnsent(world, channel)) return;
   const by: Party = a % 2 === 0 ? 'owner' : 'peer';
   const { ownerMsat, peerMsat } = log.views.owner.current;
   const spareSat = (by === 'owner' ? ownerMsat : peerMsat) / 1000n - LEFT_SAT;
