@@ -350,6 +350,73 @@ describe('a channel that went to the chain', () => {
   });
 });
 
+describe('two parts of a payment came in, and the channel of one goes to the chain', () => {
+  /** One part went out again; the other may fail. */
+  function spread(kind: 'holder' | 'counterparty', confirmed = 1) {
+    const route = new Route();
+    const { signer, incoming } = route;
+    const options = { peer: 'also upstream', isOutbound: false, pushMsat: 300_000_000n };
+    const other = new OpenChannel(options, signer).open();
+    signer.mine(other.model.funding.tx);
+    route.bury();
+    const one = incomingHtlc();
+    const out = outgoingOf(one);
+    const before = incoming.balances;
+    route.receive(one);
+    other.update(adding(other.balances, one));
+    route.offer(out);
+    const built = incoming.model.build(kind, confirmed, confirmed === 1 ? incoming.balances : before);
+    signer.mine(built.tx);
+    const release = route.nextOf(other, removing(other.balances, one, 'failed'));
+    const depth = signer.policy.limits.resolveDepthBlocks;
+    return { route, signer, other, one, out, built, release, depth };
+  }
+
+  it.each(['holder', 'counterparty'] as const)(
+    'by the %s’s commitment: what is buried there to be claimed covers what went out',
+    (kind) => {
+      const { signer, other, release, depth } = spread(kind);
+      expect(trips(other, release, COVERED).temporary).toBe(true);
+      signer.mineEmpty(depth - 2);
+      expect(trips(other, release, COVERED).temporary).toBe(true);
+      signer.mineEmpty(1);
+      other.ask(release);
+    },
+  );
+
+  it('covers nothing new', () => {
+    const { route, signer, out, depth } = spread('counterparty');
+    signer.mineEmpty(depth);
+    const more = adding(route.outgoing.balances, out);
+    expect(trips(route.outgoing, route.nextOf(route.outgoing, more), COVERED).temporary).toBe(false);
+  });
+
+  it('covers nothing once the peer has timed it out, in whatever block', () => {
+    const { route, signer, other, one, built, release, depth } = spread('counterparty');
+    signer.mineEmpty(depth);
+    const at = built.commitment.htlcs[0]!.outputIndex;
+    signer.mine(spendOf(built.tx, at));
+    expect(trips(other, release, COVERED).temporary).toBe(false);
+    signer.mineEmpty(depth);
+    trips(other, release, BALANCED);
+    expect(one.cltvExpiry).toBeGreaterThan(route.height);
+  });
+
+  it('covers what went out when we have claimed it', () => {
+    const { signer, other, one, built, release, depth } = spread('counterparty');
+    signer.mineEmpty(depth);
+    signer.mine(spendOf(built.tx, built.commitment.htlcs[0]!.outputIndex, [one.preimage]));
+    other.ask(release);
+  });
+
+  it('covers nothing where a revoked commitment was mined', () => {
+    const { signer, other, release, depth } = spread('counterparty', 0);
+    expect(trips(other, release, COVERED).temporary).toBe(false);
+    signer.mineEmpty(depth);
+    trips(other, release, BALANCED);
+  });
+});
+
 describe('check_outpoint and lock_outpoint', () => {
   const check = ({ model }: OpenChannel) => ({
     name: 'hsmd_check_outpoint' as const,

@@ -18,9 +18,9 @@ export const LAW_4: readonly Mutant[] = [
     edits: [
       {
         file: INCOMING,
-        find: "  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return 'gone';",
+        find: '  const closing = ctx.draft.get(closingRecords, channel);',
         replace:
-          "  if (record === null) return 'gone';\n  if (record.peerId.length > 0 || ctx.draft.get(closingRecords, channel) !== null) return 'buried';",
+          "  if (record.peerId.length > 0) return 'buried';\n  const closing = ctx.draft.get(closingRecords, channel);",
       },
     ],
   },

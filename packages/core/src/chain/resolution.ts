@@ -2,7 +2,7 @@
  * Law 3 after a channel has gone to the chain: the buried commitment is the view, and each of its HTLCs is what became of
  * its output. Before it is buried nothing changes, since another commitment could still take its place.
  */
-import { msatToSatFloor, outPointToString, ripemd160, toHex } from '@countersign/bitcoin';
+import { fromHex, msatToSatFloor, outPointToString, ripemd160, toHex } from '@countersign/bitcoin';
 import { type LiveCommitment, liveCommitments } from '../channel/live.ts';
 import type { ChannelId, ChannelRecord, CommitmentContent, Fate, HtlcRecord } from '../channel/record.ts';
 import { hashHex } from '../ledger/htlc-set.ts';
@@ -170,6 +170,37 @@ export function fatesOnChain(
     .filter((closing) => closing.kind === 'counterparty' && closing.number === number)
     .flatMap((closing) => confirmed(record, closing, outputsOf(read, closing), () => false) ?? [])
     .map(({ ledger }) => ledger.fates);
+}
+
+/** `gone`: no block makes it count. */
+export type Burial = 'buried' | 'awaited' | 'gone';
+
+/**
+ * Whether what the peer offered of this hash on a channel that `closing` ended can be claimed there, in a block that is buried. It is
+ * gone where something else than a current commitment was mined, and when the peer has timed it out, in any block.
+ */
+export function burialOfReceived(
+  read: Read,
+  id: ChannelId,
+  record: ChannelRecord,
+  closing: ClosingRecord,
+  hash: string,
+  isBuried: (heightBlocks: number) => boolean,
+): Burial {
+  const kind = kindNow(record, closing);
+  const isCurrent = kind === 'holder' || kind === 'counterparty';
+  // With more fundings of the channel there than one, each has a part of what is ours.
+  if (!isCurrent || closesOf(read, id).length > 1) return 'gone';
+  const hash160 = toHex(ripemd160(fromHex(hash)));
+  const isTimedOut = outputsOf(read, closing).some(
+    ({ htlc, spent }) =>
+      htlc?.offeredBy === 'counterparty' &&
+      toHex(htlc.paymentHash160) === hash160 &&
+      spent !== null &&
+      spent.preimage === null,
+  );
+  if (isTimedOut) return 'gone';
+  return isBuried(closing.heightBlocks) ? 'buried' : 'awaited';
 }
 
 /** The output of an HTLC; of HTLCs equal in everything each has one. */

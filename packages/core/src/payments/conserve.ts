@@ -30,7 +30,7 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   // What law 3 let go of for good (`mayAbandon`) has no funding and no order to keep.
   if (deficitMsat(covered, ctx.nowSeconds) > before) return covered;
   if (grows) requireForward(ctx, step, covered);
-  requireIncomingBuried(ctx, step, covered);
+  requireIncomingBuried(ctx, step, covered, grows);
   const ordered = inOrder(ctx, step, covered);
   requireInTimeCover(ctx, step, ordered);
   return ordered;

@@ -4,6 +4,7 @@
  */
 import { equalBytes } from '@countersign/bitcoin';
 import { isFundingOutput } from '../chain/fundings.ts';
+import { type Burial, burialOfReceived } from '../chain/resolution.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
@@ -15,14 +16,22 @@ import { enforce } from '../policy/enforce.ts';
 import { limitsFor } from '../policy/settings.ts';
 import { closingRecords } from '../records/chain.ts';
 import { channelRecords } from '../records/channel.ts';
+import type { RecordKind } from '../records/kind.ts';
 import type { PaymentPart, PaymentRecord } from '../records/payment.ts';
 import { receivedSpendsActiveUtxo } from './rules.ts';
 
-export function requireIncomingBuried(ctx: Context, step: PaymentStep, record: PaymentRecord): void {
+export function requireIncomingBuried(
+  ctx: Context,
+  step: PaymentStep,
+  record: PaymentRecord,
+  grows: boolean,
+): void {
   const { chain } = ctx;
   if (chain === null) return;
-  const isLoose = (part: PaymentPart) => part.standingMsat > 0n && burialOf(ctx, chain, part) !== 'buried';
-  const isGone = (part: PaymentPart) => part.standingMsat > 0n && burialOf(ctx, chain, part) === 'gone';
+  const burial = (part: PaymentPart) =>
+    part.standingMsat > 0n ? burialOf(ctx, chain, step, part, grows) : 'buried';
+  const isLoose = (part: PaymentPart) => burial(part) !== 'buried';
+  const isGone = (part: PaymentPart) => burial(part) === 'gone';
   const loose = record.parts.filter(isLoose);
   if (loose.length === 0) return;
   const missing = missingMsat(ctx, record, isLoose);
@@ -50,13 +59,25 @@ function missingMsat(ctx: Context, record: PaymentRecord, isWithout: (part: Paym
   return deficitMsat({ ...record, parts }, ctx.nowSeconds);
 }
 
-/** Of the funding of a channel: `gone` when it is spent, or is not what it should be. */
-type Burial = 'buried' | 'awaited' | 'gone';
-
-function burialOf(ctx: Context, chain: ChainView, { channel }: PaymentPart): Burial {
+/** Of the funding of a channel: `gone` when it is spent, or is not what it should be; or of what it was spent by. */
+function burialOf(
+  ctx: Context,
+  chain: ChainView,
+  { hash }: PaymentStep,
+  { channel }: PaymentPart,
+  grows: boolean,
+): Burial {
   const record = ctx.draft.get(channelRecords, channel);
-  if (record === null || ctx.draft.get(closingRecords, channel) !== null) return 'gone';
-  const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  if (record === null) return 'gone';
+  const { paymentDepthBlocks, resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  const closing = ctx.draft.get(closingRecords, channel);
+  if (closing !== null) {
+    // What waits on the chain to be claimed covers what went out before, and nothing new.
+    if (grows) return 'gone';
+    const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
+    const isBuried = (heightBlocks: number) => chain.heightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
+    return burialOfReceived(read, channel, record, closing, hash, isBuried);
+  }
   const isOwn = (candidate: FundingCandidate, status: OutpointStatus): boolean =>
     status.kind === 'confirmed' && isFundingOutput(ctx.keys, record, candidate, status);
   // Spent by a splice: the node names candidates as it likes, so the chain must have the funding that it says.

@@ -34,7 +34,7 @@ export const receivedSpendsActiveUtxo = softRule({
   operations: ['cc', 'rev'],
   carriesPromise: true,
   documentation:
-    'An incoming HTLC covers a forward only on a channel whose funding is buried `payment_depth_blocks` deep and not spent, by the chain view; a zero-conf mark does not change that. Temporary while the funding is awaited; for good once it is spent.',
+    'An incoming HTLC covers a forward only on a channel whose funding is buried `payment_depth_blocks` deep and not spent, by the chain view; a zero-conf mark does not change that. Temporary while the funding is awaited; for good once it is spent. What a buried commitment has to be claimed covers what went out before, and nothing new.',
 });
 
 export const fundingOnchain = rule({
