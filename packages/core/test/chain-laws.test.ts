@@ -352,7 +352,7 @@ describe('a channel that went to the chain', () => {
 
 describe('two parts of a payment came in, and the channel of one goes to the chain', () => {
   /** One part went out again; the other may fail. */
-  function spread(kind: 'holder' | 'counterparty', confirmed = 1) {
+  function spread(kind: 'holder' | 'counterparty', confirmed = 1, expiry = 130) {
     const route = new Route();
     const { signer, incoming } = route;
     const options = { peer: 'also upstream', isOutbound: false, pushMsat: 300_000_000n };
@@ -362,7 +362,7 @@ describe('two parts of a payment came in, and the channel of one goes to the cha
     const one = incomingHtlc();
     const out = outgoingOf(one);
     const before = incoming.balances;
-    route.receive(one);
+    route.receive({ ...one, cltvExpiry: expiry });
     other.update(adding(other.balances, one));
     route.offer(out);
     const built = incoming.model.build(kind, confirmed, confirmed === 1 ? incoming.balances : before);
@@ -383,6 +383,17 @@ describe('two parts of a payment came in, and the channel of one goes to the cha
       other.ask(release);
     },
   );
+
+  it('covers only what ends in time before it', () => {
+    const outExpiry = outgoingOf(incomingHtlc()).cltvExpiry;
+    const expiry = outExpiry + new ChainedSigner().policy.limits.cltvDeltaBlocks;
+    const late = spread('counterparty', 1, expiry - 1);
+    late.signer.mineEmpty(late.depth);
+    trips(late.other, late.release, 'policy-routing-cltv-delta');
+    const inTime = spread('counterparty', 1, expiry);
+    inTime.signer.mineEmpty(inTime.depth);
+    inTime.other.ask(inTime.release);
+  });
 
   it('covers nothing new', () => {
     const { route, signer, out, depth } = spread('counterparty');
