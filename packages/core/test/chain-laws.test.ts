@@ -3,8 +3,15 @@
  * go on beside them. Blocks are mined and proven; nobody tells the signer anything else.
  */
 import { fundingScript, outPointToString, p2wshOfScript, sat, txid } from '@countersign/bitcoin';
-import { alarmsOfChannel, deadlinesOf, outputRecords, paymentRecords } from '@countersign/core';
+import {
+  alarmsOfChannel,
+  closingRecords,
+  deadlinesOf,
+  outputRecords,
+  paymentRecords,
+} from '@countersign/core';
 import { describe, expect, it } from 'vitest';
+import { otherClosingRecords } from '../src/records/chain.ts';
 import { ChainedSigner, spendOf } from './chained-signer.ts';
 import { type Balances, type Built, htlc, type ModelHtlc, type ModelOptions } from './channel-model.ts';
 import { channelIdOf, deliver, forwardOf, hashOf, paymentOf, recordOf, trips } from './forwarder.ts';
@@ -417,6 +424,17 @@ describe('two parts of a payment came in, and the channel of one goes to the cha
     const { signer, other, one, built, release, depth } = spread('counterparty');
     signer.mineEmpty(depth);
     signer.mine(spendOf(built.tx, built.commitment.htlcs[0]!.outputIndex, [one.preimage]));
+    other.ask(release);
+  });
+
+  it('covers nothing where another funding of the channel has ended too', () => {
+    const { route, signer, other, release, depth } = spread('counterparty');
+    signer.mineEmpty(depth);
+    const id = channelIdOf(route.incoming);
+    const closing = signer.read(closingRecords, id)!;
+    put(signer, otherClosingRecords, id, [closing]);
+    expect(trips(other, release, COVERED).temporary).toBe(false);
+    put(signer, otherClosingRecords, id, []);
     other.ask(release);
   });
 
