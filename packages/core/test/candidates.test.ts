@@ -62,6 +62,16 @@ describe.each(KINDS)('a splice, %s', (_, options) => {
     channel.update(channel.balances);
   });
 
+  it('begins so only as a splice: a round of the opening has no commitment 0 after another has moved on', () => {
+    const channel = opened(options);
+    const round = channel.model.newFunding('second round', channel.model.funding.valueSat);
+    channel.ask(channel.model.setup(round));
+    channel.signRemote(adding(channel.balances, htlc('counterparty', 30_000, 'a')));
+    expect(channel.tagOf(channel.model.signRemote(0, channel.balances, round))).toBe(
+      'policy-commitment-retry-same',
+    );
+  });
+
   it('carries what the peer has acknowledged, not what was signed since', () => {
     const channel = opened(options);
     channel.update(channel.balances);

@@ -128,6 +128,33 @@ describe('policy-mutual-no-pending-htlcs', () => {
     expect(channel.refused(closing(channel))).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
   });
 
+  it('policy-mutual-no-pending-htlcs: trips with one of ours beside one that the peer has not acknowledged', () => {
+    const channel = hubChannel();
+    const balances = adding(channel.balances, htlc('counterparty', 20_000, 'b'));
+    channel.validate(balances);
+    channel.revoke();
+    channel.signRemote(balances);
+    expect(channel.refused(closing(channel))).toMatchObject({ tag, facts: { number: 1, htlcs: 1 } });
+  });
+
+  it('policy-mutual-value-matches-commitment: trips where the one before what is not acknowledged gave us more', () => {
+    const channel = new OpenChannel().open();
+    const { holderMsat, counterpartyMsat } = channel.balances;
+    const given = {
+      ...channel.balances,
+      holderMsat: holderMsat + 1000n,
+      counterpartyMsat: counterpartyMsat - 1000n,
+    };
+    channel.signRemote(given);
+    channel.peerRevokes();
+    channel.signRemote(adding(given, htlc('holder', 20_000, 'b')));
+    expect(channel.refused(closing(channel))).toMatchObject({
+      tag: value,
+      facts: { balance_sat: 700_001n },
+    });
+    channel.ask(closing(channel, 699_001n));
+  });
+
   it('policy-mutual-value-matches-commitment: trips where what the peer has not acknowledged gave us more', () => {
     const channel = hubChannel();
     const { holderMsat, counterpartyMsat } = channel.balances;
