@@ -1,11 +1,14 @@
 /** What closes came to counts for the payments: of several on one channel, and of one that is revoked afterwards. */
-import { paymentRecords } from '@countersign/core';
+import { toHex } from '@countersign/bitcoin';
+import { closingRecords, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { openedChannel, spendOf } from './chained-signer.ts';
+import { APPROVING, ChainedSigner, openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
-import { hashOf, trips, UNAPPROVED } from './forwarder.ts';
+import { channelIdOf, hashOf, recordOf, trips, UNAPPROVED } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
 import { spends, TwoFundings } from './two-fundings.ts';
+
+const NO_OVERRIDE = { limits: {}, severities: new Map(), sharedAllowlist: false };
 
 describe('an HTLC of ours that the peer takes on one funding', () => {
   /** Both fundings are on the chain, with an HTLC of ours that one upstream pays for; the peer may close either. */
@@ -89,5 +92,68 @@ describe('a commitment of the peer that it revokes when the chain has it', () =>
     trips(other, other.model.signRemote(1, again), 'policy-commitment-payment-invoiced');
     signer.mineEmpty(160);
     expect(payment()).toMatchObject(settled);
+  });
+});
+
+describe('a channel that the operator marked zero-conf, before its funding is mined', () => {
+  function unmined({ isLocked }: { readonly isLocked: boolean }) {
+    const signer = new ChainedSigner();
+    const channel = new OpenChannel({ peer: 'zero', isOutbound: true, pushMsat: 0n }, signer);
+    const { model } = channel;
+    const zeroConf = { ...NO_OVERRIDE, zeroConf: true };
+    signer.set = { approvals: APPROVING, peers: new Map([[toHex(model.ref.peerId), zeroConf]]) };
+    channel.open();
+    const named = model.newFunding('named', model.funding.valueSat);
+    channel.ask(model.setup(named));
+    if (isLocked) channel.lock(model.funding);
+    const id = channelIdOf(channel);
+    const paid = htlc('holder', 50_000, 'paid', 400);
+    const goesOn = () => {
+      expect(signer.read(closingRecords, id)).toBeNull();
+      expect(signer.read(paymentRecords, hashOf(paid))?.parts).toMatchObject([{ outMsat: 50_000_000n }]);
+      signer
+        .mine(model.funding.tx)
+        .mine(model.build('counterparty', channel.counterpartyNumber, channel.balances).tx);
+      expect(signer.read(closingRecords, id)).toMatchObject({ kind: 'counterparty' });
+    };
+    return { signer, channel, named, paid, goesOn };
+  }
+
+  it.each([true, false])(
+    'is not ended by what spends some coin that the node named, dropped (%s) or not',
+    (isLocked) => {
+      const { signer, channel, named, paid, goesOn } = unmined({ isLocked });
+      const { model } = channel;
+      const old = model.build('counterparty', 0, channel.balances, named).tx;
+      channel.update(adding(channel.balances, paid));
+      expect(recordOf(channel).candidates).toHaveLength(isLocked ? 1 : 2);
+      // As a revoked commitment would look, with nothing in it that is not explained.
+      const toRemote = model.build('counterparty', 0, model.initial).tx.outputs.at(-1)!;
+      signer.mine({ ...old, outputs: [toRemote] }).mineEmpty(160);
+      goesOn();
+    },
+  );
+
+  it('is not ended by a round that the peer alone paid for', () => {
+    const { signer, channel, named, paid, goesOn } = unmined({ isLocked: false });
+    const { model } = channel;
+    channel.ask(model.validate(0, channel.balances, named));
+    channel.ask(model.signRemote(0, channel.balances, named));
+    const close = model.build('counterparty', 0, channel.balances, named).tx;
+    channel.lock(model.funding);
+    channel.signRemote(adding(channel.balances, paid));
+    signer
+      .mine(named.tx)
+      .mine(close)
+      .mine(
+        ...spends(
+          close,
+          close.outputs.map((_, vout) => vout),
+        ),
+      );
+    signer.mineEmpty(8);
+    channel.balances = adding(channel.balances, paid);
+    channel.counterpartyNumber = 1;
+    goesOn();
   });
 });

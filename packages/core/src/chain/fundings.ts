@@ -15,10 +15,12 @@ import {
   txid,
   txidToHex,
 } from '@countersign/bitcoin';
+import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
 import { channelId } from '../channel/lookup.ts';
 import type { ChannelId, ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { ChannelRef, KeyView } from '../context.ts';
+import { isZeroConf, type Policy } from '../policy/settings.ts';
 import { type OutputRecord, outputRecords } from '../records/chain.ts';
 import { fundingRecords } from '../records/channel.ts';
 import type { Draft } from '../state.ts';
@@ -127,4 +129,20 @@ export function standsElsewhere(place: FundingPlace, record: ChannelRecord, outp
   return record.candidates.some(
     (other) => other !== candidate && !isDormant(record, other) && isOnChain(place, record, other),
   );
+}
+
+/**
+ * The operator lets this channel live on a funding that no block has yet, and there is another one of that kind: whatever this one comes
+ * to, a round that the peer alone paid for or somebody else's coin, commitments on that other one may still be published.
+ */
+export function mayStandElsewhere(
+  place: FundingPlace & { readonly policy: Policy },
+  record: ChannelRecord,
+  outpoint: OutPoint,
+): boolean {
+  if (!isZeroConf(place.policy, scopeOf(record))) return false;
+  const candidate = candidateAt(record, outpoint);
+  const isAwaited = (other: FundingCandidate) =>
+    !other.isSplice && !isDormant(record, other) && recorded(place, other) === null;
+  return record.candidates.some((other) => other !== candidate && isAwaited(other));
 }

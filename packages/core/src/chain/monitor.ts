@@ -35,6 +35,7 @@ import {
   isFormerSpliceOf,
   isSpliceOf,
   isStray,
+  mayStandElsewhere,
   standsElsewhere,
   wasFunding,
 } from './fundings.ts';
@@ -151,7 +152,8 @@ function seeFundingSpent(
   }
   const funding = tx.inputs[inputIndex]!;
   if (!wasFunding(place, record, funding, output)) return;
-  const isEnd = place.draft.get(closingRecords, channel) === null && !standsElsewhere(place, record, funding);
+  const isElsewhere = standsElsewhere(place, record, funding) || mayStandElsewhere(place, record, funding);
+  const isEnd = place.draft.get(closingRecords, channel) === null && !isElsewhere;
   const candidate = candidateAt(record, funding);
   // A funding that is no candidate any more has lost its commitments: any of those shows the other side's keys.
   const spent = candidate ?? record.candidates[0];
