@@ -4,7 +4,7 @@ import { closingRecords, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { APPROVING, ChainedSigner, openedChannel, spendOf } from './chained-signer.ts';
 import { htlc } from './channel-model.ts';
-import { channelIdOf, hashOf, recordOf, trips, UNAPPROVED } from './forwarder.ts';
+import { channelIdOf, flowOf, hashOf, recordOf, trips, UNAPPROVED } from './forwarder.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
 import { spends, TwoFundings } from './two-fundings.ts';
 
@@ -92,6 +92,21 @@ describe('a commitment of the peer that it revokes when the chain has it', () =>
     trips(other, other.model.signRemote(1, again), 'policy-commitment-payment-invoiced');
     signer.mineEmpty(160);
     expect(payment()).toMatchObject(settled);
+  });
+
+  it('brings back nothing of the dust that it lost', () => {
+    const { signer, channel } = openedChannel();
+    signer.mineEmpty(6);
+    const { model, balances } = channel;
+    channel.update({ ...balances, holderMsat: balances.holderMsat - 700_000n });
+    const theirs = model.build('counterparty', 1, channel.balances).tx;
+    channel.signRemote(balances);
+    channel.validate(balances);
+    channel.revoke();
+    expect(flowOf(signer, 'dust-outflow')).toBe(700_000n);
+    signer.mine(theirs);
+    channel.peerRevokes();
+    expect(flowOf(signer, 'dust-outflow')).toBe(700_000n);
   });
 });
 

@@ -256,9 +256,9 @@ export function validateRevocation(ctx: Context, request: MessageOf<'hsmd_valida
     counterpartyPoints: record.counterpartyPoints.filter((p) => p.number > number),
     candidates,
   };
-  // What was lost in the revoked commitments alone, an invisible HTLC that failed above all, is back.
-  judgeDust(ctx, channel, after);
   const onChain = fatesOnChain((kind, key) => ctx.draft.get(kind, key), channel.id, record, number);
+  // What was lost in the revoked commitments alone, an invisible HTLC that failed above all, is back; unless the chain has one of them.
+  if (onChain.length === 0) judgeDust(ctx, channel, after);
   judgePayments(ctx, channel, after, [{ view: 'counterparty', fates: worstFates([...stories, ...onChain]) }]);
   saveChannel(ctx, channel.id, after);
   return done;
