@@ -144,8 +144,7 @@ export class NodeSideLink implements SignerLink {
       close: () => {
         if (!isOpen) return;
         isOpen = false;
-        // Only a link that is closed for good rejects, and then nobody remembers the feeder either.
-        this.#outbox.endFeed(session).catch(() => {});
+        this.#outbox.endFeed(session);
       },
     };
   }

@@ -51,6 +51,8 @@ export class Outbox {
   #toResend: Entry[] = [];
   readonly #clients: Entry[] = [];
   readonly #feeds: Entry[] = [];
+  /** Sessions of feeders whose end the signer has to hear. */
+  readonly #feedersTold = new Set<number>();
   #wire: Wire | null = null;
   #window: Window;
   #lastId = 0;
@@ -78,8 +80,19 @@ export class Outbox {
     return this.#add({ kind: 'request', asker, body }, body.length, asker.kind === 'feed');
   }
 
-  endFeed(session: number): Promise<LinkAnswer> {
-    return this.#add({ kind: 'feed-end', session }, 0, true);
+  /**
+   * What the feeder said and is still here is for nobody any more: while the signer is away feeders come and go, and must not fill
+   * the queue. Its end is told where the signer has heard of it, whatever waits.
+   */
+  endFeed(session: number): void {
+    const isOfIt = ({ message }: Entry): boolean =>
+      message.kind === 'request' && message.asker.kind === 'feed' && message.asker.session === session;
+    for (const entry of this.#feeds.filter(isOfIt)) {
+      this.#takeOut(this.#feeds, entry);
+      entry.reject(new LinkError('link-ended', 'the feeder left'));
+    }
+    if (!this.#feedersTold.delete(session) || this.#isClosed) return;
+    this.#enqueue({ kind: 'feed-end', session }, REQUEST_OVERHEAD_BYTES, true).catch(() => {});
   }
 
   #add(message: Entry['message'], bodyBytes: number, isFeed: boolean): Promise<LinkAnswer> {
@@ -92,6 +105,10 @@ export class Outbox {
       return Promise.reject(
         new LinkError('link-queue-full', 'too much waits for the signer already', { waiting }),
       );
+    return this.#enqueue(message, bytes, isFeed);
+  }
+
+  #enqueue(message: Entry['message'], bytes: number, isFeed: boolean): Promise<LinkAnswer> {
     return new Promise((resolve, reject) => {
       (isFeed ? this.#feeds : this.#clients).push({
         id: 0,
@@ -133,8 +150,7 @@ export class Outbox {
     const isTooLarge = ({ bytes }: Entry): boolean => bytes > this.#window.frameBytesMax;
     for (const queue of [this.#clients, this.#feeds]) {
       for (const entry of queue.filter(isTooLarge)) {
-        queue.splice(queue.indexOf(entry), 1);
-        this.#queueBytes -= entry.bytes;
+        this.#takeOut(queue, entry);
         entry.reject(tooLarge(entry.bytes));
       }
     }
@@ -142,6 +158,11 @@ export class Outbox {
       this.#sent.delete(entry.id);
       entry.reject(tooLarge(entry.bytes));
     }
+  }
+
+  #takeOut(queue: Entry[], entry: Entry): void {
+    queue.splice(queue.indexOf(entry), 1);
+    this.#queueBytes -= entry.bytes;
   }
 
   /** The connection is gone. What was to be acknowledged is, by the next welcome. */
@@ -190,6 +211,9 @@ export class Outbox {
         entry.id = ++this.#lastId;
         this.#sent.set(entry.id, entry);
         this.#queueBytes -= entry.bytes;
+        const { message } = entry;
+        if (message.kind === 'request' && message.asker.kind === 'feed')
+          this.#feedersTold.add(message.asker.session);
       }
       this.#onWire++;
       this.#onWireBytes += entry.bytes;

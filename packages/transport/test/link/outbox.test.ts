@@ -20,6 +20,47 @@ describe('the node side’s queue', () => {
     for (const one of waiting) await expect(one).rejects.toMatchObject({ code: 'link-closed' });
   });
 
+  it('keeps nothing of feeders that left before their messages could', async () => {
+    const outbox = new Outbox({ ...LIMITS, queueMax: 3 }, new Timers());
+    for (let session = 1; session <= 10; session++) {
+      const asked = outbox.ask({ kind: 'feed', session }, bytes('tip?'));
+      outbox.endFeed(session);
+      await expect(asked).rejects.toMatchObject({ code: 'link-ended' });
+    }
+    expect(outbox.size).toBe(0);
+    const sent: LinkFrame[] = [];
+    outbox.attach({ send: (frame: Buffer) => void sent.push(...framesIn(frame)) }, LIMITS);
+    expect(sent).toEqual([]);
+  });
+
+  it('tells the end of a feeder that the signer knows, also when it is full and nothing travels', async () => {
+    const limits = { ...LIMITS, feedsMax: 4, queueMax: 1 };
+    const outbox = new Outbox(limits, new Timers());
+    const sent: LinkFrame[] = [];
+    const wire = { send: (frame: Buffer) => void sent.push(...framesIn(frame)) };
+    outbox.attach(wire, limits);
+    const known = outbox.ask({ kind: 'feed', session: 1 }, bytes('tip?'));
+    outbox.answered(1, reply(bytes('none')));
+    await known;
+    const under = outbox.ask({ kind: 'feed', session: 2 }, bytes('tip?'));
+    outbox.detach();
+    const waiting = outbox.ask({ kind: 'client', client: channel(1) }, bytes('a'));
+    outbox.endFeed(1);
+    outbox.endFeed(2);
+    outbox.attach(wire, limits);
+    expect(sent.map((frame) => ('id' in frame ? `${frame.kind} ${frame.id}` : frame.kind))).toEqual([
+      'request 1',
+      'ack',
+      'request 2',
+      'request 2',
+      'request 3',
+      'feed-end 4',
+      'feed-end 5',
+    ]);
+    outbox.close();
+    for (const one of [under, waiting]) await expect(one).rejects.toMatchObject({ code: 'link-closed' });
+  });
+
   it('what a signer took and the next one does not take is refused, and the rest goes on', async () => {
     const outbox = new Outbox(LIMITS, new Timers());
     const sent: LinkFrame[] = [];
