@@ -88,6 +88,12 @@ export class KeyChange {
   known(peer: KeyPeer, pin: string): void {
     if (this.#staged?.pin !== pin) return;
     this.#knownBy.add(peer.name);
+    this.#adoptWhenKnown();
+  }
+
+  /** Throws `link-file`. */
+  #adoptWhenKnown(): void {
+    if (this.#staged === undefined || this.#knownBy.size === 0) return;
     const { names, identityPath, adopted, log } = this.#options;
     if (!names().every((name) => this.#knownBy.has(name))) return;
     const identity = adoptStaged(identityPath);
@@ -109,6 +115,13 @@ export class KeyChange {
       this.#staged = staged;
     }
     for (const peer of connections()) this.announceTo(peer);
+    try {
+      // Those who did not know it may have been revoked meanwhile.
+      this.#adoptWhenKnown();
+    } catch (error) {
+      // A file that cannot be moved now is tried again.
+      if (!(error instanceof LinkError)) throw error;
+    }
   }
 
   /** A half-written or damaged file is no reason to stop: the old key counts. */

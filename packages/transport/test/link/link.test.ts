@@ -342,6 +342,21 @@ describe('the key of a node side', () => {
     await expect.poll(() => [signer, other].map(({ pins }) => pins.list()[0]!.pin)).toEqual([pin, pin]);
     await link.ask(MASTER, bytes('2'));
   });
+
+  it('changes when the one that did not know the new one is revoked', async () => {
+    const other = new Side(cleanup);
+    introduce(node, signer, 'a');
+    introduce(node, other, 'b');
+    const link = await listen(cleanup, node);
+    dial(cleanup, signer, link.port, new Echo());
+    await link.ask(MASTER, bytes('1'));
+    const { pin } = stageIdentity(node.identityPath);
+    await expect.poll(() => signer.pins.list()[0]!.nextPin, { timeout: 5_000 }).toBe(pin);
+    node.pins.revoke('b');
+    await expect.poll(() => node.pin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => signer.pins.list()[0]!.pin, { timeout: 5_000 }).toBe(pin);
+    expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
+  });
 });
 
 describe('a link over a Unix socket', () => {
