@@ -1,6 +1,8 @@
 /** `countersign pair` and `countersign link` on the node side: a signer that meets it, and what they say when something is wrong. */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
+import os from 'node:os';
 import { join } from 'node:path';
 import { openIdentity, type Paired, PinStore, pair } from '@countersign/transport';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -141,6 +143,27 @@ describe('countersign pair', () => {
     const { text } = await run('pair', '--json', ...given, ...place.at);
     expect(JSON.parse(text)).toMatchObject({ addresses: ['node.example:1', '[2001:db8::5]:9737'] });
   });
+
+  it.each([
+    ['0.0.0.0', ['192.168.1.5:9737']],
+    ['[::]', ['192.168.1.5:9737', '[2001:db8::5]:9737']],
+  ])(
+    'for a node that listens at %s names the addresses of this machine that lead there',
+    async (host, want) => {
+      const of = (address: string, family: 'IPv4' | 'IPv6', internal = false) =>
+        ({ address, family, internal }) as os.NetworkInterfaceInfo;
+      vi.spyOn(os, 'networkInterfaces').mockReturnValue({
+        lo: [of('127.0.0.1', 'IPv4', true), of('::1', 'IPv6', true)],
+        eth0: [of('2001:db8::5', 'IPv6'), of('fe80::5', 'IPv6'), of('192.168.1.5', 'IPv4')],
+      });
+      syncBuiltinESMExports();
+      const place = await node(`${host}:9737`);
+      const { text } = await run('pair', '--json', ...place.at);
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+      expect(JSON.parse(text)).toMatchObject({ addresses: want });
+    },
+  );
 
   it('gives up when nobody comes', async () => {
     const place = await node();

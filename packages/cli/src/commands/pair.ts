@@ -24,7 +24,8 @@ import { moment } from '../terminal.ts';
 const NAME_DEFAULT = 'signer';
 /** As many as a token holds. */
 const ADDRESSES_MAX = 4;
-const WILDCARDS = ['0.0.0.0', '::', '::0'];
+const ANY_IPV4 = '0.0.0.0';
+const WILDCARDS = [ANY_IPV4, '::', '::0'];
 
 interface PairFlags extends NodeSideFlags {
   readonly name: string;
@@ -124,6 +125,8 @@ function addressesOf({ who, listen: { host, port } }: NodeSide): readonly Pairin
   const found = Object.values(networkInterfaces())
     .flatMap((interfaces) => interfaces ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+    // Nobody listens at the others.
+    .filter(({ family }) => family === 'IPv4' || host !== ANY_IPV4)
     .sort((a, b) => a.family.localeCompare(b.family))
     .map(({ address }) => ({ host: address, port }));
   if (found.length > 0) return found.slice(0, ADDRESSES_MAX);
