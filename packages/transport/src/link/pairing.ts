@@ -121,7 +121,8 @@ export interface Paired {
 export async function pair(options: PairOptions): Promise<Paired> {
   const { pins, name, identityPath, clock = systemClock } = options;
   const token = decodePairingToken(options.token);
-  if (clock.nowMs() / 1000 >= token.expiresAtSeconds) throw refusedFor('expired');
+  const nowMs = clock.nowMs();
+  if (nowMs / 1000 >= token.expiresAtSeconds) throw expiredHere(nowMs);
   checkPinName(name);
   pins.refresh();
   const named = pins.list().find((pin) => pin.name === name);
@@ -184,6 +185,16 @@ const REASONS: Readonly<Record<PairingRefusal, string>> = {
     'the node side knows this signer under another name, or that name belongs to another signer by now',
   busy: 'too many attempts: wait a minute',
 };
+
+/** By a clock that is wrong, every new token would be as old. */
+function expiredHere(nowMs: number): LinkError {
+  const time = new Date(nowMs).toISOString().slice(0, 16).replace('T', ' ');
+  return new LinkError(
+    'pairing-refused',
+    `the token has expired by the clock of this machine, ${time} UTC: make a new one, or set the clock`,
+    { reason: 'expired' },
+  );
+}
 
 function refusedFor(reason: PairingRefusal): LinkError {
   return new LinkError('pairing-refused', REASONS[reason], { reason });
