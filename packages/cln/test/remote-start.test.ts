@@ -1,5 +1,5 @@
 /** A real countersign-hsmd in remote mode that starts: it waits for its signer, and says for whom. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -138,6 +138,21 @@ describe('the start', () => {
     const reply = await hsmd.init();
     expect(reply).toMatchObject({ name: 'hsmd_init_reply_failure', errorCode: 20 });
     expect(JSON.stringify(reply)).toContain('cannot listen at 192.0.2.1:9737');
+  });
+
+  it('fails in a state directory that another node side has, and leaves that one alone', async () => {
+    const first = await serving();
+    const place = await setting();
+    const file = join(place.directory, 'countersign.toml');
+    writeFileSync(file, `state_directory = "${first.state}"\n${readFileSync(file, 'utf8')}`);
+    const hsmd = start({ directory: place.directory });
+    expect(await hsmd.init()).toMatchObject({
+      name: 'hsmd_init_reply_failure',
+      errorCode: 20,
+      errorMessage: `countersign: another process is the node side of a signer in ${first.state}: no two nodes may share it`,
+    });
+    expect((await hsmd.ended).code).toBe(242);
+    expect(await readStanding(join(first.state, LINK_SOCKET))).toMatchObject({ state: 'up' });
   });
 
   it('fails with the signer’s reason', async () => {

@@ -3,7 +3,7 @@
  * this process; what its operator has to do meanwhile is told on the terminal too, as lightningd does not read its log's socket
  * yet.
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/bitcoin';
 import { type Config, errorText, NODE_SOCKET, type RemoteConfig } from '@countersign/host';
 import {
@@ -19,7 +19,7 @@ import { openFeedSocket } from './feed-socket.ts';
 import { type InitFailure, Introduction } from './introduction.ts';
 import { type NodeChain, openNodeChain } from './node-chain.ts';
 import { HELD_FILE, openHeldValues, PreimageDesk } from './preimages.ts';
-import { LINK_SOCKET, type LinkStanding, openStandingSocket } from './standing.ts';
+import { isTaken, LINK_SOCKET, type LinkStanding, openStandingSocket } from './standing.ts';
 
 /** lightningd's EXITCODE_HSM_GENERIC_ERROR: it prints the text and exits with this. */
 const GENERIC_ERROR_CODE = 20;
@@ -53,6 +53,10 @@ export async function openRemote(
   const { config, remote, monotonicMs } = options;
   const { messageBytesMax } = config;
   const { log } = surroundings;
+  if (await isTaken(join(config.stateDirectory, LINK_SOCKET))) {
+    const where = resolve(config.stateDirectory);
+    return failed(`another process is the node side of a signer in ${where}: no two nodes may share it`);
+  }
   const failure = Promise.withResolvers<InitFailure>();
   const introduction = new Introduction({ init, messageBytesMax, log, onFailed: failure.resolve });
   // Afterwards lightningd has a log. A terminal may be a pipe that nobody reads: who writes to it stops there one day.

@@ -23,6 +23,9 @@ export interface LinkStanding {
 const CONNECTIONS_MAX = 8;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const ANSWER_MS = 2_000;
+/** Longer than an orderly end takes. */
+const ENDING_MS = 3_000;
+const ENDING_LOOK_MS = 100;
 
 /** Rejects with `SocketError`. */
 export function openStandingSocket(path: string, standing: () => LinkStanding): Promise<UnixListener> {
@@ -46,6 +49,19 @@ export async function readStanding(path: string): Promise<LinkStanding | null> {
     if (error instanceof SocketError || error instanceof SyntaxError || isSystemError(error)) return null;
     throw error;
   }
+}
+
+/**
+ * Whether another process is the node side there, and stays: one that lightningd has left behind is on its way out. Two would take
+ * each other's preimages for their own.
+ */
+export async function isTaken(path: string, waitMs = ENDING_MS): Promise<boolean> {
+  const endMs = performance.now() + waitMs;
+  while ((await readStanding(path)) !== null) {
+    if (performance.now() >= endMs) return true;
+    await new Promise<void>((resolve) => void setTimeout(resolve, ENDING_LOOK_MS));
+  }
+  return false;
 }
 
 function readAll(path: string): Promise<string> {
