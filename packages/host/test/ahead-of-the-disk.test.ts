@@ -1,10 +1,13 @@
 /** What would end a channel leaves only once that it ends is on the disk, whoever asks for it and whoever marked it. */
 import { describe, expect, it } from 'vitest';
+import { htlc } from '../../core/test/channel-model.ts';
+import type { MinedChain } from '../../core/test/mined-chain.ts';
+import { adding } from '../../core/test/open-channel.ts';
 import { AdminDesk } from '../src/admin/desk.ts';
 import { operatorSide } from '../src/admin/operator.ts';
 import type { Signer } from '../src/index.ts';
 import { sinkOf } from '../src/start/chain.ts';
-import { type HostChannel, hubPolicy, onChain, openOnChain } from './chain-support.ts';
+import { feed, type HostChannel, hubPolicy, onChain, openOnChain } from './chain-support.ts';
 import { inDirectory, keyOf, type LateJournal, late, master, openStore } from './support.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
@@ -26,6 +29,7 @@ interface Place {
   readonly journal: LateJournal;
   readonly signer: Signer;
   readonly channel: HostChannel;
+  readonly mined: MinedChain;
   readonly id: string;
   /** Not before the disk has what waits for it; then what it is. */
   readonly expectLate: <T>(work: Promise<T>) => Promise<T>;
@@ -35,7 +39,7 @@ const withChannel = (body: (place: Place) => Promise<void>): Promise<void> =>
   inDirectory(async (directory) => {
     const journal = late(openStore(directory));
     const signer = onChain(journal);
-    const { channel, id } = await withDisk(journal, openOnChain(signer));
+    const { channel, mined, id } = await withDisk(journal, openOnChain(signer));
     expect(journal.waiting).toBe(0);
     const expectLate = async <T>(work: Promise<T>): Promise<T> => {
       let isDone = false;
@@ -48,7 +52,7 @@ const withChannel = (body: (place: Place) => Promise<void>): Promise<void> =>
       journal.release();
       return watched;
     };
-    await body({ journal, signer, channel, id, expectLate });
+    await body({ journal, signer, channel, mined, id, expectLate });
     await journal.close();
   });
 
@@ -83,3 +87,17 @@ describe('a commitment of ours', () => {
       expect(await asked).toMatchObject({ kind: 'reply' });
     }));
 });
+
+it('a claim of an ended channel leaves only once its preimage is on the disk', () =>
+  withChannel(async ({ journal, signer, channel, mined, id, expectLate }) => {
+    const received = htlc('counterparty', 60_000, 'received', 900);
+    await withDisk(journal, channel.update(signer, adding(channel.balances, received)));
+    mined.extend([channel.model.build('counterparty', 1, channel.balances).tx]);
+    await withDisk(journal, feed(signer, mined));
+    const { preimage } = received;
+    const told = signer.answer(master, { name: 'countersign_preimages', preimages: [preimage] });
+    const closed = await expectLate(signer.chain.forceClose(id));
+    const claims = expect.arrayContaining([expect.objectContaining({ kind: 'claim-preimage' })]);
+    expect(closed).toMatchObject({ ok: true, plan: { remedies: claims } });
+    expect(await told).toMatchObject({ kind: 'reply' });
+  }));

@@ -274,8 +274,8 @@ export class ChainSide {
       return { ok: false, refusal: outcome.refusal };
     }
     for (const refusal of outcome.left) options.refused(refusal);
-    if (outcome.changes.length > 0 || outcome.events.length > 0)
-      await options.commit('force-close', outcome.changes, outcome.events);
+    // Of an ended channel nothing changes, but its claims may rest on what is still on its way to the disk.
+    await options.commit('force-close', outcome.changes, outcome.events);
     return { ok: true, plan: outcome.plan };
   }
 
