@@ -330,10 +330,10 @@ describe('the sum of a payment', () => {
     expect(forward).toMatchObject({ incomeMsat: 100n, usedMsat: 0n });
     const paid = settleSums(paymentWith({ creditedMsat: 1000n }));
     expect(paid.incomeMsat).toBe(1000n);
-    expect(settleSums({ ...paid, parts: [partWith({ outMsat: 900n })] })).toMatchObject({
-      incomeMsat: 1000n,
-      usedMsat: 900n,
-    });
+    const sent = { ...paid, parts: [partWith({ outMsat: 900n })] };
+    expect(settleSums({ ...sent, approval })).toMatchObject({ incomeMsat: 1000n, usedMsat: 900n });
+    // Of no approval nothing is used, or income would grow by what it leaves uncovered, without end.
+    expect(settleSums(sent)).toMatchObject({ incomeMsat: 1000n, usedMsat: 0n });
     // What our own approval pays for covers nothing of the credit: a rebalance brings it back.
     const rebalance = settleSums(
       paymentWith({ approval, usedMsat: 900n }, { outMsat: 900n }, { inMsat: 890n, creditMaxMsat: 890n }),

@@ -14,9 +14,12 @@ export function outMsat(record: PaymentRecord): bigint {
 
 /** Secured or credited, over all channels, less what has become income. Hashes of our own invoices cover nothing. */
 export function coverMsat(record: PaymentRecord): bigint {
-  if (record.invoice !== null) return 0n;
-  const sum = record.parts.reduce((total, part) => total + part.inMsat, record.creditedMsat);
-  return positive(sum - record.incomeMsat);
+  return record.invoice === null ? positive(inMsat(record) - record.incomeMsat) : 0n;
+}
+
+/** Secured or credited, over all channels, whether or not it may cover anything. */
+export function inMsat(record: PaymentRecord): bigint {
+  return record.parts.reduce((sum, part) => sum + part.inMsat, record.creditedMsat);
 }
 
 /** What the approval allows; one that has expired unused allows nothing new, one in use goes on covering that. */
@@ -50,7 +53,9 @@ export function withoutEarly(record: PaymentRecord, cltvExpiry: number): Payment
  */
 export function settleSums(record: PaymentRecord): PaymentRecord {
   const out = outMsat(record);
-  const uncovered = positive(out - coverMsat(record) - record.dustChargedMsat);
+  // Of no approval nothing is used, whatever was let go without cover.
+  const uncovered =
+    record.approval === null ? 0n : positive(out - coverMsat(record) - record.dustChargedMsat);
   const usedMsat = larger(smaller(record.usedMsat, out), uncovered);
   const credited = record.parts.reduce((sum, part) => sum + part.creditMaxMsat, record.creditedMsat);
   const surplus = credited - positive(out - usedMsat);

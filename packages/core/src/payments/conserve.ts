@@ -14,7 +14,7 @@ import { requireIncomingBuried } from '../time/incoming.ts';
 import { mayAbandon } from './abandon.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
 import { approveUnasked, pendingPayment } from './approvals.ts';
-import { coverMsat, deficitMsat, outMsat } from './balance.ts';
+import { coverMsat, deficitMsat, inMsat, outMsat } from './balance.ts';
 import { requireWithinApproval } from './fee-budget.ts';
 import type { LaterStep, PaymentStep } from './judge.ts';
 import { pendingList } from './pending.ts';
@@ -26,14 +26,23 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   const grows = outMsat(step.after) > outMsat(step.before);
   const record = grows ? withoutAllowance(ctx, refunded(ctx, step)) : refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);
-  const covered = deficitMsat(record, ctx.nowSeconds) <= before ? record : cover(ctx, step, record, grows);
+  const isHarmless = deficitMsat(record, ctx.nowSeconds) <= before || movesNothing(step.before, record);
+  const covered = isHarmless ? record : cover(ctx, step, record, grows);
   // What law 3 let go of for good (`mayAbandon`) has no funding and no order to keep.
-  if (deficitMsat(covered, ctx.nowSeconds) > before) return covered;
+  if (!isHarmless && deficitMsat(covered, ctx.nowSeconds) > before) return covered;
   if (grows) requireForward(ctx, step, covered);
   requireIncomingBuried(ctx, step, covered, grows);
   const ordered = inOrder(ctx, step, covered);
   requireInTimeCover(ctx, step, ordered);
   return ordered;
+}
+
+/**
+ * No more goes out and no less comes in: whatever deficit there is, is income that was booked. One view may show a credit that the
+ * other never does (an HTLC trimmed there), so that more has become income than is left to cover what the budget of dust carries.
+ */
+function movesNothing(before: PaymentRecord, after: PaymentRecord): boolean {
+  return outMsat(after) <= outMsat(before) && inMsat(after) >= inMsat(before);
 }
 
 /** Law 4 as law 3: what ends too late for what is seen to cover it is dust, charged by so much, or refused. */
