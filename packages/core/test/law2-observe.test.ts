@@ -184,11 +184,11 @@ describe('which HTLCs brought us their value', () => {
 
   it('the likely ones where the balance allows it, or shows nothing', () => {
     expect(chosen(2000n)).toEqual([b]);
-    expect(chosen(null)).toEqual([b]);
+    expect(chosen(null, [a, b, c], 2_000_000n)).toEqual([b]);
     expect(chosen(5n, [])).toEqual([]);
     // Without output our balance is below the bound (2,784 sat): what would lift it above did not come.
     const [large, fits] = [gain(2_784_001n, true), gain(784_000n, true)];
-    expect(chosen(null, [large, b, fits])).toEqual([b, fits]);
+    expect(chosen(null, [large, b, fits], 9_000_000n)).toEqual([b, fits]);
   });
   it('all, none, or the subset that gives exactly what is shown', () => {
     expect(chosen(7000n)).toEqual([a, b, c]);
