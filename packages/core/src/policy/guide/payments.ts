@@ -7,6 +7,10 @@ const APPROVE =
 const LOST_VARIANT =
   'After a crash the node may try again on another channel while the commitment it lost can still reach the chain: then the refusal is temporary, until the peer of that channel has revoked it.';
 
+/** What no output shows is known as a sum: two that move in one step can be taken for each other. */
+const HIDDEN_BY_DUST =
+  'Rarely, on a channel of type static_remotekey, a small HTLC ends in the very step in which other dust of its size moves: nothing shows which of them it was, and the worse counts.';
+
 export const PAYMENT_GUIDE: Guides = {
   'policy-commitment-htlc-routing-balance': {
     ...hostile('More would go out under a payment hash than comes in under it and is approved.'),
@@ -15,7 +19,7 @@ export const PAYMENT_GUIDE: Guides = {
   'policy-routing-balanced': {
     happened:
       'The incoming part of a forward was to be given back while the outgoing part can still be claimed, or was paid.',
-    means: `The difference would be yours to pay. While a repeated message is unacknowledged it is temporary; otherwise: ${HOSTILE}`,
+    means: `The difference would be yours to pay. While a repeated message is unacknowledged it is temporary. ${HIDDEN_BY_DUST} Otherwise: ${HOSTILE}`,
     todo: 'If it stays, the incoming channel goes to chain, which is right: there the money can be claimed.',
     limits: ['resolveDepthBlocks'],
   },
@@ -57,7 +61,7 @@ export const PAYMENT_GUIDE: Guides = {
   },
   'policy-commitment-payment-invoiced': {
     happened: 'More would be paid than was approved with its fee budget, or a second time.',
-    means: `A route that costs more than the budget. ${LOST_VARIANT} Otherwise: ${HOSTILE}`,
+    means: `A route that costs more than the budget. ${LOST_VARIANT} ${HIDDEN_BY_DUST} Otherwise: ${HOSTILE}`,
     todo: 'Pay again over a cheaper route or in other parts. A paid invoice needs no second payment.',
   },
   'policy-commitment-payment-allowlisted': {
