@@ -31,6 +31,7 @@ export class LinkStream {
   readonly #endTicks: () => void;
   #isOpen = true;
   #heardMs: number;
+  #sentMs: number;
   #tickedMs: number;
   #pings = 0;
 
@@ -42,6 +43,7 @@ export class LinkStream {
     this.#handler = handler;
     this.#decoder = new FrameDecoder({ frameBytesMax: limits.frameBytesMax });
     this.#heardMs = clock.monotonicMs();
+    this.#sentMs = this.#heardMs;
     this.#tickedMs = this.#heardMs;
     this.#endTicks = every(clock, limits.pingMs, () => this.#tick());
     socket.on('error', (cause: Error) => this.destroy(ended('broken', cause)));
@@ -68,6 +70,7 @@ export class LinkStream {
       return;
     }
     this.#socket.write(frame);
+    this.#sentMs = this.#clock.monotonicMs();
   }
 
   /** Say why, then close. */
@@ -141,7 +144,8 @@ export class LinkStream {
       );
       return;
     }
-    if (silentMs >= this.#limits.pingMs / 2) {
+    // Who only listens, to a long frame on a slow line, is heard no more than one who is gone.
+    if (Math.max(silentMs, now - this.#sentMs) >= this.#limits.pingMs / 2) {
       this.#pings = (this.#pings + 1) >>> 0;
       this.send(encodeLinkFrame({ kind: 'ping', nonce: this.#pings }));
     }

@@ -1,4 +1,5 @@
 import { chmodSync, chownSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stageIdentity } from '../../src/link/identity.ts';
@@ -322,6 +323,39 @@ describe('keys', () => {
     expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
     expect(changing.names()).toContain('link-key-changed');
     expect(knowing.names()).toContain('link-key-announced');
+  });
+});
+
+describe('a slow line', () => {
+  it('carries a request that takes longer than a side may be silent', async () => {
+    introduce(node, signer);
+    const limits = { ...QUICK, pingMs: 100, silenceMs: 1_000 };
+    const link = await listen(cleanup, node, { limits });
+    const proxy = createServer((near) => {
+      const far = connect(link.port, '127.0.0.1');
+      for (const socket of [near, far]) socket.on('error', () => {});
+      near.on('close', () => far.destroy());
+      far.on('close', () => near.destroy());
+      near.pipe(far);
+      // The signer gets what the node sends little by little, at some 200 kB a second.
+      far.on('data', async (chunk: Buffer) => {
+        far.pause();
+        for (let at = 0; at < chunk.length; at += 2_000) {
+          near.write(chunk.subarray(at, at + 2_000));
+          await new Promise((resolve) => setTimeout(resolve, chunk.length > 2_000 ? 10 : 0));
+        }
+        far.resume();
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    cleanup.add(() => void proxy.close());
+    const { port } = proxy.address() as AddressInfo;
+    const handler = new Echo();
+    handler.answer = async (_client, body) => ({ kind: 'reply', body: bytes(`${body.length}`) });
+    dial(cleanup, signer, port, handler, { limits: { ...limits, pingMs: 400 } });
+    expect(bodyOf(await link.ask(MASTER, bytes('1')))).toBe('1');
+    expect(bodyOf(await link.ask(MASTER, new Uint8Array(400_000)))).toBe('400000');
+    expect(node.names()).not.toContain('link-down');
   });
 });
 

@@ -75,6 +75,22 @@ describe('a connection', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it('gives signs of life also while it only listens: a long frame on a slow line', () => {
+    const { clock, written, ends, socket } = open();
+    const long = encodeLinkFrame({
+      kind: 'request',
+      id: 1,
+      asker: { kind: 'client', client: channel(1) },
+      body: new Uint8Array(100_000),
+    });
+    for (let at = 0; at < 10_000; at += 200) {
+      socket.emit('data', long.subarray(at, at + 200));
+      clock.move(200);
+    }
+    expect(ends).toEqual([]);
+    expect(written.length).toBeGreaterThanOrEqual(8);
+  });
+
   it('lives as long as anything comes, and answers pings', () => {
     const { clock, written, ends, feed, frames } = open();
     for (let second = 0; second < 20; second++) {
