@@ -13,7 +13,7 @@ import { channelRecords, emptyChannel } from '../records/channel.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import type { Release } from '../release.ts';
 import { buriedFunding, requireBuriedFunding } from '../time/burial.ts';
-import { requireNothingLost } from '../time/other-fundings.ts';
+import { isSpentBy, requireNothingLost } from '../time/other-fundings.ts';
 import { isLocked, withLock } from './locking.ts';
 import {
   channelId,
@@ -167,7 +167,7 @@ export function lockOutpoint(ctx: Context, request: MessageOf<'hsmd_lock_outpoin
       { outpoint: outPointToString(outpoint) },
     );
   }
-  const next = withLock(record, locked);
+  const next = withLock(record, locked, (splice, funding) => isSpentBy(ctx, funding, splice));
   if (next !== record) {
     requireNothingLost(ctx, channel, next, locked);
     judgePayments(ctx, channel, next);

@@ -39,19 +39,32 @@ function requireMovable(record: ChannelRecord, candidate: FundingCandidate): voi
 }
 
 /**
- * The record with `candidate` locked. The other rounds of the opening stay until the first update is final. The funding in
- * use, locked once more, ends no splice that we signed: that may still confirm, and CLN never asks for this.
+ * The record with `candidate` locked. The other rounds of the opening stay until the first update is final. No lock ends a splice after that
+ * funding that we signed (`isSpending`): it may still confirm, whether CLN would ask for such a lock or not.
  */
-export function withLock(record: ChannelRecord, candidate: FundingCandidate): ChannelRecord {
+export function withLock(
+  record: ChannelRecord,
+  candidate: FundingCandidate,
+  isSpending: (splice: FundingCandidate, funding: FundingCandidate) => boolean,
+): ChannelRecord {
   if (isDormant(record, candidate)) requireMovable(record, candidate);
   const isOpening =
     !candidate.isSplice && record.holderNextRevoke === 0 && otherInUse(record, candidate) === undefined;
   const isAgain = isLocked(record, candidate);
-  const stays = (one: FundingCandidate) =>
-    (isAgain && one.isSplice && one.fundingSigned) || (isOpening ? !one.isSplice : one === candidate);
-  const candidates = record.candidates.filter(stays);
+  // Every splice goes back to a round of the opening; beside another splice it may be its rival.
+  const isAfter = (one: FundingCandidate, before: FundingCandidate): boolean =>
+    isSpending(one, before) ||
+    record.candidates.some((other) => isSpending(one, other) && isAfter(other, before));
+  const mayFollow = (one: FundingCandidate) =>
+    one !== candidate &&
+    one.isSplice &&
+    one.fundingSigned &&
+    (isAgain || !candidate.isSplice || isAfter(one, candidate));
+  const candidates = record.candidates.filter(
+    (one) => mayFollow(one) || (isOpening ? !one.isSplice : one === candidate),
+  );
   if (isAgain && candidates.length === record.candidates.length) return record;
-  const splicesSigned = isAgain ? record.splicesSigned : [];
+  const splicesSigned = isAgain || candidates.some(mayFollow) ? record.splicesSigned : [];
   return { ...record, locked: candidate.outpoint, candidates, splicesSigned };
 }
 

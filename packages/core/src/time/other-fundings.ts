@@ -101,6 +101,10 @@ function isTakenForNow(
 const spendsOf = (ctx: Context, { outpoint }: FundingCandidate) =>
   ctx.draft.get(signedTransactionRecords, txidToHex(outpoint.txid))?.spends ?? [];
 
+/** By a transaction that we signed. */
+export const isSpentBy = (ctx: Context, funding: FundingCandidate, splice: FundingCandidate): boolean =>
+  spendsOf(ctx, splice).some((input) => equalOutPoints(input, funding.outpoint));
+
 /** They have an input in common, both signed by us: at most one of them confirms. */
 function excludes(ctx: Context, one: FundingCandidate, other: FundingCandidate): boolean {
   if (!one.fundingSigned || !other.fundingSigned) return false;
