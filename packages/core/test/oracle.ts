@@ -95,11 +95,12 @@ export class Oracle {
   #lock(key: string): void {
     expect(this.fundings.get(key)?.validated.size, 'locked with a commitment of ours').toBeGreaterThan(0);
     if (this.locked !== key) this.#requireUnused(key);
-    // Other rounds of the opening may still prove to be the mined one, and locking again what is in use ends no splice that
-    // we signed; of everything else the lock is the end.
-    const isOpening = !this.fundings.get(key)!.isSplice && this.secretsReleased.size === 0;
+    // Other rounds of the opening may still prove to be the mined one, and no lock ends a splice after that funding which we
+    // signed; of everything else the lock is the end. The splices of these tests are rivals.
+    const isFirst = !this.fundings.get(key)!.isSplice;
+    const isOpening = isFirst && this.secretsReleased.size === 0;
     for (const [other, { isSplice }] of this.fundings) {
-      const stays = isSplice ? this.locked === key && this.#isSigned(other) : isOpening;
+      const stays = isSplice ? (isFirst || this.locked === key) && this.#isSigned(other) : isOpening;
       if (other !== key && !stays) this.fundings.delete(other);
     }
     this.locked = key;
