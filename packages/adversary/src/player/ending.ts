@@ -4,7 +4,7 @@
  */
 import { equalBytes } from '../bitcoin/bytes.ts';
 import { type OutPoint, type Tx, txidOf } from '../bitcoin/transaction.ts';
-import type { Part } from './book.ts';
+import type { Ending as How, Part } from './book.ts';
 import type { Channel } from './channel.ts';
 import type { Built, BuiltHtlc } from './commitments.ts';
 import { ownerClaims } from './owner-claims.ts';
@@ -95,11 +95,25 @@ export class Ending {
       if (part.state === 'settled' || part.state === 'failed') continue;
       const output = this.leftovers.find(({ kind, one }) => kind === 'htlc' && one?.htlc.id === part.htlc.id);
       if (output === undefined) {
-        // Not in this transaction, or too small for an output.
-        if (this.depth >= FINAL_DEPTH)
-          world.book.end(part, this.built === null ? part.payment.ending : 'failed');
+        if (this.depth >= FINAL_DEPTH) world.book.end(part, this.#endWithout(part));
       } else await this.#followOutput(part, output);
     }
+  }
+
+  /** Of an HTLC that is not in this transaction, or too small for an output. */
+  #endWithout({ htlc, payment }: Part): How {
+    const { built, channel } = this;
+    if (built === null) return payment.ending;
+    // Fulfilled by the commitment that was published: the node has the preimage by then.
+    const isFulfilled = channel.log.updates.some(
+      ({ change, in: stages }) =>
+        change.kind === 'remove' &&
+        change.htlc.id === htlc.id &&
+        change.to !== htlc.offeredBy &&
+        stages[built.side] !== 'proposed',
+    );
+    const isTrimmed = built.state.htlcs.some(({ id }) => id === htlc.id);
+    return isFulfilled && !isTrimmed ? 'settled' : 'failed';
   }
 
   async #followOutput(part: Part, { outpoint }: Leftover): Promise<void> {
