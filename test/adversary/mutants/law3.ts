@@ -121,8 +121,8 @@ export const LAW_3: readonly Mutant[] = [
     edits: [
       {
         file: BALANCE,
-        find: '  if (record.invoice !== null) return 0n;\n',
-        replace: '',
+        find: '  return record.invoice === null ? positive(inMsat(record) - record.incomeMsat) : 0n;',
+        replace: '  return positive(inMsat(record) - record.incomeMsat);',
       },
       {
         file: BALANCE,
