@@ -67,4 +67,45 @@ describe('what W gained in blocks that a reorg takes back', () => {
     ];
     expect(await theftAfter(1_535_992_788, moves)).toBeNull();
   });
+
+  it('is no loss: a credit whose HTLC the chain did away with, and that covers another until blocks are buried', async () => {
+    const moves = [
+      move('advance', 2, 761, 716, 809),
+      move('resolve-incoming', 15, 135, 874, 744),
+      move('receive', 57, 0, 809, 86),
+      move('receive', 15, 0, 874, 744),
+      move('quiesce', 60, 629, 774, 839),
+      move('quiesce', 61, 582, 662, 961),
+      move('resolve-incoming', 50, 50, 778, 688),
+      move('resolve-incoming', 0, 443, 777, 237),
+      move('quiesce', 35, 436, 559, 725),
+      move('quiesce', 8, 158, 237, 548),
+      move('sign-old', 23, 439, 271, 490),
+      move('advance', 6, 561, 51, 101),
+      move('resolve-outgoing', 12, 667, 882, 727),
+      move('wrong-close', 20, 154, 951, 323),
+      move('future-secret', 60, 78, 243, 732),
+      move('resolve-outgoing', 33, 166, 562, 58),
+      move('advance', 5, 519, 310, 489),
+      move('advance', 1, 680, 14, 996),
+      move('change-fee', 17, 646, 385, 431),
+      move('peer-cheats', 54, 489, 482, 807),
+      move('advance', 42, 1, 965, 903),
+      move('twin-and-drop', 48, 1020, 957, 268),
+      move('open', 6, 939, 288, 196),
+      move('publish-then-revoke', 58, 62, 382, 364),
+      move('variant', 2, 925, 98, 390),
+      move('resolve-outgoing', 7, 1, 180, 333),
+      move('spend-abroad', 6, 864, 374, 891),
+      move('receive', 42, 473, 389, 982),
+      move('quiesce', 59, 1001, 401, 763),
+      move('resolve-incoming', 61, 370, 729, 288),
+      move('spend-abroad', 8, 957, 143, 961),
+      move('jump', 32, 1014, 36, 655),
+      move('forget', 45, 799, 893, 603),
+      move('publish-then-revoke', 28, 461, 1011, 540),
+      move('advance', 26, 508, 468, 156),
+    ];
+    expect(await theftAfter(2059573666, moves)).toBeNull();
+  });
 });

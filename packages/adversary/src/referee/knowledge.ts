@@ -14,6 +14,7 @@ import { ChannelFile, type Ending } from './channel-file.ts';
 import { type Coin, Coins } from './coins.ts';
 import { readInvoice } from './invoice.ts';
 import { Payments } from './payments.ts';
+import type { HtlcAtStake } from './problem.ts';
 import { Released } from './released.ts';
 import { approvedWithFeeSat, type OwnerTerms } from './terms.ts';
 import { Transcript } from './transcript.ts';
@@ -146,18 +147,34 @@ export class Knowledge {
     return paidSat + this.#outgoingSat(hash) - creditedSat;
   }
 
-  /** In each channel the most that an ending has of it. */
+  /**
+   * Of what came in for good, as much as covers nothing but HTLCs in commitments that can't be published any more, since the chain has
+   * another one. A signer may let it cover something else until that block is buried: so long nobody is certain that it is income.
+   */
+  get looseCoverSat(): number {
+    let sum = 0;
+    for (const hash of this.payments.surplus) {
+      const { paidSat, creditedSat } = this.payments.of(hash).settled;
+      let goneSat = 0;
+      for (const file of this.files.values())
+        if (file.closedBy !== null)
+          goneSat += Math.max(0, mostOffered(file, hash) - this.#offeredOnChain(file.closedBy, hash));
+      sum += Math.min(creditedSat - paidSat, goneSat);
+    }
+    return sum;
+  }
+
+  #offeredOnChain({ txid, ending }: NonNullable<ChannelFile['closedBy']>, hash: string): number {
+    if (ending === null) return 0;
+    return ending.meanings.reduce((sat, meaning, vout) => {
+      const isOpen = meaning.is === 'htlc' && this.book.spenderOf(`${txid}:${vout}`) === undefined;
+      return isOpen ? sat + offeredSat([meaning.htlc], hash) : sat;
+    }, ending.tallies.get(hash)?.paidSat ?? 0);
+  }
+
   #outgoingSat(hash: string): number {
     let sum = 0;
-    for (const { endings } of this.files.values()) {
-      const each = endings.map(({ htlcs, tallies }) =>
-        htlcs.reduce(
-          (sat, one) => (one.hash === hash && one.direction === 'offered' ? sat + one.valueSat : sat),
-          tallies.get(hash)?.paidSat ?? 0,
-        ),
-      );
-      sum += Math.max(0, ...each);
-    }
+    for (const file of this.files.values()) sum += mostOffered(file, hash);
     return sum;
   }
 
@@ -239,6 +256,19 @@ const isPreapproval = (request: Request): request is Preapproval => PREAPPROVALS
 const isCheckOnly = (request: Preapproval): boolean => 'checkOnly' in request && request.checkOnly;
 const isDeclined = (outcome: Extract<Outcome, { kind: 'reply' }>): boolean =>
   'approved' in outcome.reply && !outcome.reply.approved;
+
+/** The most that an ending of the channel has of it, standing or paid. */
+const mostOffered = ({ endings }: ChannelFile, hash: string): number =>
+  endings.reduce(
+    (most, { htlcs, tallies }) => Math.max(most, offeredSat(htlcs, hash) + (tallies.get(hash)?.paidSat ?? 0)),
+    0,
+  );
+
+const offeredSat = (htlcs: readonly HtlcAtStake[], hash: string): number =>
+  htlcs.reduce(
+    (sat, one) => (one.hash === hash && one.direction === 'offered' ? sat + one.valueSat : sat),
+    0,
+  );
 
 /** Whether a secret belongs to a point. */
 export function isSecretOf(secret: Uint8Array, point: Uint8Array | undefined): boolean {

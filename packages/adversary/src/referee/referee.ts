@@ -124,8 +124,8 @@ export class Referee {
     const { allowedSat } = this;
     const verdict = { wealthSat, highSat: this.#highSat, agreedSat: this.#agreedSat() };
     if (wealthSat >= this.#highSat) {
-      this.#highSat = wealthSat;
-      return { ...verdict, highSat: wealthSat, theft: null };
+      this.#highSat = Math.max(this.#highSat, wealthSat - this.known.looseCoverSat);
+      return { ...verdict, highSat: this.#highSat, theft: null };
     }
     if (wealthSat + allowedSat >= this.#highSat) return { ...verdict, theft: null };
     this.counts.secondLooks += 1;
