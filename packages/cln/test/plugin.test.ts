@@ -158,6 +158,38 @@ describe('countersign-cln-plugin', () => {
     expect((await stored(directory)).known.map((one) => one !== null)).toEqual([true, true, false]);
   });
 
+  it('ends lightningd rather than let it write a preimage when its hsmd is gone', async () => {
+    const directory = await directoryWithPayments();
+    const hsmd = await serving({ directory });
+    const plugin = new PluginUnderTest(directory);
+    expect((await plugin.dbWrite(preimages[0]!)).result).toEqual(CONTINUE);
+    await hsmd.kill('SIGKILL');
+    const startMs = performance.now();
+    const { result } = await plugin.dbWrite(preimages[1]!);
+    expect(result).not.toEqual(CONTINUE);
+    expect(result).toEqual({ result: 'the hsmd is gone' });
+    expect(performance.now() - startMs).toBeGreaterThan(4_500);
+    expect(plugin.logged('error').join()).toMatch(/the hsmd is gone that listened at .*node\.sock/);
+  });
+
+  it('lets lightningd write what may be no preimage, though its hsmd is gone', async () => {
+    const socketPath = join(networkDirectory({}), 'node.sock');
+    const open: FrameSocket[] = [];
+    const server = createServer((socket) => {
+      const frames = new FrameSocket(socket);
+      const reply = encodeMessage({ name: 'countersign_preimages_reply', learned: 0 });
+      frames.start({ frame: () => void frames.send(reply), closed: () => {} });
+      open.push(frames);
+    }).listen(socketPath);
+    const delivery = new Delivery({ socketPath, log: () => {}, waitMs: 100 });
+    expect(await delivery.deliver([preimages[0]!], [preimages[0]!])).toBe(true);
+    server.close();
+    for (const one of open) one.destroy();
+    await until(() => !server.listening);
+    expect(await delivery.deliver([preimages[1]!])).toBe(true);
+    delivery.close();
+  });
+
   it.each([
     ['is silent', () => {}],
     ['hangs up', (socket: Socket) => void socket.end()],

@@ -43,6 +43,10 @@ export class Delivery {
   /** The signer must hear once that values are delivered, even when there are none yet. */
   #greeted = false;
   #sending: Promise<void> | null = null;
+  /** Somebody has answered where the signer listens, since it is known where that is. */
+  #wasThere = false;
+  /** Nobody listens there, at the last attempt. */
+  #isAbsent = false;
   /** The last wait was in vain: values go in the background until the signer is back. */
   #isAway = false;
   #soon: NodeJS.Timeout | null = null;
@@ -89,29 +93,42 @@ export class Delivery {
     if (socketPath === this.#socketPath) return;
     this.#socketPath = socketPath;
     this.#greeted = false;
+    this.#wasThere = false;
     this.#drop();
   }
 
-  /** Resolves when the signer has the values, or when waiting would hold lightningd up. Never rejects. */
-  async deliver(values: readonly Uint8Array[], urgent: readonly Uint8Array[] = []): Promise<void> {
+  /**
+   * Resolves when the signer has the values, or when waiting would hold lightningd up. Never rejects. False: the hsmd that was there is
+   * gone, so lightningd is at its end too, and must not write what no signer will have. The peer sends it again after a restart.
+   */
+  async deliver(values: readonly Uint8Array[], urgent: readonly Uint8Array[] = []): Promise<boolean> {
     this.#keep(values);
     for (const value of urgent) this.#urgent.add(toHex(value));
     if (urgent.length === 0) this.#sendsAll = true;
-    if (this.#kept.size === 0 && this.#greeted) return;
+    if (this.#kept.size === 0 && this.#greeted) return true;
     const sending = this.#begin();
-    if (this.#isAway) return;
+    if (this.#isAway) return true;
     const { waitMs = WAIT_MS, patienceMs = waitMs } = this.#options;
     let waitedMs = 0;
     do {
-      if (await isDoneWithin(sending, waitMs)) return;
+      if (await isDoneWithin(sending, waitMs)) return true;
       waitedMs += waitMs;
     } while (this.#link?.isOpen === true && waitedMs < patienceMs);
+    if (this.#wasThere && this.#isAbsent && urgent.length > 0) {
+      this.#options.log(
+        'error',
+        `the hsmd is gone that listened at ${this.#socketPath}: lightningd ends before it writes preimages that no signer has. ` +
+          'Start it again; peers send them once more',
+      );
+      return false;
+    }
     this.#isAway = true;
     this.#options.log(
       'error',
       `the signer did not take preimages within ${waitedMs} ms at ${this.#socketPath}: lightningd goes on without. ` +
         'Payments whose preimages it does not know may be refused until it has them',
     );
+    return true;
   }
 
   /** Nobody waits: together with what else comes within `SOON_MS`. */
@@ -208,11 +225,13 @@ export class Delivery {
     const preimages = batch.map(([, value]) => value);
     const answer = await this.#link!.ask({ name: 'countersign_preimages', preimages });
     const problem = problemIn(answer);
+    this.#isAbsent = !answer.ok && answer.isAbsent;
     if (problem !== null) {
       this.#drop();
       return problem;
     }
     this.#greeted = true;
+    this.#wasThere = true;
     this.#took(
       batch.map(([key]) => key),
       learnedIn(answer),

@@ -6,13 +6,15 @@ import { decodeMessage, encodeMessage, type Reply, type Request } from '@counter
 
 export type LinkAnswer =
   | { readonly ok: true; readonly reply: Reply }
-  /** No reply, or none of the protocol. */
-  | { readonly ok: false; readonly problem: string };
+  /** No reply, or none of the protocol. `isAbsent`: nobody listens there. */
+  | { readonly ok: false; readonly problem: string; readonly isAbsent: boolean };
+
+const NOBODY_LISTENS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT']);
 
 export class Link {
   readonly #frames: FrameSocket;
   #settle: ((answer: LinkAnswer) => void) | null = null;
-  #ended: string | null = null;
+  #ended: Extract<LinkAnswer, { ok: false }> | null = null;
 
   constructor(path: string) {
     const socket = connect(path);
@@ -22,8 +24,8 @@ export class Link {
     this.#frames.start({
       frame: (body) => this.#answered(answerIn(body)),
       closed: (end) => {
-        this.#ended = end.how === 'failed' ? end.error.message : 'it closed the connection';
-        this.#answered(problem(this.#ended));
+        this.#ended = end.how === 'failed' ? failure(end.error) : problem('it closed the connection');
+        this.#answered(this.#ended);
       },
     });
   }
@@ -35,7 +37,7 @@ export class Link {
   /** One at a time. Never rejects. */
   ask(request: Request): Promise<LinkAnswer> {
     return new Promise((resolve) => {
-      if (this.#ended !== null) return resolve(problem(this.#ended));
+      if (this.#ended !== null) return resolve(this.#ended);
       this.#settle = resolve;
       this.#frames.send(encodeMessage(request));
     });
@@ -51,7 +53,10 @@ export class Link {
   }
 }
 
-const problem = (text: string): LinkAnswer => ({ ok: false, problem: text });
+const problem = (text: string, isAbsent = false) => ({ ok: false, problem: text, isAbsent }) as const;
+
+const failure = (error: Error & { readonly code?: unknown }) =>
+  problem(error.message, NOBODY_LISTENS.has(error.code));
 
 function answerIn(body: Uint8Array): LinkAnswer {
   const decoded = decodeMessage(body, 'reply');

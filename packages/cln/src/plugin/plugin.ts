@@ -1,7 +1,7 @@
 /**
  * `countersign-cln-plugin`: tells the signer of every 32-byte value, and of those that may be preimages before lightningd lets the
- * state advance. lightningd waits for the answer of each write and ends over any but "continue", so that is the only answer
- * there is.
+ * state advance. lightningd waits for the answer of each write and ends over any but "continue", so that is the answer, unless the hsmd
+ * is gone and lightningd with it.
  */
 import { resolve } from 'node:path';
 import { Delivery, type DeliveryOptions } from './delivery.ts';
@@ -16,6 +16,8 @@ import {
   RpcReader,
   type RpcRequest,
   resultText,
+  STOP,
+  stopText,
 } from './json-rpc.ts';
 import { hashesUnderWay } from './lightning-rpc.ts';
 import { valuesOf } from './literals.ts';
@@ -70,7 +72,7 @@ export class Plugin {
     const answer = continueText(id);
     const taken = this.#takeWrites([text]);
     if (taken === null) this.#options.write(answer);
-    else void taken.then(() => this.#options.write(answer));
+    else void taken.then((goesOn) => this.#options.write(goesOn ? answer : stopText(id)));
   }
 
   async #serve(text: string): Promise<void> {
@@ -98,15 +100,14 @@ export class Plugin {
         this.#init(params);
         return {};
       case 'db_write':
-        await this.#takeWrites(statementsOf(params));
-        return CONTINUE;
+        return (await this.#takeWrites(statementsOf(params))) === false ? STOP : CONTINUE;
       default:
         return undefined;
     }
   }
 
-  /** Null: lightningd need not wait. What is returned never rejects. */
-  #takeWrites(statements: readonly string[]): Promise<void> | null {
+  /** Null: lightningd need not wait. False: it must not write this. What is returned never rejects. */
+  #takeWrites(statements: readonly string[]): Promise<boolean> | null {
     try {
       const values = valuesOf(statements);
       this.#delivery.written(values);
@@ -121,10 +122,11 @@ export class Plugin {
     return null;
   }
 
-  #bug(error: unknown): void {
+  #bug(error: unknown): true {
     this.#options.write(
       logText('error', `a bug of countersign-cln-plugin, please report it: ${String(error)}`),
     );
+    return true;
   }
 
   #init(params: unknown): void {
