@@ -172,6 +172,46 @@ describe('countersign-cln-plugin', () => {
     expect(plugin.logged('error').join()).toMatch(/the hsmd is gone that listened at .*node\.sock/);
   });
 
+  it.each([
+    ['does not answer any more', 'silent'],
+    ['hangs up on everybody', 'rude'],
+    ['was gone, is there again, and does not answer', 'back'],
+  ] as const)('lets lightningd go on when a signer that was there %s', async (_, becomes) => {
+    const socketPath = join(networkDirectory({}), 'node.sock');
+    const reply = encodeMessage({ name: 'countersign_preimages_reply', learned: 0 });
+    const open: FrameSocket[] = [];
+    const serve = (answers: number) => {
+      let left = answers;
+      const server = createServer((socket) => {
+        const frames = new FrameSocket(socket);
+        const frame = (): void => {
+          if (left-- > 0) void frames.send(reply);
+          else if (becomes === 'rude') frames.destroy();
+        };
+        frames.start({ frame, closed: () => {} });
+        open.push(frames);
+      }).listen(socketPath);
+      servers.push(server);
+      return server;
+    };
+    const logged: string[] = [];
+    const delivery = new Delivery({ socketPath, log: (_level, text) => void logged.push(text), waitMs: 600 });
+    const first = serve(1);
+    expect(await delivery.deliver([preimages[0]!], [preimages[0]!])).toBe(true);
+    const last = delivery.deliver([preimages[1]!], [preimages[1]!]);
+    if (becomes === 'back') {
+      first.close();
+      for (const one of open.splice(0)) one.destroy();
+      await until(() => logged.some((text) => /does not take preimages/.test(text)));
+      // A few attempts find nobody.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      serve(0);
+    }
+    expect(await last).toBe(true);
+    delivery.close();
+    for (const one of open) one.destroy();
+  });
+
   it('lets lightningd write what may be no preimage, though its hsmd is gone', async () => {
     const socketPath = join(networkDirectory({}), 'node.sock');
     const open: FrameSocket[] = [];

@@ -179,6 +179,7 @@ it('nothing is published by a view that is behind, and nothing of a frozen chann
     expect(await signer.administer(release)).toMatchObject({ ok: true });
     expect(await two.published()).toEqual(['commitment: second']);
   }));
+
 it('a breach on one is punished although the other may not be closed by us', () =>
   withTwo(async (two) => {
     const { channel, signer, first, second } = two;

@@ -114,7 +114,8 @@ export class Delivery {
       if (await isDoneWithin(sending, waitMs)) return true;
       waitedMs += waitMs;
     } while (this.#link?.isOpen === true && waitedMs < patienceMs);
-    if (this.#wasThere && this.#isAbsent && urgent.length > 0) {
+    // One that is there again, and slow, is an attempt under way.
+    if (this.#wasThere && this.#isAbsent && this.#link === null && urgent.length > 0) {
       this.#options.log(
         'error',
         `the hsmd is gone that listened at ${this.#socketPath}: lightningd ends before it writes preimages that no signer has. ` +

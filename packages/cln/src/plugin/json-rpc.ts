@@ -86,10 +86,6 @@ export function continueText(writtenId: string): string {
 /** What lightningd ends over, with nothing of the write done. */
 export const STOP = { result: 'the hsmd is gone' };
 
-export function stopText(writtenId: string): string {
-  return `{"jsonrpc":"2.0","id":${writtenId},"result":${JSON.stringify(STOP)}}\n\n`;
-}
-
 export function resultText(id: string | number, result: object): string {
   return `${JSON.stringify({ jsonrpc: '2.0', id, result })}\n\n`;
 }

@@ -17,7 +17,6 @@ import {
   type RpcRequest,
   resultText,
   STOP,
-  stopText,
 } from './json-rpc.ts';
 import { hashesUnderWay } from './lightning-rpc.ts';
 import { valuesOf } from './literals.ts';
@@ -72,7 +71,7 @@ export class Plugin {
     const answer = continueText(id);
     const taken = this.#takeWrites([text]);
     if (taken === null) this.#options.write(answer);
-    else void taken.then((goesOn) => this.#options.write(goesOn ? answer : stopText(id)));
+    else void taken.then((goesOn) => this.#options.write(goesOn ? answer : resultText(JSON.parse(id), STOP)));
   }
 
   async #serve(text: string): Promise<void> {
