@@ -1,7 +1,7 @@
 /** A cable that misbehaves: TCP from a free port to another one of this machine, which can be cut, go half dead, or hold
  *  everything back for a while. Promises that a byte is never changed, and that what it held back comes in order. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { freePort } from './ports.ts';
+import { freePort } from '../../packages/transport/test/free-port.ts';
 import { sleep } from './wait.ts';
 
 /** `drop`: both ends hear of it. `deaf-near`, `deaf-far`: one end hears of it, the other never. `delay`: bytes wait. */

@@ -2,9 +2,9 @@
  *  chain after start, and that a coin handed out is confirmed. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../../packages/transport/test/free-port.ts';
 import { Daemon } from './daemon.ts';
 import { type JsonValue, listAt, numberAt, textAt } from './json-value.ts';
-import { freePort } from './ports.ts';
 import { type BitcoinEndpoint, callBitcoin, LostError, RpcError } from './rpc.ts';
 import { until } from './wait.ts';
 

@@ -3,10 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { freePort } from '../../packages/transport/test/free-port.ts';
 import type { Bitcoind } from './bitcoind.ts';
 import { Daemon } from './daemon.ts';
 import { type JsonValue, numberAt, textAt } from './json-value.ts';
-import { freePort } from './ports.ts';
 import type { RemoteSigner } from './remote-signer.ts';
 import { callLightning, LostError, RpcError } from './rpc.ts';
 import { until } from './wait.ts';

@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../../packages/transport/test/free-port.ts';
 import { BadCable } from './bad-cable.ts';
 import { Daemon } from './daemon.ts';
 import { pairByFiles } from './pairing.ts';
-import { freePort } from './ports.ts';
 
 const STOP_TIMEOUT_MS = 15_000;
 const COUNTERSIGN = join(import.meta.dirname, '../../packages/cli/bin/countersign');

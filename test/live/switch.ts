@@ -1,6 +1,6 @@
 /** A cable that can be pulled: TCP from a free port to another one of this machine, on or off. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { freePort } from './ports.ts';
+import { freePort } from '../../packages/transport/test/free-port.ts';
 
 export class Switch {
   readonly port: number;

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { hash256, parseTransaction, serializeNoWitness, toHex } from '@countersign/bitcoin';
 import type { MinedChain } from '../../core/test/mined-chain.ts';
+import { freePort } from '../../transport/test/free-port.ts';
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -68,10 +69,10 @@ export class FakeBitcoind {
     server.on('request', (request, response) => void this.#serve(request, response));
   }
 
-  static async start(chain: MinedChain, port = 0): Promise<FakeBitcoind> {
+  static async start(chain: MinedChain, port?: number): Promise<FakeBitcoind> {
     const server = createServer();
     const fake = new FakeBitcoind(chain, server);
-    server.listen(port, '127.0.0.1');
+    server.listen(port ?? (await freePort()), '127.0.0.1');
     await once(server, 'listening');
     return fake;
   }

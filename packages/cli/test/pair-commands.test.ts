@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { openIdentity, type Paired, PinStore, pair } from '@countersign/transport';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { networkDirectory, removeDirectories } from '../../cln/test/hsmd-under-test.ts';
+import { freePort } from '../../transport/test/free-port.ts';
 import { runProgram } from '../src/index.ts';
 
 let written = '';
@@ -31,14 +32,6 @@ async function run(...argv: string[]): Promise<{ status: number; text: string }>
   process.exitCode = undefined;
   const status = await runProgram(argv);
   return { status, text: written };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 interface Node {

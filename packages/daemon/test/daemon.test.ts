@@ -12,6 +12,7 @@ import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ChainSide } from '../../host/src/chain/side.ts';
 import { peerId, setupRequest } from '../../host/test/support.ts';
+import { freePort } from '../../transport/test/free-port.ts';
 import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon, type DaemonOptions, startFailureText } from '../src/daemon.ts';
 import { linkFiles, NODE_PIN_NAME } from '../src/link/files.ts';
@@ -422,12 +423,3 @@ describe('health on a socket', () => {
     await expect(started(at, content)).rejects.toMatchObject({ code: 'health-listen-failed' });
   });
 });
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

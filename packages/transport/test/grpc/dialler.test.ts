@@ -14,6 +14,7 @@ import type {
   LinkState,
   RequestHandler,
 } from '../../src/link/protocol.ts';
+import { freePort } from '../free-port.ts';
 import { type ForeignNode, type ForeignRequest, type ForeignResponse, foreignNode } from './foreign.ts';
 import { init, initReply, later, NODE_ID, pointRequest, until } from './support.ts';
 
@@ -107,7 +108,8 @@ interface Stream {
 }
 
 /** Streams in the order they are opened. */
-async function node(port = 0): Promise<{ node: ForeignNode; stream: () => Promise<Stream> }> {
+async function node(at?: number): Promise<{ node: ForeignNode; stream: () => Promise<Stream> }> {
+  const port = at ?? (await freePort());
   const opened: Stream[] = [];
   const waiting: ((stream: Stream) => void)[] = [];
   const one = await foreignNode(async (responses, send) => {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
@@ -20,6 +20,7 @@ import {
 } from '../../src/link/pairing-proof.ts';
 import { decodePairingToken, encodePairingToken } from '../../src/link/pairing-token.ts';
 import { contextOf, dialTls, PAIRING_PROTOCOL, serverOptions } from '../../src/link/tls.ts';
+import { freePort } from '../free-port.ts';
 import { bytes, Cleanup, dial, Echo, listen, MASTER, QUICK, Side } from './harness.ts';
 
 let cleanup: Cleanup;
@@ -330,10 +331,7 @@ describe('pairing', () => {
   it('tries the other addresses of a token', async () => {
     const { begin, door } = await wait();
     const token = decodePairingToken(begin());
-    const closed = createTcpServer();
-    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-    const { port } = closed.address() as AddressInfo;
-    await new Promise((resolve) => closed.close(resolve));
+    const port = await freePort();
     const addresses = [{ host: '127.0.0.1', port }, ...token.addresses];
     const found = await bring(encodePairingToken({ ...token, addresses }));
     expect(found.address.port).toBe(door.port);
