@@ -25,6 +25,7 @@ export const BYE = {
   version: 4,
   rekeyed: 5,
   mute: 6,
+  taken: 7,
 } as const;
 export type ByeReason = keyof typeof BYE;
 const BYE_REASONS = Object.keys(BYE) as readonly ByeReason[];

@@ -10,6 +10,7 @@ export type LinkEventName =
   | 'link-up'
   | 'link-standby'
   | 'link-replaced'
+  | 'link-taken'
   | 'link-down'
   | 'link-dial-failed'
   | 'link-refused'
@@ -61,7 +62,11 @@ export class RefusalLog {
     this.#clock = clock;
   }
 
-  refused(event: 'link-refused' | 'link-mute' | 'pairing-refused', text: string, facts: Facts): void {
+  refused(
+    event: 'link-refused' | 'link-taken' | 'link-mute' | 'pairing-refused',
+    text: string,
+    facts: Facts,
+  ): void {
     const now = this.#clock.monotonicMs();
     if (now - this.#windowStartMs >= MINUTE_MS) {
       this.flush();

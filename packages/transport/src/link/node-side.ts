@@ -14,6 +14,7 @@ import { type Arrival, type NodeAddress, NodeDoor } from './node-door.ts';
 import { Outbox } from './outbox.ts';
 import { Place } from './place.ts';
 import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from './protocol.ts';
+import { TakenPlaces } from './taken.ts';
 
 /** Asks the signer that is being greeted. Rejects when its connection ends. */
 export type GreetingAsk = (client: LinkClient, body: Uint8Array) => Promise<LinkAnswer>;
@@ -68,6 +69,7 @@ export class NodeSideLink implements SignerLink {
   #stopWatching: () => void = () => {};
   #state: LinkState = 'waiting';
   readonly #place: Place;
+  readonly #taken: TakenPlaces;
   /** Processes that were greeted: the newest of the active signer. */
   #greeted = '';
   #feeds = 0;
@@ -80,6 +82,7 @@ export class NodeSideLink implements SignerLink {
     this.#log = log;
     this.#refusals = new RefusalLog(log, clock);
     this.#place = new Place(options.listen.kind === 'tcp' ? options.listen.pins : null, log);
+    this.#taken = new TakenPlaces(this.#refusals);
     this.#run = random(ID_BYTES);
     this.#outbox = new Outbox(this.#limits, clock);
     this.#handler = {
@@ -229,6 +232,7 @@ export class NodeSideLink implements SignerLink {
     this.#arrivals.get(connection)?.admit();
     const { name, address } = connection;
     const before = this.#signers.get(name);
+    if (this.#taken.sendsAway(connection, before)) return;
     const isActive = this.#place.claim(name);
     if (!isActive && this.#options.otherSigners === 'refuse') {
       this.#refusals.refused('link-refused', `${name} is not needed, ${this.#place.active} is the signer`, {

@@ -156,6 +156,16 @@ function notAFrame(cause: unknown): LinkError {
   return new LinkError('link-protocol', 'no frame of a link', {}, { cause });
 }
 
+/** Where the reason's name does not say what the operator has to know. */
+const WORDS: Readonly<Partial<Record<ByeReason | 'broken' | 'hung up', string>>> = {
+  taken: 'another process with this key is connected there, and answers; each signer needs a key of its own',
+};
+
 function ended(reason: ByeReason | 'broken' | 'hung up', cause?: Error): LinkError {
-  return new LinkError('link-ended', `the connection ended: ${reason}`, { reason }, { cause });
+  return new LinkError(
+    'link-ended',
+    `the connection ended: ${WORDS[reason] ?? reason}`,
+    { reason },
+    { cause },
+  );
 }

@@ -20,6 +20,7 @@ import {
   Side,
   text,
 } from './harness.ts';
+import { WireProxy } from './wire-proxy.ts';
 
 let cleanup: Cleanup;
 let node: Side;
@@ -224,18 +225,54 @@ describe('a link over mutual TLS', () => {
 });
 
 describe('one signer', () => {
-  it('replaces a connection of the same signer by its newer one', async () => {
+  it('replaces a connection of the same process by its newer one', async () => {
     introduce(node, signer);
     const link = await listen(cleanup, node);
     const [old, fresh] = [new Echo(), new Echo()];
     // Both would come back at once otherwise, and replace each other for ever.
     const slow = { ...QUICK, redialUnwantedMs: 60_000 };
-    dial(cleanup, signer, link.port, old, { limits: slow });
+    const random = (count: number) => new Uint8Array(count).fill(7);
+    dial(cleanup, signer, link.port, old, { limits: slow, random });
     await link.ask(MASTER, bytes('1'));
-    dial(cleanup, signer, link.port, fresh, { limits: slow });
+    dial(cleanup, signer, link.port, fresh, { limits: slow, random });
     await expect.poll(() => node.names()).toContain('link-replaced');
     await link.ask(MASTER, bytes('2'));
     expect([old.asked, fresh.asked]).toEqual([['0:1'], ['0:2']]);
+  });
+
+  it('turns another process with its key away while it answers, and says so once', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const [own, copied] = [new Echo(), new Echo()];
+    const first = dial(cleanup, signer, link.port, own);
+    await link.ask(MASTER, bytes('1'));
+    const copy = dial(cleanup, signer, link.port, copied);
+    const states: string[] = [];
+    copy.onState((state) => states.push(state));
+    await expect.poll(() => signer.names().filter((name) => name === 'link-down').length).toBeGreaterThan(1);
+    expect(node.names().filter((name) => name === 'link-taken')).toHaveLength(1);
+    expect(signer.events.find(({ event }) => event === 'link-down')?.text).toMatch(
+      /another process with this key is connected/,
+    );
+    await link.ask(MASTER, bytes('2'));
+    expect([own.asked, copied.asked, states.includes('active')]).toEqual([['0:1', '0:2'], [], false]);
+    first.close();
+    await link.ask(MASTER, bytes('3'));
+    expect(copied.asked).toEqual(['0:3']);
+  });
+
+  it('is followed by its next process when its line is dead and nothing of it is heard', async () => {
+    introduce(node, signer);
+    const link = await listen(cleanup, node);
+    const line = await WireProxy.open(link.port);
+    cleanup.add(() => line.close());
+    const [own, next] = [new Echo(), new Echo()];
+    dial(cleanup, signer, line.port, own, { limits: { ...QUICK, redialMs: 60_000, redialMsMax: 60_000 } });
+    await link.ask(MASTER, bytes('1'));
+    line.silence();
+    dial(cleanup, signer, link.port, next);
+    await link.ask(MASTER, bytes('2'));
+    expect([own.asked, next.asked]).toEqual([['0:1'], ['0:2']]);
   });
 });
 
