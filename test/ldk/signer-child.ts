@@ -40,7 +40,7 @@ dial = "unix:${socket}"
 const silent = Object.assign(() => {}, { of: () => silent });
 await Daemon.start({
   config: parseSignerConfig(config, join(directory, 'signer.toml')),
-  passphrases: { credentialsDirectory: undefined, ask: null },
+  passphrases: { credentialsDirectory: undefined, ask: null, warn: () => {} },
   secp,
   log: silent,
   openDoor,

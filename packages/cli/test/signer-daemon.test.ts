@@ -193,7 +193,7 @@ describe('a signer from nothing', () => {
     for (const [name, bytes, passphrase] of forms) {
       const directory = directoryWithPassphrase();
       writeFileSync(join(directory, 'hsm_secret'), bytes, { mode: 0o400 });
-      writeFileSync(join(directory, 'own'), passphrase ?? '');
+      writeFileSync(join(directory, 'own'), passphrase ?? '', { mode: 0o600 });
       const more = passphrase === null ? [] : ['--import-passphrase-file', 'own'];
       const made = await init(directory, '--network', 'regtest', '--import', 'hsm_secret', ...more);
       expect([name, made.error]).toEqual([name, '']);

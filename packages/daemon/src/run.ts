@@ -75,6 +75,7 @@ async function started(
       passphrases: {
         credentialsDirectory: process.env.CREDENTIALS_DIRECTORY,
         ask: terminalAsk(undefined, ending),
+        warn: (text) => log('warn', text),
       },
       secp: loadSecp256k1(),
       randomBytes: (count) => Uint8Array.from(randomBytes(count)),

@@ -1,6 +1,6 @@
 /** Where passphrases come from, and what a broken source is told as. */
 import { EventEmitter } from 'node:events';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -13,7 +13,7 @@ import {
 import { bytes, noPassphrases, temporaryDirectory } from './support.ts';
 
 const read = (source: PassphraseSource, credentialsDirectory?: string): Promise<string> =>
-  readPassphrase(source, { credentialsDirectory, ask: null }, 'Passphrase: ').then((typed) =>
+  readPassphrase(source, { ...noPassphrases, credentialsDirectory }, 'Passphrase: ').then((typed) =>
     new TextDecoder().decode(typed),
   );
 
@@ -46,6 +46,22 @@ describe('a passphrase', () => {
     await expect(read({ kind: 'file', path: fileWith(content) })).rejects.toMatchObject({
       code: 'passphrase-unusable',
     });
+  });
+
+  it.each([
+    [0o600, 0],
+    [0o400, 0],
+    [0o640, 1],
+    [0o604, 1],
+  ])('of a file of mode %o, which others may read or not, is told so: %d line', async (mode, lines) => {
+    const path = fileWith('secret');
+    chmodSync(path, mode);
+    const warnings: string[] = [];
+    const place = { ...noPassphrases, warn: (text: string) => void warnings.push(text) };
+    await readPassphrase({ kind: 'file', path }, place, 'Passphrase: ');
+    expect(warnings).toEqual(
+      Array(lines).fill(`others on this machine may read the passphrase in ${path}: give it mode 600`),
+    );
   });
 
   it('comes from the service manager, by name', async () => {

@@ -40,7 +40,11 @@ export function ringOf(byte: number): KeyRing {
   return new KeyRing({ secp256k1: secp, seed, bip32PublicVersion: regtest.bip32Public });
 }
 
-export const noPassphrases: PassphrasePlace = { credentialsDirectory: undefined, ask: null };
+export const noPassphrases: PassphrasePlace = {
+  credentialsDirectory: undefined,
+  ask: null,
+  warn: () => {},
+};
 
 export interface Logged {
   readonly log: Log;

@@ -24,7 +24,11 @@ export function sourceOf(flags: PassphraseFlags, otherwise: PassphraseSource): P
   return otherwise;
 }
 
-const place = () => ({ credentialsDirectory: process.env.CREDENTIALS_DIRECTORY, ask: terminalAsk() });
+const place = () => ({
+  credentialsDirectory: process.env.CREDENTIALS_DIRECTORY,
+  ask: terminalAsk(),
+  warn: (text: string) => void process.stderr.write(`countersign: ${text}\n`),
+});
 
 /** One that exists already. The caller wipes it. */
 export function askPassphrase(source: PassphraseSource, question: string): Promise<Uint8Array> {

@@ -2,7 +2,7 @@
  * Where the passphrase of a seed file comes from: the service manager's credentials, a file, a descriptor that is already open,
  * or the terminal. Never an argument and never the environment, which others on the machine can read.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ReadStream } from 'node:tty';
 import { DaemonError } from '../error.ts';
@@ -22,6 +22,8 @@ export interface PassphrasePlace {
   readonly credentialsDirectory: string | undefined;
   /** Reads a line without showing it; the question goes to the terminal. Null where there is none. */
   readonly ask: ((question: string) => Promise<Uint8Array>) | null;
+  /** For the operator: what works, and should not stay so. */
+  readonly warn: (text: string) => void;
 }
 
 /** Without the end of its line; the caller wipes it. Rejects with `DaemonError`. */
@@ -37,7 +39,7 @@ export async function readPassphrase(
     case 'credential':
       return readAll(credentialPath(source.name, place.credentialsDirectory));
     case 'file':
-      return readAll(source.path);
+      return readAll(source.path, (descriptor) => warnOfReaders(source.path, descriptor, place.warn));
     case 'descriptor':
       return checked(firstLine(readFrom(source.descriptor)), `descriptor ${source.descriptor}`);
   }
@@ -60,7 +62,14 @@ function missing(why: string): DaemonError {
   );
 }
 
-function readAll(path: string): Uint8Array {
+/** Not an error: the secrets of containers come with such modes, in places where nobody else is. */
+function warnOfReaders(path: string, descriptor: number, warn: PassphrasePlace['warn']): void {
+  const found = fstatSync(descriptor);
+  if (found.isFile() && (found.mode & 0o044) !== 0)
+    warn(`others on this machine may read the passphrase in ${path}: give it mode 600`);
+}
+
+function readAll(path: string, look: (descriptor: number) => void = () => {}): Uint8Array {
   let descriptor: number;
   try {
     descriptor = openSync(path, 'r');
@@ -69,6 +78,7 @@ function readAll(path: string): Uint8Array {
     throw new DaemonError('passphrase-missing', `cannot read the passphrase: ${reason}`, {}, { cause });
   }
   try {
+    look(descriptor);
     return checked(firstLine(readFrom(descriptor)), path);
   } finally {
     closeSync(descriptor);
