@@ -17,8 +17,8 @@ import {
 } from '@countersign/core';
 import { type LinkClient, NodeSideLink, PinStore, type SignerLink } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
-import { initRequest } from '../packages/cln/test/hsmd-under-test.ts';
 import { type Balances, ChannelModel, type ModelHtlc } from '../packages/core/test/channel-model.ts';
+import { initRequest } from '../packages/core/test/init-request.ts';
 import { adding, removing } from '../packages/core/test/open-channel.ts';
 import { bytesOf } from '../packages/core/test/test-signer.ts';
 import { killAll } from '../test/live/daemon.ts';

@@ -13,7 +13,8 @@ import { blockHash, concat, equalBytes, FormError, fromHex, PSBT_IN, toHex } fro
 import { HsmdProcess, hsmdPath } from '@countersign/cli';
 import { decodeMessage, encodeMessage, type Reply, type Request } from '@countersign/wire';
 import { type ChainFeed, feedOverNodeSocket } from '../../packages/cln/src/plugin/chain-feed.ts';
-import { initRequest } from '../../packages/cln/test/hsmd-under-test.ts';
+import { initRequest } from '../../packages/core/test/init-request.ts';
+
 import { ownerToml, TEST_SEED } from './owner.ts';
 import { CLOCK_BEGIN_SECONDS, type SubjectOptions } from './subject.ts';
 

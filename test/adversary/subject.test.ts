@@ -4,8 +4,8 @@ import { loadSecp256k1, type OutPoint, type Transaction, toHex } from '@counters
 import { KeyRing, keyView, Secret } from '@countersign/core';
 import type { Request } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
-import { initRequest } from '../../packages/cln/test/hsmd-under-test.ts';
 import { ChannelModel } from '../../packages/core/test/channel-model.ts';
+import { initRequest } from '../../packages/core/test/init-request.ts';
 import { MinedChain } from '../../packages/core/test/mined-chain.ts';
 import { NETWORK, TEST_SEED } from './owner.ts';
 import { MemorySubject } from './subject.ts';

@@ -21,7 +21,8 @@ import {
   Secret,
 } from '@countersign/core';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
-import { initRequest } from '../../packages/cln/test/hsmd-under-test.ts';
+import { initRequest } from '../../packages/core/test/init-request.ts';
+
 import { bytesOf } from '../../packages/core/test/test-signer.ts';
 
 export const secp = loadSecp256k1();

@@ -24,8 +24,9 @@ import { fileURLToPath } from 'node:url';
 import { newHsmSecret } from '@countersign/core';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import { LIGHTNINGD, NodeMachine } from '../../daemon/test/node-side.ts';
-import { initOf, keyOf } from '../../daemon/test/support.ts';
+import { keyOf } from '../../daemon/test/support.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/countersign', import.meta.url));
 const PASSPHRASE = 'correct horse battery staple';
@@ -145,7 +146,7 @@ describe('a signer from nothing', () => {
     const signer = new RunningSigner(directory);
     await signer.saying(/serving node/);
     await signer.saying(/the node introduced itself/);
-    const reply = await machine.ask(initOf());
+    const reply = await machine.ask(initRequest());
     expect(reply).toMatchObject({ name: 'hsmd_init_reply_v4' });
     expect(made.out).toContain(Buffer.from('nodeId' in reply ? reply.nodeId : []).toString('hex'));
     expect(await machine.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
@@ -436,7 +437,7 @@ it('a request that is malformed fails alone, over the link too', async () => {
     new Uint8Array(0),
     Uint8Array.of(1),
     new Uint8Array(70_000),
-    encodeMessage(initOf('signet')),
+    encodeMessage(initRequest('signet')),
   ]) {
     await machine.link.ask(LIGHTNINGD, body);
   }

@@ -6,10 +6,10 @@ import { sat } from '@countersign/bitcoin';
 import { encodeFrame } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import {
   ECDH,
   endAll,
-  initRequest,
   isServing,
   type Link,
   networkDirectory,

@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as setImmediatePromise, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { networkByName } from '@countersign/core';
 import {
   closeDescriptor,
   DescriptorError,
@@ -26,6 +25,7 @@ import {
   type Request,
   type Status,
 } from '@countersign/wire';
+import { initRequest } from '../../core/test/init-request.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 /** A start takes a quarter of the time with it. */
@@ -326,24 +326,6 @@ export class HsmdUnderTest {
 /** For `afterEach`: no process outlives its test. */
 export async function endAll(): Promise<void> {
   await Promise.all([...running].map((one) => one.kill('SIGKILL')));
-}
-
-export function initRequest(network: string, changed: Partial<MessageOf<'hsmd_init'>> = {}): Request {
-  const { chainHash, bip32Public, bip32Private } = networkByName(network)!;
-  return {
-    name: 'hsmd_init',
-    bip32KeyVersion: { pubkeyVersion: bip32Public, privkeyVersion: bip32Private },
-    chainparams: chainHash,
-    hsmEncryptionKey: undefined,
-    devForcePrivkey: undefined,
-    devForceBip32Seed: undefined,
-    devForceChannelSecrets: undefined,
-    devForceChannelSecretsShaseed: undefined,
-    hsmWireMinVersion: 5,
-    hsmWireMaxVersion: 6,
-    tlvs: {},
-    ...changed,
-  };
 }
 
 const directories: string[] = [];

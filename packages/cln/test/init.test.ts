@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { MAINNET_OVERRIDE } from '@countersign/host';
 import type { MessageOf, Reply } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import {
   DERIVE,
   endAll,
   type HsmdUnderTest,
-  initRequest,
   isServing,
   networkDirectory,
   PEER,

@@ -2,10 +2,11 @@
 import type { LinkAnswer, LinkClient } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply } from '@countersign/wire';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import type { Init } from '../src/door.ts';
 import { type InitFailure, Introduction } from '../src/remote/introduction.ts';
 import { refusedBy } from './fake-link.ts';
-import { initRequest, POINT } from './hsmd-under-test.ts';
+import { POINT } from './hsmd-under-test.ts';
 
 const replied = (message: Reply): LinkAnswer => ({ kind: 'reply', body: encodeMessage(message) });
 const initReply = (fill: number, hsmVersion = 6): Reply => ({

@@ -11,9 +11,10 @@ import {
   SignerSideLink,
 } from '@countersign/transport';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import { LINK_SOCKET, readStanding } from '../src/remote/standing.ts';
 import { refusedBy } from './fake-link.ts';
-import { DERIVE, ECDH, initRequest, removeDirectories, start } from './hsmd-under-test.ts';
+import { DERIVE, ECDH, removeDirectories, start } from './hsmd-under-test.ts';
 import {
   dial,
   dialWith,

@@ -8,11 +8,11 @@ import { gunzipSync } from 'node:zlib';
 import { fromHex, toHex } from '@countersign/bitcoin';
 import { decodeMessage, MESSAGES, type Reply } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import {
   ALL_BITS,
   endAll,
   type HsmdUnderTest,
-  initRequest,
   Link,
   networkDirectory,
   removeDirectories,

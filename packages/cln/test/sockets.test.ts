@@ -11,12 +11,12 @@ import { ADMIN_LINE_BYTES_MAX } from '@countersign/host';
 import { encodeFrame, FrameDecoder } from '@countersign/transport';
 import { decodeMessage, encodeMessage, PREIMAGES_MAX, type Request } from '@countersign/wire';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import {
   DERIVE,
   ECDH,
   endAll,
   type HsmdUnderTest,
-  initRequest,
   isServing,
   networkDirectory,
   PEER,

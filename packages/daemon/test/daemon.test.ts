@@ -10,6 +10,7 @@ import { StoreError } from '@countersign/store';
 import { PinStore } from '@countersign/transport';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import { ChainSide } from '../../host/src/chain/side.ts';
 import { peerId, setupRequest } from '../../host/test/support.ts';
 import { freePort } from '../../transport/test/free-port.ts';
@@ -22,7 +23,6 @@ import { writeSeed } from '../src/seed/new-seed.ts';
 import { LIGHTNINGD, NodeMachine, replyOf } from './node-side.ts';
 import {
   bytes,
-  initOf,
   keyOf,
   logged,
   noPassphrases,
@@ -132,7 +132,7 @@ describe('a daemon', () => {
     const machine = await nodeMachine();
     await machine.pairWith(join(at.directory, 'alice'));
     const { lines } = await started(at, toml('alice'));
-    for (let i = 0; i < 200; i++) await machine.ask(initOf());
+    for (let i = 0; i < 200; i++) await machine.ask(initRequest());
     const told = lines.filter((line) => /introduced itself/.test(line)).length;
     expect(told).toBe(LINES_PER_MINUTE_MAX);
   });
@@ -143,7 +143,7 @@ describe('a daemon', () => {
     await machine.pairWith(join(at.directory, 'alice'));
     const first = await started(at, toml('alice'));
     await until(() => machine.greeted === 1);
-    expect(await machine.ask(initOf())).toMatchObject({ nodeId: ringOf(1).nodeId });
+    expect(await machine.ask(initRequest())).toMatchObject({ nodeId: ringOf(1).nodeId });
     expect(await machine.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
     expect(first.daemon.standing).toMatchObject([
       { name: 'alice', link: 'up', isInitialized: true, failure: null },
@@ -165,7 +165,7 @@ describe('a daemon', () => {
     await started(at, toml('alice', 'bob'));
     await until(() => machines.every(({ greeted }) => greeted === 1));
     for (const [i, machine] of machines.entries()) {
-      expect(await machine.ask(initOf())).toMatchObject({ nodeId: ringOf(i + 1).nodeId });
+      expect(await machine.ask(initRequest())).toMatchObject({ nodeId: ringOf(i + 1).nodeId });
       expect(
         await machine.ask({ name: 'hsmd_new_channel', id: keyOf('peer'), dbid: BigInt(i + 1) }),
       ).toBeDefined();
@@ -224,7 +224,7 @@ describe('a daemon', () => {
     await machine.pairWith(join(at.directory, 'alice'));
     await started(at, toml('alice'));
     await until(() => machine.greeted === 1);
-    const answer = await machine.link.ask(LIGHTNINGD, encodeMessage(initOf('signet')));
+    const answer = await machine.link.ask(LIGHTNINGD, encodeMessage(initRequest('signet')));
     expect(replyOf(answer)).toMatchObject({ name: 'hsmd_init_reply_failure' });
   });
 

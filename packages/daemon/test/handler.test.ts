@@ -1,5 +1,4 @@
 /** Requests from elsewhere, as a link hands them over: nothing but INIT before INIT, refusals as values, feeders without rights. */
-
 import { MASTER_PERMISSIONS, PERMISSION, type Policy, policyOf } from '@countersign/core';
 import { FeedDesk, Signer } from '@countersign/host';
 import { openJournal } from '@countersign/store';
@@ -7,8 +6,9 @@ import type { LinkAnswer, LinkClient } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type MessageOf, type Reply, type Request } from '@countersign/wire';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import { FEEDS_MAX, type HandlerOptions, SignerHandler } from '../src/session/handler.ts';
-import { initOf, keyOf, random, regtest, ringOf, secp, temporaryDirectory } from './support.ts';
+import { keyOf, random, regtest, ringOf, secp, temporaryDirectory } from './support.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -108,7 +108,10 @@ describe('before a node has introduced itself', () => {
     const { ask, handler } = world();
     const noMaster = { ...NODE, permissions: PERMISSION.ECDH };
     for (const client of [channeld(1n), { ...channeld(1n), permissions: MASTER_PERMISSIONS }, noMaster]) {
-      expect(refusalOf(await ask(initOf(), client))).toMatchObject({ code: 'permission', temporary: false });
+      expect(refusalOf(await ask(initRequest(), client))).toMatchObject({
+        code: 'permission',
+        temporary: false,
+      });
     }
     expect(handler.isInitialized).toBe(false);
   });
@@ -155,34 +158,34 @@ describe('INIT of an application with LDK', () => {
 describe('INIT', () => {
   it('is answered with who the signer is, again and again, in the version asked for', async () => {
     const { told, handler, signer } = world();
-    const reply = await told(initOf('regtest', { hsmWireMaxVersion: 5 }));
+    const reply = await told(initRequest('regtest', { hsmWireMaxVersion: 5 }));
     expect(reply).toMatchObject({ name: 'hsmd_init_reply_v4', hsmVersion: 5, nodeId: ring.nodeId });
     expect([handler.isInitialized, signer.protocolVersion]).toEqual([true, 5]);
-    expect(await told(initOf())).toMatchObject({ hsmVersion: 6 });
+    expect(await told(initRequest())).toMatchObject({ hsmVersion: 6 });
     expect(signer.protocolVersion).toBe(6);
     expect(await told(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
   });
 
   it.each([
-    ['another network', initOf('signet'), /belong to regtest, the node is on signet/],
+    ['another network', initRequest('signet'), /belong to regtest, the node is on signet/],
     [
       'keys of the node’s own',
-      initOf('regtest', { devForcePrivkey: new Uint8Array(32).fill(1) }),
+      initRequest('regtest', { devForcePrivkey: new Uint8Array(32).fill(1) }),
       /not the node’s to choose/,
     ],
     [
       'a seed of the node’s own',
-      initOf('regtest', { devForceBip32Seed: new Uint8Array(32).fill(1) }),
+      initRequest('regtest', { devForceBip32Seed: new Uint8Array(32).fill(1) }),
       /not the node’s to choose/,
     ],
     [
       'a version of the future',
-      initOf('regtest', { hsmWireMinVersion: 7, hsmWireMaxVersion: 9 }),
+      initRequest('regtest', { hsmWireMinVersion: 7, hsmWireMaxVersion: 9 }),
       /speaks versions 4 to 6/,
     ],
     [
       'an unknown chain',
-      initOf('regtest', { chainparams: new Uint8Array(32) }),
+      initRequest('regtest', { chainparams: new Uint8Array(32) }),
       /a chain this signer does not know/,
     ],
   ])('with %s fails as CLN’s hsmd fails, and is on record', async (_, init, text) => {
@@ -202,8 +205,8 @@ describe('INIT', () => {
 
   it('that fails leaves what was negotiated before', async () => {
     const { told, handler } = world();
-    await told(initOf());
-    await told(initOf('signet'));
+    await told(initRequest());
+    await told(initRequest('signet'));
     expect(handler.isInitialized).toBe(true);
     expect(await told(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
   });
@@ -216,7 +219,7 @@ describe('INIT', () => {
     };
     expect(await ask(preinit)).toEqual({ kind: 'reply', body: new Uint8Array(0) });
     expect(refusalOf(await ask(preinit, channeld(1n)))).toMatchObject({ code: 'permission' });
-    const { hsmCapabilities } = (await told(initOf())) as MessageOf<'hsmd_init_reply_v4'>;
+    const { hsmCapabilities } = (await told(initRequest())) as MessageOf<'hsmd_init_reply_v4'>;
     expect(hsmCapabilities).not.toContain(51);
     const keysend: Request = {
       name: 'hsmd_preapprove_keysend',
@@ -225,7 +228,7 @@ describe('INIT', () => {
       amountMsat: 1n as never,
     };
     expect(await told(keysend)).toMatchObject({ approved: false });
-    const again = (await told(initOf())) as MessageOf<'hsmd_init_reply_v4'>;
+    const again = (await told(initRequest())) as MessageOf<'hsmd_init_reply_v4'>;
     expect(again.hsmCapabilities).toContain(51);
     expect(await told(keysend)).toMatchObject({ approved: true });
   });
@@ -234,7 +237,7 @@ describe('INIT', () => {
 describe('a request', () => {
   it('is judged by what its client may ask', async () => {
     const { told, ask } = world();
-    await told(initOf());
+    await told(initRequest());
     expect(
       refusalOf(await ask({ name: 'hsmd_new_channel', id: peer, dbid: 1n }, channeld(1n))),
     ).toMatchObject({
@@ -255,7 +258,7 @@ describe('a request', () => {
 
   it('that the policy refuses fails alone, and carries its number in the audit log', async () => {
     const { told, ask, refused } = world();
-    await told(initOf());
+    await told(initRequest());
     await told({ name: 'hsmd_new_channel', id: peer, dbid: 1n });
     const answer = await ask({ name: 'hsmd_revoke_commitment_tx', commitNum: 5n }, channeld(1n));
     const { code, auditId, channel, temporary } = refusalOf(answer);
@@ -292,21 +295,21 @@ describe('a request', () => {
     ['too much', new Uint8Array(65_537)],
   ])('of %s is malformed', async (_, body) => {
     const { told, ask } = world();
-    await told(initOf());
+    await told(initRequest());
     expect(refusalOf(await ask(body))).toMatchObject({ code: 'malformed', temporary: false });
   });
 
   it('whose reply no frame holds is refused, and nothing of it leaves', async () => {
     const { told, ask } = world({ messageBytesMax: 100 });
     // INIT's reply is longer than that.
-    expect(refusalOf(await ask(encodeMessage(initOf())))).toMatchObject({ code: 'malformed' });
+    expect(refusalOf(await ask(encodeMessage(initRequest())))).toMatchObject({ code: 'malformed' });
     expect(told).toBeDefined();
   });
 
   it('is counted by a name of the table', async () => {
     const { told, ask, seen } = world();
     await ask(ECDH);
-    await told(initOf());
+    await told(initRequest());
     await ask(Uint8Array.of(0xab, 0xcd));
     await ask(Uint8Array.of(1));
     expect(seen).toEqual([
@@ -319,7 +322,7 @@ describe('a request', () => {
 
   it('that meets a bug of ours says so, and is not answered', async () => {
     const { told, ask, bugs, signer } = world();
-    await told(initOf());
+    await told(initRequest());
     signer.answer = () => Promise.reject(new RangeError('broken'));
     await expect(ask(ECDH)).rejects.toThrow(RangeError);
     expect(bugs).toEqual([new RangeError('broken')]);
@@ -331,7 +334,7 @@ let sharedWorld: World | undefined;
 function shared(): World {
   if (sharedWorld === undefined) {
     sharedWorld = world();
-    void sharedWorld.told(initOf());
+    void sharedWorld.told(initRequest());
   }
   return sharedWorld;
 }
@@ -344,8 +347,12 @@ describe('feeders', () => {
   it('bring preimages, before INIT too, and have no other right', async () => {
     const { handler, told } = world();
     expect(replyOf(await feed(handler, 1, preimages))).toMatchObject({ name: 'countersign_preimages_reply' });
-    await told(initOf());
-    for (const request of [ECDH, initOf(), { name: 'hsmd_sign_message', msg: Uint8Array.of(1) } as const]) {
+    await told(initRequest());
+    for (const request of [
+      ECDH,
+      initRequest(),
+      { name: 'hsmd_sign_message', msg: Uint8Array.of(1) } as const,
+    ]) {
       expect(replyOf(await feed(handler, 1, request))).toMatchObject({ name: 'vls_signer_error' });
     }
     expect(replyOf(await handler.feed(1, Uint8Array.of(1)))).toMatchObject({ name: 'vls_signer_error' });
@@ -366,7 +373,7 @@ describe('feeders', () => {
 describe('the end', () => {
   it('waits for what was taken, and leaves what comes then to the next process', async () => {
     const { handler, told, ask, signer } = world();
-    await told(initOf());
+    await told(initRequest());
     const { promise, resolve } = Promise.withResolvers<void>();
     const answer = signer.answer.bind(signer);
     signer.answer = async (...asked) => {

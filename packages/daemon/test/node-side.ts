@@ -13,8 +13,8 @@ import {
   pairingDesk,
 } from '@countersign/transport';
 import { decodeMessage, encodeMessage, type Reply, type Request } from '@countersign/wire';
+import { initRequest } from '../../core/test/init-request.ts';
 import { linkFiles, NODE_PIN_NAME, writeAddress } from '../src/link/files.ts';
-import { initOf } from './support.ts';
 
 export const LIGHTNINGD: LinkClient = { peerId: null, dbid: 0n, permissions: MASTER_PERMISSIONS };
 
@@ -56,7 +56,7 @@ export class NodeMachine {
         pairing: pairingDesk({ identityPath, pins, book, log }),
       },
       greet: async (ask) => {
-        await ask(LIGHTNINGD, encodeMessage(initOf(network)));
+        await ask(LIGHTNINGD, encodeMessage(initRequest(network)));
         if (greeting.machine !== undefined) greeting.machine.greeted += 1;
       },
       log,

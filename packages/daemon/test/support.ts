@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecp256k1 } from '@countersign/bitcoin';
 import { KeyRing, networkByName, openHsmSecretSync } from '@countersign/core';
-import type { MessageOf } from '@countersign/wire';
 import { afterAll } from 'vitest';
 import type { Log } from '../src/observe/log.ts';
 import type { SeedCost, SeedSecret } from '../src/seed/format.ts';
@@ -65,25 +64,4 @@ export function logged(): Logged {
 /** The point of a private key made from a name: a public key of somebody, the same in every run. */
 export function keyOf(name: string): Uint8Array {
   return secp.publicKey(createHash('sha256').update(name).digest());
-}
-
-export function initOf(
-  network = 'regtest',
-  changed: Partial<MessageOf<'hsmd_init'>> = {},
-): MessageOf<'hsmd_init'> {
-  const { chainHash, bip32Public, bip32Private } = networkByName(network)!;
-  return {
-    name: 'hsmd_init',
-    bip32KeyVersion: { pubkeyVersion: bip32Public, privkeyVersion: bip32Private },
-    chainparams: chainHash,
-    hsmEncryptionKey: undefined,
-    devForcePrivkey: undefined,
-    devForceBip32Seed: undefined,
-    devForceChannelSecrets: undefined,
-    devForceChannelSecretsShaseed: undefined,
-    hsmWireMinVersion: 5,
-    hsmWireMaxVersion: 6,
-    tlvs: {},
-    ...changed,
-  };
 }

@@ -5,6 +5,7 @@ import { openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import { channelClient, setupRequest } from '../../host/test/support.ts';
 import { parseSignerConfig } from '../src/config/config.ts';
 import { Daemon } from '../src/daemon.ts';
@@ -14,7 +15,6 @@ import { writeSeed } from '../src/seed/new-seed.ts';
 import { LIGHTNINGD, replyOf } from './node-side.ts';
 import {
   bytes,
-  initOf,
   keyOf,
   logged,
   noPassphrases,
@@ -41,7 +41,7 @@ async function nodeSide(tls: GrpcTls | null): Promise<{ side: GrpcNodeSide; gree
     port: 0,
     tls,
     greet: async (ask) => {
-      await ask(LIGHTNINGD, encodeMessage(initOf()));
+      await ask(LIGHTNINGD, encodeMessage(initRequest()));
       greeted += 1;
     },
     log: () => {},
@@ -80,7 +80,7 @@ describe("VLS's protocol", () => {
     const daemon = await daemonAt(temporaryDirectory(), `url = "http://127.0.0.1:${side.port}"\n`);
     await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
     expect(daemon.standing).toMatchObject([{ link: 'up', isInitialized: true }]);
-    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(initOf())))).toMatchObject({
+    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(initRequest())))).toMatchObject({
       nodeId: ringOf(1).nodeId,
     });
     expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(ECDH)))).toMatchObject({

@@ -7,10 +7,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { networkByName } from '@countersign/core';
 import { StoreError } from '@countersign/store';
 import { encodeMessage, type MessageOf } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
+import { initRequest } from '../../core/test/init-request.ts';
 import {
   type Config,
   DEFAULT_CONFIG,
@@ -28,26 +28,6 @@ import { type ChainSigner, sinkOf } from '../src/start/chain.ts';
 import { createSecretFile, readSecretFile } from '../src/start/secret-file.ts';
 import { inDirectory, ringOf, secp } from './support.ts';
 
-type Init = MessageOf<'hsmd_init'>;
-
-function initOf(network = 'regtest', changed: Partial<Init> = {}): Init {
-  const { chainHash, bip32Public, bip32Private } = networkByName(network)!;
-  return {
-    name: 'hsmd_init',
-    bip32KeyVersion: { pubkeyVersion: bip32Public, privkeyVersion: bip32Private },
-    chainparams: chainHash,
-    hsmEncryptionKey: undefined,
-    devForcePrivkey: undefined,
-    devForceBip32Seed: undefined,
-    devForceChannelSecrets: undefined,
-    devForceChannelSecretsShaseed: undefined,
-    hsmWireMinVersion: 5,
-    hsmWireMaxVersion: 6,
-    tlvs: {},
-    ...changed,
-  };
-}
-
 interface Place {
   readonly input: (changed?: Partial<StartInput>) => StartInput;
   readonly log: string[];
@@ -62,7 +42,7 @@ function inPlace(body: (place: Place) => Promise<void>): Promise<void> {
     const config = { ...DEFAULT_CONFIG, stateDirectory };
     const secretFile = join(dirname(stateDirectory), 'hsm_secret');
     const input = (changed: Partial<StartInput> = {}): StartInput => ({
-      init: initOf(),
+      init: initRequest(),
       preinit: null,
       config,
       secp,
@@ -155,7 +135,7 @@ describe('a start in place', () => {
   it('refuses another network than the state was made for', () =>
     inPlace(async ({ input }) => {
       await closed(await startInPlace(input(), 6));
-      const failure = await startInPlace(input({ init: initOf('signet') }), 6);
+      const failure = await startInPlace(input({ init: initRequest('signet') }), 6);
       expect(failure).toMatchObject({
         ok: false,
         errorMessage: expect.stringMatching(/belongs to network regtest.*\(store-bound-elsewhere\)$/),
@@ -166,7 +146,7 @@ describe('a start in place', () => {
 
   it('refuses an INIT that core refuses, and a passphrase that is wrong, in CLN’s own form', () =>
     inPlace(async ({ input, secretFile }) => {
-      const init = initOf('signet', { devForcePrivkey: new Uint8Array(32).fill(1) });
+      const init = initRequest('signet', { devForcePrivkey: new Uint8Array(32).fill(1) });
       expect(await startInPlace(input({ init }), 6)).toMatchObject({
         errorMessage: expect.stringMatching(/\(policy-init-binding\)$/),
       });
@@ -187,7 +167,7 @@ describe('a start in place', () => {
   it('with developer overrides uses them', () =>
     inPlace(async ({ input }) => {
       const key = new Uint8Array(32).fill(3);
-      const init = initOf('regtest', {
+      const init = initRequest('regtest', {
         devForcePrivkey: key,
         devForceBip32Seed: key,
         devForceChannelSecrets: {
@@ -311,7 +291,7 @@ describe('the hsmd protocol', () => {
     [6, 9, 6],
     [7, 9, null],
   ])('between %i and %i: %s', (hsmWireMinVersion, hsmWireMaxVersion, version) => {
-    expect(negotiateVersion(initOf('regtest', { hsmWireMinVersion, hsmWireMaxVersion }))).toBe(version);
+    expect(negotiateVersion(initRequest('regtest', { hsmWireMinVersion, hsmWireMaxVersion }))).toBe(version);
   });
 
   it('announces the checks of preapprovals unless preinit says no', () => {

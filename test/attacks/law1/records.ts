@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HsmdProcess, hsmdPath } from '@countersign/cli';
 import { decodeMessage, encodeMessage, type Request } from '@countersign/wire';
 import { expect } from 'vitest';
-import { initRequest } from '../../../packages/cln/test/hsmd-under-test.ts';
+import { initRequest } from '../../../packages/core/test/init-request.ts';
+
 import type { Scenario } from '../attack.ts';
 import { type AttackChannel, opened } from '../channel.ts';
 import { AttackWorld, HUB, type WorldOptions } from '../world.ts';
