@@ -11,7 +11,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Alarm, Deadline } from '@countersign/core';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import {
   endAll,
   networkDirectory,
@@ -19,35 +19,16 @@ import {
   SECRET,
   serving,
 } from '../../cln/test/hsmd-under-test.ts';
-import { runProgram } from '../src/index.ts';
 import { CHANNEL, NODE, ringOf, signed, well } from './heartbeat-support.ts';
+import { run } from './run-in-process.ts';
 
 const servers: { close(): unknown }[] = [];
-let written = '';
 
-beforeEach(() => {
-  const keep = (text: string | Uint8Array): boolean => {
-    written += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, 'write').mockImplementation(keep);
-  vi.spyOn(process.stderr, 'write').mockImplementation(keep);
-});
 afterEach(async () => {
-  vi.restoreAllMocks();
-  process.exitCode = undefined;
   for (const server of servers.splice(0)) server.close();
   await endAll();
 });
 afterAll(removeDirectories);
-
-async function run(...argv: string[]): Promise<{ readonly status: number; readonly text: string }> {
-  written = '';
-  process.exitCode = undefined;
-  const status = await runProgram(argv);
-  process.exitCode = undefined;
-  return { status, text: written };
-}
 
 /** What a terminal must not get. */
 const UNFIT = /\p{Cf}|(?!\n)\p{Cc}/u;

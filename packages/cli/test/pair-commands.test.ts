@@ -5,34 +5,12 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { openIdentity, type Paired, PinStore, pair } from '@countersign/transport';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { networkDirectory, removeDirectories } from '../../cln/test/hsmd-under-test.ts';
 import { freePort } from '../../transport/test/free-port.ts';
-import { runProgram } from '../src/index.ts';
+import { run, written } from './run-in-process.ts';
 
-let written = '';
-
-beforeEach(() => {
-  written = '';
-  const keep = (text: string | Uint8Array): boolean => {
-    written += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, 'write').mockImplementation(keep);
-  vi.spyOn(process.stderr, 'write').mockImplementation(keep);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  process.exitCode = undefined;
-});
 afterAll(removeDirectories);
-
-async function run(...argv: string[]): Promise<{ status: number; text: string }> {
-  written = '';
-  process.exitCode = undefined;
-  const status = await runProgram(argv);
-  return { status, text: written };
-}
 
 interface Node {
   readonly port: number;
@@ -71,9 +49,9 @@ describe('countersign pair', () => {
   it('prints a token that lets one signer in, once', async () => {
     const place = await node();
     const waiting = run('pair', '--wait', '--seconds', '20', ...place.at);
-    await expect.poll(() => tokenIn(written), { timeout: 5_000 }).not.toBe('');
-    await expect.poll(() => written, { timeout: 5_000 }).toContain('Waiting for it');
-    const token = tokenIn(written);
+    await expect.poll(() => tokenIn(written()), { timeout: 5_000 }).not.toBe('');
+    await expect.poll(written, { timeout: 5_000 }).toContain('Waiting for it');
+    const token = tokenIn(written());
     const { address } = await met(place, token);
     expect(address).toEqual({ host: '127.0.0.1', port: place.port });
     const { status, text } = await waiting;
@@ -235,7 +213,7 @@ describe('countersign link', () => {
     );
     expect((await run('link', 'list', ...place.at)).text).not.toContain('cellar');
     const waiting = run('pair', '--name', 'attic', '--wait', '--seconds', '3', ...place.at);
-    await expect.poll(() => written, { timeout: 5_000 }).toContain('Waiting for it');
+    await expect.poll(written, { timeout: 5_000 }).toContain('Waiting for it');
     await expect(met(place, token)).rejects.toMatchObject({ facts: { reason: 'unknown' } });
     await waiting;
   });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { msat, sat } from '@countersign/bitcoin';
 import { encodeRecord, type PendingApproval, pendingRecords } from '@countersign/core';
 import { openJournal } from '@countersign/store';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import {
   endAll,
   type HsmdUnderTest,
@@ -19,40 +19,15 @@ import {
   SECRET,
   serving,
 } from '../../cln/test/hsmd-under-test.ts';
-import { runProgram } from '../src/index.ts';
+import { run } from './run-in-process.ts';
 
 const servers: Server[] = [];
-let written = '';
 
-beforeEach(() => {
-  written = '';
-  const keep = (text: string | Uint8Array): boolean => {
-    written += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, 'write').mockImplementation(keep);
-  vi.spyOn(process.stderr, 'write').mockImplementation(keep);
-});
 afterEach(async () => {
-  vi.restoreAllMocks();
-  process.exitCode = undefined;
   for (const server of servers.splice(0)) server.close();
   await endAll();
 });
 afterAll(removeDirectories);
-
-interface Ran {
-  readonly status: number;
-  readonly text: string;
-}
-
-async function run(...argv: string[]): Promise<Ran> {
-  written = '';
-  process.exitCode = undefined;
-  const status = await runProgram(argv);
-  process.exitCode = undefined;
-  return { status, text: written };
-}
 
 const HASH = createHash('sha256').update('a payment').digest('hex');
 const TXID = createHash('sha256').update('a withdrawal').digest('hex');
