@@ -1,6 +1,7 @@
 /**
  * What the journal has done so far: counts, bytes, and a latency histogram with fixed buckets (constant memory).
  */
+import type { Intake } from './intake.ts';
 import type { JournalStats } from './journal.ts';
 
 const BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000] as const;
@@ -11,6 +12,16 @@ export interface CommitMeasure {
   readonly auditEntries: number;
   readonly bytes: number;
   readonly latencyMs: number;
+}
+
+/** Of commits that are durable now. */
+export function measuresOf(batch: readonly Intake[], nowMs: number): readonly CommitMeasure[] {
+  return batch.map(({ changes, audit, bytes, enqueuedMs }) => ({
+    records: changes.length,
+    auditEntries: audit.length,
+    bytes,
+    latencyMs: nowMs - enqueuedMs,
+  }));
 }
 
 export class JournalCounters {

@@ -32,6 +32,25 @@ export function checkPrefix(prefix: string): void {
   });
 }
 
+/** What one call gives of the audit log at most. */
+const AUDIT_COUNT_MAX = 10_000;
+
+/** @throws StoreError `store-limit` */
+export function checkAuditRange(fromSeq: number, countMax: number): void {
+  const whole = Number.isSafeInteger(fromSeq) && Number.isSafeInteger(countMax);
+  const fits = whole && fromSeq >= 1 && countMax >= 1 && countMax <= AUDIT_COUNT_MAX;
+  requireThat(fits, 'a range of the audit log', { fromSeq, countMax });
+}
+
+const BINDING_BYTES_MAX = 1024;
+
+/** @throws StoreError `store-limit` */
+export function checkBinding(name: string, value: Uint8Array): void {
+  checkKey(name);
+  const bytes = value.length;
+  requireThat(bytes <= BINDING_BYTES_MAX, 'a binding is too large', { name, bytes });
+}
+
 function takeChange(change: RecordChange, limits: JournalLimits): RecordChange {
   const { key, version, value } = change;
   checkKey(key);

@@ -5,10 +5,10 @@
 import { toHex } from '@countersign/bitcoin';
 import { auditGenesis, corruptAudit, nextEntry, walk } from '../audit-chain.ts';
 import { equalBytes } from '../checksum.ts';
-import { JournalCounters } from '../counters.ts';
+import { JournalCounters, measuresOf } from '../counters.ts';
 import { StoreError } from '../error.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { checkKey, checkPrefix, type Intake, takeIn } from '../intake.ts';
+import { checkAuditRange, checkBinding, checkKey, checkPrefix, type Intake, takeIn } from '../intake.ts';
 import {
   type AuditEntry,
   type AuditHead,
@@ -27,9 +27,7 @@ import { type MetaRow, metaRow } from './rows.ts';
 
 /** So many of the newest audit entries answer `audit` at once; older ones are read with `history`. */
 export const AUDIT_IN_MEMORY_MAX = 10_000;
-const AUDIT_COUNT_MAX = 10_000;
 const PAGE_ENTRIES = 500;
-const BINDING_BYTES_MAX = 1024;
 
 export interface IndexedDbJournalOptions {
   readonly monotonicMs: () => number;
@@ -197,15 +195,7 @@ export class IndexedDbJournal implements Journal {
     // Half as many again may gather, so that the list is not copied with every commit.
     if (this.#newest.length > 1.5 * AUDIT_IN_MEMORY_MAX)
       this.#newest = this.#newest.slice(-AUDIT_IN_MEMORY_MAX);
-    const nowMs = this.#nowMs();
-    this.#counters.addBatch(
-      batch.map(({ changes, audit, bytes, enqueuedMs }) => ({
-        records: changes.length,
-        auditEntries: audit.length,
-        bytes,
-        latencyMs: nowMs - enqueuedMs,
-      })),
-    );
+    this.#counters.addBatch(measuresOf(batch, this.#nowMs()));
   }
 
   /** What is being closed takes nothing, and so makes nothing durable either. */
@@ -231,9 +221,7 @@ export class IndexedDbJournal implements Journal {
   }
 
   async bind(name: string, value: Uint8Array): Promise<void> {
-    checkKey(name);
-    if (value.length > BINDING_BYTES_MAX)
-      throw new StoreError('store-limit', 'a binding is too large', { name, bytes: value.length });
+    checkBinding(name, value);
     this.#requireOpen();
     const key = BINDING_PREFIX + name;
     const bound = this.#bindings.get(key);
@@ -251,7 +239,7 @@ export class IndexedDbJournal implements Journal {
 
   /** Of the newest `AUDIT_IN_MEMORY_MAX`; older ones are refused with `store-limit`. */
   audit(fromSeq: number, countMax: number): AuditEntry[] {
-    requireRange(fromSeq, countMax);
+    checkAuditRange(fromSeq, countMax);
     this.#requireOpen();
     const oldest = this.#newest[0]?.seq ?? this.#durableHead.seq + 1;
     if (fromSeq < oldest)
@@ -261,7 +249,7 @@ export class IndexedDbJournal implements Journal {
 
   /** As `audit`, of all durable entries. */
   async history(fromSeq: number, countMax: number): Promise<readonly AuditEntry[]> {
-    requireRange(fromSeq, countMax);
+    checkAuditRange(fromSeq, countMax);
     this.#requireOpen();
     return this.#reading(() => auditRange(this.#db, fromSeq, this.#durableHead.seq, countMax));
   }
@@ -310,12 +298,6 @@ export class IndexedDbJournal implements Journal {
     this.#db.close();
     this.#release();
   }
-}
-
-function requireRange(fromSeq: number, countMax: number): void {
-  const whole = Number.isSafeInteger(fromSeq) && Number.isSafeInteger(countMax);
-  if (!whole || fromSeq < 1 || countMax < 1 || countMax > AUDIT_COUNT_MAX)
-    throw new StoreError('store-limit', 'a range of the audit log', { fromSeq, countMax });
 }
 
 function required(meta: ReadonlyMap<string, Uint8Array>, name: string, length: number): Uint8Array {

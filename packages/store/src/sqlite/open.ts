@@ -5,10 +5,10 @@
 import { closeSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { JournalCounters } from '../counters.ts';
+import { JournalCounters, measuresOf } from '../counters.ts';
 import { StoreError } from '../error.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { checkKey, checkPrefix, type Intake, takeIn } from '../intake.ts';
+import { checkAuditRange, checkBinding, checkKey, checkPrefix, type Intake, takeIn } from '../intake.ts';
 import {
   type AuditEntry,
   type AuditHead,
@@ -30,9 +30,6 @@ import { BLOCKING, type Flush } from './flush.ts';
 import type { Meta } from './meta.ts';
 import { Records } from './records.ts';
 import { MIGRATIONS, type MigrationPlan } from './schema.ts';
-
-const AUDIT_COUNT_MAX = 10_000;
-const BINDING_BYTES_MAX = 1024;
 
 export interface JournalOptions {
   readonly mode: OpenMode;
@@ -231,15 +228,7 @@ class SqliteJournal implements Journal {
     // Batches do not overlap, and one that is written now takes the one under way with it: the head is this batch's.
     this.#durableHead = this.#auditLog.head;
     this.#witness?.confirm(this.#durableHead);
-    const nowMs = this.#nowMs();
-    this.#counters.addBatch(
-      batch.map(({ changes, audit, bytes, enqueuedMs }) => ({
-        records: changes.length,
-        auditEntries: audit.length,
-        bytes,
-        latencyMs: nowMs - enqueuedMs,
-      })),
-    );
+    this.#counters.addBatch(measuresOf(batch, this.#nowMs()));
   }
 
   /** What is being closed can still be read, but takes nothing, and so makes nothing durable either. */
@@ -261,9 +250,7 @@ class SqliteJournal implements Journal {
   }
 
   async bind(name: string, value: Uint8Array): Promise<void> {
-    checkKey(name);
-    if (value.length > BINDING_BYTES_MAX)
-      throw new StoreError('store-limit', 'a binding is too large', { name, bytes: value.length });
+    checkBinding(name, value);
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
     try {
@@ -278,9 +265,7 @@ class SqliteJournal implements Journal {
   }
 
   audit(fromSeq: number, countMax: number): AuditEntry[] {
-    const whole = Number.isSafeInteger(fromSeq) && Number.isSafeInteger(countMax);
-    if (!whole || fromSeq < 1 || countMax < 1 || countMax > AUDIT_COUNT_MAX)
-      throw new StoreError('store-limit', 'a range of the audit log', { fromSeq, countMax });
+    checkAuditRange(fromSeq, countMax);
     return this.#reading(() => this.#auditLog.range(fromSeq, this.#durableHead.seq, countMax));
   }
 
