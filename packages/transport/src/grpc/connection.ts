@@ -98,11 +98,14 @@ async function serve(client: Client, options: ConnectionOptions): Promise<void> 
   );
   call.on('error', () => {});
   call.once('metadata', () => options.onOpen());
+  const end = new CallEnd(call);
   try {
     // No further request is taken while one is being answered: how many wait in between is up to the flow control of HTTP/2.
     for await (const request of call as AsyncIterable<SignerRequest>) {
+      // What came before the end and was not looked at will be asked again.
+      if (end.isThere) continue;
       const response = await unlessAborted(options.answer(request), options.signal);
-      if (response !== null) await write(call, response, options);
+      if (response !== null && !end.isThere) await write(call, end, response, options);
     }
   } catch (cause) {
     if (cause instanceof LinkError) throw cause;
@@ -111,18 +114,45 @@ async function serve(client: Client, options: ConnectionOptions): Promise<void> 
   }
 }
 
-function write(call: Call, response: SignerResponse, { clock, writeMs }: ConnectionOptions): Promise<void> {
+/** grpc-js tells the end of a call once, and calls back no write that comes after it, or that it cuts off. */
+class CallEnd {
+  #isThere = false;
+  #onEnd: () => void = () => {};
+
+  constructor(call: Call) {
+    call.once('status', () => {
+      this.#isThere = true;
+      this.#onEnd();
+    });
+  }
+
+  get isThere(): boolean {
+    return this.#isThere;
+  }
+
+  /** Of whoever waits now. */
+  set onEnd(run: () => void) {
+    this.#onEnd = run;
+  }
+}
+
+/** Resolves also when the call ends: why it did is for whoever reads it. */
+function write(
+  call: Call,
+  end: CallEnd,
+  response: SignerResponse,
+  { clock, writeMs }: ConnectionOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(writeMs, () =>
       reject(new LinkError('link-not-read', 'the node side does not read', { wait_ms: writeMs })),
     );
     const done = (error?: Error | null): void => {
       cancel();
-      call.off('close', done);
       if (error === undefined || error === null) resolve();
       else reject(new LinkError('link-ended', 'the stream ended', {}, { cause: error }));
     };
-    call.once('close', done);
+    end.onEnd = done;
     call.write(response, done);
   });
 }

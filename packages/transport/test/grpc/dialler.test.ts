@@ -150,6 +150,13 @@ async function silentServer(): Promise<Server> {
   return server;
 }
 
+function within<T>(ms: number, what: Promise<T>, name: string): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error(`not in time: ${name}`)), ms).unref();
+  });
+  return Promise.race([what, late]);
+}
+
 const typed = (type: number): Uint8Array => Uint8Array.of(type >> 8, type & 0xff);
 
 describe('dialling', () => {
@@ -263,6 +270,29 @@ describe('one after the other', () => {
     expect((await second.next()).requestId).toBe(0n);
     expect(handler.asked).toHaveLength(2);
     expect(dialler.state).toBe('up');
+  });
+
+  it('an answer whose connection broke meanwhile holds up neither the next one nor the end', async () => {
+    const { handler, first, node: peer, dialler } = await connected();
+    const releases: (() => void)[] = [];
+    handler.answer = () =>
+      new Promise((resolve) => releases.push(() => resolve({ kind: 'reply', body: typed(118) })));
+    for (let id = 0n; id < 3n; id++) first.send({ requestId: id, message: pointRequest(1n) });
+    await until(() => releases.length === 1, 'one is under way');
+    await peer.close();
+    const next = await node(peer.port);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    releases.shift()?.();
+    // Far sooner than a node side may take to read.
+    const second = await within(2_000, next.stream(), 'it dials again');
+    // What else came with the broken connection is asked again too: to decide it now is to decide it twice.
+    expect(handler.asked).toHaveLength(1);
+    second.send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => releases.length === 1, 'it is asked again');
+    await next.node.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    releases.shift()?.();
+    await within(2_000, dialler.close(), 'it is closed');
   });
 
   it('closing does not wait for a handler that answers no more', async () => {
