@@ -257,6 +257,16 @@ function refusalOf(error: unknown, client: ClientIdentity, request: Request): Re
   throw error;
 }
 
+/** Why this client may not ask this, for a place whose signer does not hear who asks; null where it may. */
+export function permissionRefusal(client: ClientIdentity, request: Request): Refusal | null {
+  try {
+    requirePermission(client, request.name);
+    return null;
+  } catch (error) {
+    return refusalOf(error, client, request);
+  }
+}
+
 /** The refusal of bytes that do not decode, for the session that could not call `decide` with them. */
 export function malformedRefusal(
   request: string,

@@ -54,6 +54,7 @@ export {
   decide,
   decideInit,
   malformedRefusal,
+  permissionRefusal,
 } from './decide.ts';
 export * from './heartbeat/index.ts';
 export { assemble, type BatchRelease, isBatch, jobsOf } from './keys/batch.ts';

@@ -2,7 +2,14 @@
  * Which permission bit opens which request. The table is CLN's (`hsmd_check_client_capabilities` of hsmd/libhsmd.c,
  * v26.06.6), written down here once more; whatever it does not name is the master's.
  */
-import { DECIDED_REQUESTS, decide, PERMISSION, permissionFor, policyOf } from '@countersign/core';
+import {
+  DECIDED_REQUESTS,
+  decide,
+  PERMISSION,
+  permissionFor,
+  permissionRefusal,
+  policyOf,
+} from '@countersign/core';
 import { definitionOf, isRequestName, messageNames, type Request, type RequestName } from '@countersign/wire';
 import { describe, expect, it } from 'vitest';
 import { ChannelModel } from './channel-model.ts';
@@ -121,6 +128,15 @@ describe('policy-client-permission', () => {
       request: 'hsmd_ecdh_req',
     });
     expect(refusal.message).toContain('does not have capability to run');
+  });
+
+  it('can be asked for alone, with the same result and the same words', () => {
+    const signer = new TestSigner();
+    const { ref } = new ChannelModel(signer.keys);
+    const request = { name: 'hsmd_ecdh_req', point: secp.publicKey(bytesOf('a point')) } as const;
+    const client = { channel: ref, permissions: CHANNEL_PERMISSIONS & ~1n };
+    expect(permissionRefusal(client, request)).toEqual(signer.refused(request, ref, client));
+    expect(permissionRefusal({ channel: ref, permissions: 1n }, request)).toBeNull();
   });
 });
 

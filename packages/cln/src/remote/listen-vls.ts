@@ -7,6 +7,7 @@ import { LinkError, nodeLinkFiles, openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import type { Surroundings } from '../door.ts';
 import type { Greet, Listening } from './open.ts';
+import { permitted } from './permitted.ts';
 
 /** Rejects with `CountersignError`. */
 export async function listenForVls(
@@ -21,6 +22,7 @@ export async function listenForVls(
   const files = nodeLinkFiles(config.stateDirectory);
   const identity = pins.length === 0 ? null : openIdentity(files.identity);
   const tls: GrpcTls | null = identity && { ...identity, pins, authoritiesPem: null };
+  const { messageBytesMax } = config;
   const link = await GrpcNodeSide.open({
     host,
     port,
@@ -28,7 +30,7 @@ export async function listenForVls(
     greet,
     log: (level, text) => log(level, `countersign: vls: ${text}`),
     // What is refused for the moment is asked again by the door.
-    limits: { messageBytesMax: config.messageBytesMax, initMs: greetingSeconds * 1000, retryTotalMs: 0 },
+    limits: { messageBytesMax, initMs: greetingSeconds * 1000, retryTotalMs: 0 },
   });
   const address = `${host.includes(':') ? `[${host}]` : host}:${link.port}`;
   const waiting = `waiting for a signer of VLS's kind at ${address}`;
@@ -36,5 +38,5 @@ export async function listenForVls(
     identity === null
       ? 'no pins in [remote]: no TLS, and whoever connects is the signer'
       : `the pin of this node side's key, for the signer: ${identity.pin}`;
-  return { link, advice: () => [waiting, known] };
+  return { link: permitted(link, messageBytesMax), advice: () => [waiting, known] };
 }

@@ -21,6 +21,7 @@ export const MASTER_CLIENT: LinkClient = {
 export const UNBOUND_CLIENT: LinkClient = { peerId: null, dbid: 0n, permissions: SIGN_GOSSIP | ECDH };
 
 const PEER_ID_BYTES = 33;
+const NO_PEER = new Uint8Array(0);
 
 /** Null for a context that VLS never sends: a channel without a peer. */
 export function clientOf(context: RequestContext | null): LinkClient | null {
@@ -31,7 +32,11 @@ export function clientOf(context: RequestContext | null): LinkClient | null {
   return { peerId: Uint8Array.from(peerId), dbid, permissions: OF_CHANNEL };
 }
 
-/** The other way round. A client without a channel is lightningd's own to VLS, which looks at the number only. */
-export function contextOf({ peerId, dbid }: LinkClient): RequestContext | null {
-  return peerId === null ? null : { peerId, dbid, capabilities: 0n };
+/**
+ * The other way round. A client without a channel is lightningd to VLS's signer, which looks at the number only; to ours it is none
+ * that may ask what lightningd asks.
+ */
+export function contextOf({ peerId, dbid, permissions }: LinkClient): RequestContext | null {
+  if (peerId !== null) return { peerId, dbid, capabilities: 0n };
+  return (permissions & MASTER) === 0n ? { peerId: NO_PEER, dbid: 0n, capabilities: 0n } : null;
 }

@@ -8,7 +8,7 @@ import { LinkError } from '../link/error.ts';
 import type { GreetingAsk } from '../link/node-side.ts';
 import type { LinkAnswer, LinkClient, LinkFeed, LinkState, SignerLink } from '../link/protocol.ts';
 import { delayAfter } from './backoff.ts';
-import { contextOf } from './client-of.ts';
+import { contextOf, MASTER_CLIENT } from './client-of.ts';
 import { answerOf, foreignRefusal, nameOf } from './foreign-answer.ts';
 import { Greeting } from './greeting.ts';
 import { GrpcListener } from './listener.ts';
@@ -45,8 +45,6 @@ interface Current {
   /** Still to be sent on this stream, lowest number first. */
   readonly unsent: Waiting[];
 }
-
-const MASTER: LinkClient = { peerId: null, dbid: 0n, permissions: 0n };
 
 export class GrpcNodeSide implements SignerLink {
   readonly #options: GrpcNodeSideOptions;
@@ -119,9 +117,9 @@ export class GrpcNodeSide implements SignerLink {
   openFeed(): LinkFeed {
     return {
       ask: async (body) => {
-        if (isChainMessage(body)) return this.ask(MASTER, body);
+        if (isChainMessage(body)) return this.ask(MASTER_CLIENT, body);
         const text = 'a signer of VLS takes no such message';
-        return foreignRefusal(MASTER, body, { code: 'malformed', text, temporary: false });
+        return foreignRefusal(MASTER_CLIENT, body, { code: 'malformed', text, temporary: false });
       },
       close: () => {},
     };

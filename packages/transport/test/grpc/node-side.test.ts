@@ -67,6 +67,18 @@ describe('a signer dials in', () => {
     expect(states).toEqual(['up']);
   });
 
+  it('hears which clients without a channel are not lightningd', async () => {
+    const { side, signer } = await started();
+    const connectd = { peerId: null, dbid: 0n, permissions: 3n };
+    const answers = [connectd, MASTER].map((client) => side.ask(client, pointRequest(1n)));
+    const [own, master] = [await asked(signer), await asked(signer)];
+    // vlsd looks at the number only; our signer at whether anything is said.
+    expect(own.context).toMatchObject({ dbid: 0n, peerId: new Uint8Array(0) });
+    expect(master.context).toBeUndefined();
+    for (const request of [own, master]) signer.responses.push(reply(request, 0, 118));
+    await Promise.all(answers);
+  });
+
   it('INIT travels without passphrase and key; a developer’s settings do not travel', async () => {
     const secret = new Uint8Array(32).fill(9);
     const answers: LinkAnswer[] = [];
