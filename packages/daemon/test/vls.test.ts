@@ -1,6 +1,7 @@
 /** A node whose side speaks VLS's protocol: the daemon dials it, with and without TLS, and serves it as any other. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createPsbt, type Psbt } from '@countersign/bitcoin';
 import { openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import { encodeMessage, type Request } from '@countersign/wire';
@@ -32,9 +33,13 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
+const MIB = 1024 * 1024;
 const ECDH: Request = { name: 'hsmd_ecdh_req', point: keyOf('somebody') };
 
-async function nodeSide(tls: GrpcTls | null): Promise<{ side: GrpcNodeSide; greeted: () => number }> {
+async function nodeSide(
+  tls: GrpcTls | null,
+  messageBytesMax = 4 * MIB,
+): Promise<{ side: GrpcNodeSide; greeted: () => number }> {
   let greeted = 0;
   const side = await GrpcNodeSide.open({
     host: '127.0.0.1',
@@ -45,18 +50,20 @@ async function nodeSide(tls: GrpcTls | null): Promise<{ side: GrpcNodeSide; gree
       greeted += 1;
     },
     log: () => {},
+    limits: { messageBytesMax },
   });
   closers.push(() => side.close());
   return { side, greeted: () => greeted };
 }
 
-async function daemonAt(directory: string, link: string): Promise<Daemon> {
+async function daemonAt(directory: string, link: string, ownPolicy = ''): Promise<Daemon> {
   const passphrase = bytes('a long passphrase');
   writeFileSync(join(directory, 'pass'), passphrase);
   const path = join(directory, 'alice', 'seed');
   const input = { path, network: regtest, secret: plainSecret(1), passphrase };
   await writeSeed({ secp, randomBytes: random, cost: QUICK }, input);
-  const text = `[node.alice]\nnetwork = "regtest"\npassphrase_file = "pass"\n[node.alice.link]\ntransport = "vls-grpc"\n${link}`;
+  writeFileSync(join(directory, 'policy.toml'), ownPolicy);
+  const text = `[node.alice]\nnetwork = "regtest"\npassphrase_file = "pass"\npolicy_file = "policy.toml"\n[node.alice.link]\ntransport = "vls-grpc"\n${link}`;
   const bugs: unknown[] = [];
   const daemon = await Daemon.start({
     config: parseSignerConfig(text, join(directory, 'signer.toml')),
@@ -100,6 +107,33 @@ describe("VLS's protocol", () => {
       name: 'hsmd_ecdh_resp',
     });
     await daemon.stop();
+  });
+
+  it('says no to a request near a raised message_bytes_max, and goes on', async () => {
+    const { side, greeted } = await nodeSide(null, 8 * MIB);
+    const url = `url = "http://127.0.0.1:${side.port}"\n`;
+    await daemonAt(temporaryDirectory(), url, `message_bytes_max = ${8 * MIB}\n`);
+    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    const plain = createPsbt({ version: 2, inputs: [], outputs: [], locktime: 0 });
+    const proprietary = { type: 0xfc, keyData: bytes('x'), value: new Uint8Array(5 * MIB) };
+    const psbt: Psbt = { ...plain, global: [...plain.global, proprietary] };
+    const request: Request = {
+      name: 'hsmd_sign_anchorspend',
+      peerid: keyOf('somebody'),
+      channelDbid: 1n,
+      inputs: [],
+      psbt,
+    };
+    const body = encodeMessage(request, new Uint8Array(0), { messageBytesMax: 8 * MIB });
+    // Refused by returning what came, unsigned.
+    const { channel, permissions } = channelClient(1);
+    const client = { peerId: channel?.peerId ?? null, dbid: 1n, permissions };
+    const answer = await side.ask(client, body);
+    if (answer.kind !== 'reply') throw new Error('no reply');
+    expect(answer.body.length).toBeGreaterThan(5 * MIB);
+    expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(ECDH)))).toMatchObject({
+      name: 'hsmd_ecdh_resp',
+    });
   });
 
   it('goes over TLS with the key that was configured, and no other', async () => {

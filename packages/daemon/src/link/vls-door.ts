@@ -47,10 +47,14 @@ function tlsOf({ config }: DoorOptions, pin: string): GrpcTls {
 }
 
 function refusalBytes(body: Uint8Array, refusal: LinkRefusal, messageBytesMax: number): Uint8Array {
-  const decoded = decodeMessage(body, 'request', { messageBytesMax });
+  const limits = { messageBytesMax };
+  const decoded = decodeMessage(body, 'request', limits);
   const request = decoded.ok && decoded.message.name !== 'unknown' ? decoded.message : null;
-  return encodeMessage(refusalReply(request, fromLinkRefusal(refusal)));
+  // A no may give back what was asked, and is never longer.
+  return encodeMessage(refusalReply(request, fromLinkRefusal(refusal)), NO_BYTES, limits);
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 const LEVELS: Readonly<Record<GrpcLogLevel, Level>> = {
   debug: 'debug',
