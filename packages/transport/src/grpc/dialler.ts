@@ -8,7 +8,7 @@ import type { LinkState, RequestHandler } from '../link/protocol.ts';
 import { Answerer, type AnswererOptions } from './answerer.ts';
 import { delayAfter } from './backoff.ts';
 import { serveOnce } from './connection.ts';
-import { type GrpcLog, reasonOf } from './log.ts';
+import { type GrpcLog, limitedLog, reasonOf } from './log.ts';
 import type { SignerRequest, SignerResponse } from './messages.ts';
 import { KEEPALIVE_MS_DEFAULT, MESSAGE_BYTES_MAX_DEFAULT } from './service.ts';
 import { checkTls, type GrpcTls } from './tls.ts';
@@ -60,6 +60,7 @@ export class SignerDialler {
   readonly #limits: DiallerLimits;
   readonly #clock: LinkClock;
   readonly #random: RandomBytes;
+  readonly #log: GrpcLog;
   readonly #handler: RequestHandler;
   readonly #answerer: Answerer;
   readonly #listeners = new Set<(state: LinkState) => void>();
@@ -76,6 +77,7 @@ export class SignerDialler {
     this.#limits = { ...DEFAULTS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#log = limitedLog(options.log, this.#clock);
     this.#handler = options.handler;
     const { temporaryFailuresMax } = this.#limits;
     this.#answerer = new Answerer({ ...options, temporaryFailuresMax });
@@ -145,8 +147,8 @@ export class SignerDialler {
   }
 
   #opened(): void {
-    const { host, port, log } = this.#options;
-    log('info', `connected to the node side at ${host}:${port}`);
+    const { host, port } = this.#options;
+    this.#log('info', `connected to the node side at ${host}:${port}`);
     this.#setState('up');
   }
 
@@ -162,8 +164,8 @@ export class SignerDialler {
 
   #lost(level: 'info' | 'unusual' | 'debug', why: string): void {
     if (this.#abort.signal.aborted) return;
-    const { host, port, log } = this.#options;
-    log(level, `no node side at ${host}:${port}: ${why}`);
+    const { host, port } = this.#options;
+    this.#log(level, `no node side at ${host}:${port}: ${why}`);
     if (this.#state === 'up') this.#setState('down');
   }
 

@@ -12,7 +12,7 @@ import { contextOf, MASTER_CLIENT } from './client-of.ts';
 import { answerOf, foreignRefusal, nameOf } from './foreign-answer.ts';
 import { Greeting } from './greeting.ts';
 import { GrpcListener } from './listener.ts';
-import { type GrpcLog, reasonOf } from './log.ts';
+import { type GrpcLog, limitedLog, reasonOf } from './log.ts';
 import { isChainMessage } from './message-type.ts';
 import type { SignerResponse } from './messages.ts';
 import { type GrpcLimits, limitsOf } from './node-limits.ts';
@@ -51,32 +51,36 @@ export class GrpcNodeSide implements SignerLink {
   readonly #limits: GrpcLimits;
   readonly #clock: LinkClock;
   readonly #random: RandomBytes;
+  readonly #log: GrpcLog;
   readonly #outstanding: Outstanding;
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #retries = new Set<() => void>();
   #listener: GrpcListener | null = null;
   #state: LinkState = 'waiting';
   #current: Current | null = null;
+  /** Told already: who is sent away dials again and again. */
+  #complaint = '';
 
   private constructor(options: GrpcNodeSideOptions) {
     this.#options = options;
     this.#limits = limitsOf(options.limits ?? {});
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#log = limitedLog(options.log, this.#clock);
     this.#outstanding = new Outstanding(this.#limits);
   }
 
   /** Rejects with `link-listen-failed`. */
   static async open(options: GrpcNodeSideOptions): Promise<GrpcNodeSide> {
     const side = new GrpcNodeSide(options);
-    const { host, port, tls, log } = options;
+    const { host, port, tls } = options;
     const onStream = (stream: SignerStream): void => side.#onStream(stream);
     const address = { host, port, tls };
     side.#listener = await GrpcListener.open({
       ...address,
       clock: side.#clock,
       limits: side.#limits,
-      log,
+      log: side.#log,
       onStream,
     });
     return side;
@@ -163,7 +167,7 @@ export class GrpcNodeSide implements SignerLink {
     } else if (before === null) {
       this.#begin(stream);
     } else if (before.stream.peer.pin !== pin) {
-      this.#options.log('unusual', `a second signer at ${address} was refused: one is connected`);
+      this.#complain('unusual', 'a second signer was refused: one is connected', address);
       stream.refuse(status.UNAVAILABLE, 'another signer is connected');
     } else {
       // The same signer again: it knows better than we do that its old connection is gone.
@@ -185,7 +189,7 @@ export class GrpcNodeSide implements SignerLink {
       },
       ended: (why) => this.#lose(current, why),
     });
-    this.#options.log('info', `a signer connected from ${stream.peer.address}`);
+    this.#log('info', `a signer connected from ${stream.peer.address}`);
     void this.#greet(current, greeting);
   }
 
@@ -203,9 +207,10 @@ export class GrpcNodeSide implements SignerLink {
 
   #ready(current: Current): void {
     current.greeting = null;
+    this.#complaint = '';
     current.unsent.push(...this.#outstanding.inOrder());
     if (current.unsent.length > 0)
-      this.#options.log('info', `${current.unsent.length} requests waited for the signer`);
+      this.#log('info', `${current.unsent.length} requests waited for the signer`);
     this.#setState('up');
     this.#pump();
   }
@@ -273,16 +278,26 @@ export class GrpcNodeSide implements SignerLink {
 
   /** The signer broke the protocol, or is another. */
   #drop(current: Current, code: status, why: string): void {
-    this.#options.log('broken', `the signer at ${current.stream.peer.address} was cut off: ${why}`);
-    this.#lose(current, why);
+    if (this.#current !== current) return;
+    this.#complain('broken', `the signer was cut off: ${why}`, current.stream.peer.address);
+    this.#leave(current);
     current.stream.refuse(code, why);
+  }
+
+  #complain(level: 'unusual' | 'broken', complaint: string, address: string): void {
+    this.#log(complaint === this.#complaint ? 'debug' : level, `${complaint} (${address})`);
+    this.#complaint = complaint;
   }
 
   #lose(current: Current, why: string): void {
     if (this.#current !== current) return;
+    this.#log('unusual', `the signer is gone: ${reasonOf(new Error(why))}`);
+    this.#leave(current);
+  }
+
+  #leave(current: Current): void {
     this.#current = null;
     current.greeting?.end();
-    this.#options.log('unusual', `the signer is gone: ${reasonOf(new Error(why))}`);
     // One that was not greeted yet was never up.
     if (this.#state === 'up') this.#setState('down');
     const sent = this.#outstanding.inOrder().filter(({ sentOn }) => sentOn === current.stream);
@@ -298,7 +313,7 @@ export class GrpcNodeSide implements SignerLink {
     oldest.losses += 1;
     if (oldest.losses < this.#limits.lossesMax) return;
     const text = `the signer went away ${oldest.losses} times over this request`;
-    this.#options.log('broken', `${nameOf(oldest.body)} is given up: ${text}`);
+    this.#log('broken', `${nameOf(oldest.body)} is given up: ${text}`);
     this.#refused(oldest, { code: 'policy', text, temporary: false });
   }
 

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { COUNTED_MAX } from '../../src/grpc/answerer.ts';
 import { MASTER_CLIENT, UNBOUND_CLIENT } from '../../src/grpc/client-of.ts';
 import { type DiallerLimits, SignerDialler, type SignerDiallerOptions } from '../../src/grpc/index.ts';
+import { LINES_PER_MINUTE_MAX } from '../../src/grpc/log.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
 import type {
   LinkAnswer,
@@ -540,6 +541,18 @@ describe('a hostile node side', () => {
     second.send({ requestId: 0n, message: pointRequest(1n) });
     await second.next();
     first.end();
+  });
+
+  it('that hangs up after each request makes the log no longer than a signer may', async () => {
+    const { first, stream, log } = await connected();
+    let one = first;
+    for (let i = 0; i < 2 * LINES_PER_MINUTE_MAX; i++) {
+      one.send({ requestId: 0n, message: pointRequest(1n) });
+      await one.next();
+      one.end();
+      one = await stream();
+    }
+    expect(log.length).toBeLessThanOrEqual(2 * LINES_PER_MINUTE_MAX);
   });
 
   it('who does not read is cut off', async () => {

@@ -2,8 +2,11 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { LINES_PER_MINUTE_MAX } from '../../src/grpc/log.ts';
+import { U64_MAX } from '../../src/grpc/messages.ts';
+import { systemClock } from '../../src/link/clock.ts';
 import { newIdentity } from '../../src/link/identity.ts';
-import { foreignPing, junk } from './foreign.ts';
+import { foreignPing, foreignSigner, junk } from './foreign.ts';
 import { dialIn, later, MASTER, nodeSide, pointRequest, replyBody, until } from './support.ts';
 
 const PREFACE = new TextEncoder().encode('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -84,6 +87,67 @@ describe('a stranger', () => {
     expect(await open()).toBeUndefined();
     expect(await open()).toBe('8');
     expect(side.connections).toBe(1);
+  });
+});
+
+describe('the log', () => {
+  it('of a node side that streams come and go at is short, and says how much it leaves out', async () => {
+    let nowMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => nowMs };
+    const { side, log } = await nodeSide({}, null, undefined, clock);
+    const come = () => foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+    for (let i = 0; i < 59; i++) await come();
+    (await come()).abort();
+    await until(() => side.connections === 0, 'they are gone');
+    expect(log.length).toBe(2 * LINES_PER_MINUTE_MAX);
+    nowMs = 60_000;
+    (await come()).abort();
+    await until(() => side.connections === 0, 'it is gone');
+    const more = (level: string) => `${level} ${60 - LINES_PER_MINUTE_MAX} more such lines within a minute`;
+    expect(log.slice(2 * LINES_PER_MINUTE_MAX)).toEqual([
+      more('info'),
+      expect.stringMatching(/^info a signer connected/),
+      more('unusual'),
+      expect.stringMatching(/^unusual the signer is gone/),
+    ]);
+  });
+
+  it('tells once what a signer is sent away for, again and again', async () => {
+    const { side, log } = await nodeSide();
+    const wrong = async (error: string) => {
+      const signer = await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+      await signer.next();
+      signer.responses.push({ requestId: U64_MAX, error });
+      await expect(signer.next()).rejects.toThrow();
+    };
+    const told = () => log.filter((line) => /^(?:unusual|broken) /.test(line));
+    for (let i = 0; i < 3; i++) await wrong('other keys');
+    expect(told()).toEqual([expect.stringMatching(/^broken .*cut off: INIT was refused: other keys \(127/)]);
+    await wrong('other network');
+    expect(told()).toHaveLength(2);
+    await dialIn(side.port);
+    await until(() => side.state === 'up', 'the right one is there');
+    await wrong('other network');
+    expect(told().filter((line) => line.startsWith('broken'))).toHaveLength(3);
+  });
+
+  it('tells once of another signer that dials while one is there', async () => {
+    const node = newIdentity();
+    const signers = [newIdentity(), newIdentity()];
+    const tls = { ...node, pins: signers.map(({ pin }) => pin), authoritiesPem: null };
+    const { side, log } = await nodeSide({}, tls);
+    const [first, second] = signers.map(({ privateKeyPem: key, certificatePem: cert }) => ({
+      baseUrl: `https://127.0.0.1:${side.port}`,
+      nodeOptions: { rejectUnauthorized: false, key, cert },
+    }));
+    const active = await foreignSigner(first!);
+    later(() => active.abort());
+    for (let i = 0; i < 3; i++) {
+      const refused = foreignSigner(second!).then((stream) => stream.next());
+      await expect(refused).rejects.toThrow('another signer is connected');
+    }
+    const told = log.filter((line) => line.includes('a second signer'));
+    expect(told.map((line) => line.split(' ')[0])).toEqual(['unusual', 'debug', 'debug']);
   });
 });
 

@@ -9,6 +9,7 @@ import {
   type GrpcTls,
 } from '../../src/grpc/index.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
+import { type LinkClock, systemClock } from '../../src/link/clock.ts';
 import type { GreetingAsk } from '../../src/link/node-side.ts';
 import type { LinkAnswer, LinkClient } from '../../src/link/protocol.ts';
 import { type ForeignRequest, type ForeignSigner, foreignSigner } from './foreign.ts';
@@ -117,6 +118,7 @@ export async function nodeSide(
   limits: Partial<GrpcLimits> = {},
   tls: GrpcTls | null = null,
   greet: GrpcNodeSideOptions['greet'] = introduction().greet,
+  clock: LinkClock = systemClock,
 ): Promise<{ side: GrpcNodeSide; log: string[] }> {
   const log: string[] = [];
   const side = await GrpcNodeSide.open({
@@ -126,6 +128,7 @@ export async function nodeSide(
     greet,
     log: (level, text) => log.push(`${level} ${text}`),
     limits,
+    clock,
   });
   later(() => side.close());
   return { side, log };
