@@ -9,7 +9,7 @@ import { LinkError } from '../link/error.ts';
 import { DialCredentials } from './credentials.ts';
 import type { Ping, SignerRequest, SignerResponse } from './messages.ts';
 import { commonOptions, PING, SIGNER_STREAM } from './service.ts';
-import type { GrpcTls } from './tls.ts';
+import { type GrpcTls, ownPin } from './tls.ts';
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -83,8 +83,10 @@ async function greet(
       ),
     );
   } catch (cause) {
-    const { failure } = credentials;
+    const { failure, wasReached } = credentials;
     if (failure instanceof LinkError) throw failure;
+    if (wasReached && isNoConnection(cause))
+      throw new LinkError('link-unreachable', hungUp(options.tls), { host, port });
     throw new LinkError('link-unreachable', 'the node side does not answer', { host, port }, { cause });
   }
 }
@@ -165,6 +167,17 @@ function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', aborted);
     answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
   });
+}
+
+/** grpc-js's words for one that ended before HTTP/2 was spoken on it. */
+const isNoConnection = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('No connection established');
+
+/** In TLS 1.3 the client is done before the server has judged its key, and hears of that by the end of the connection. */
+function hungUp(tls: GrpcTls | null): string {
+  return tls === null
+    ? 'it hangs up without a word: it may want TLS (https, and the pin of its key)'
+    : `it hangs up after TLS: it may not know the key of this side, ${ownPin(tls)}`;
 }
 
 /** grpc-js's ServiceError: it has a status. Anything else is a bug of whoever answers. */

@@ -11,6 +11,7 @@ export class DialCredentials extends ChannelCredentials {
   readonly #host: string;
   readonly #sockets = new Set<Socket>();
   #isClosed = false;
+  #wasReached = false;
   #failure: unknown = null;
 
   constructor(tls: GrpcTls | null, host: string) {
@@ -22,6 +23,11 @@ export class DialCredentials extends ChannelCredentials {
   /** What the last handshake failed of: grpc-js tells only that there is no connection. */
   get failure(): unknown {
     return this.#failure;
+  }
+
+  /** A connection was there, and TLS where it is wanted. */
+  get wasReached(): boolean {
+    return this.#wasReached;
   }
 
   /** Cuts every connection made with these. */
@@ -49,9 +55,11 @@ export class DialCredentials extends ChannelCredentials {
 
   async #secured(socket: Socket): Promise<experimental.SecureConnectResult> {
     this.#keep(socket);
-    if (this.#tls === null) return { socket, secure: false };
     try {
-      return { socket: await startTls(this.#tls, socket, this.#host), secure: true };
+      const tls = this.#tls;
+      const over = tls === null ? socket : await startTls(tls, socket, this.#host);
+      this.#wasReached = true;
+      return { socket: over, secure: tls !== null };
     } catch (error) {
       this.#failure = error;
       socket.destroy();

@@ -140,7 +140,10 @@ export class GrpcListener {
     server.on('connection', (socket: Socket) => {
       const address = addressOf(socket);
       socket.on('error', () => {});
-      socket.once('close', () => this.#unsecured.delete(address));
+      // Who comes again from the same address may be here before the end of its last connection is told.
+      socket.once('close', () => {
+        if (this.#unsecured.get(address) === socket) this.#unsecured.delete(address);
+      });
       this.#unsecured.set(address, socket);
       this.#handshakes.enter(socket);
     });
@@ -159,21 +162,25 @@ export class GrpcListener {
       this.#admit(socket, pinOfPeer(socket, tls));
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
-      const { pin } = error.facts;
-      this.#refused(socket, `${error.message}${pin === undefined ? '' : ` (${pin})`}`);
+      this.#refused(socket, reasonOf(error));
       socket.destroy();
     }
   }
 
   #refused(socket: Socket, why: string): void {
-    this.#refusals.refused('link-refused', `a stranger at ${addressOf(socket)} was refused: ${why}`, {});
+    // Nobody knows where one was that is gone already.
+    const at = socket.remoteAddress === undefined ? '' : ` at ${addressOf(socket)}`;
+    this.#refusals.refused('link-refused', `a stranger${at} was refused: ${why}`, {});
   }
 
   #admit(socket: Socket, pin: string | null): void {
     const address = addressOf(socket);
-    this.#connections.set(address, { socket, pin, hasStream: false });
+    const connection: Connection = { socket, pin, hasStream: false };
+    this.#connections.set(address, connection);
     socket.on('error', () => {});
-    socket.once('close', () => this.#connections.delete(address));
+    socket.once('close', () => {
+      if (this.#connections.get(address) === connection) this.#connections.delete(address);
+    });
     this.#strangers.enter(socket);
     this.#inject(socket);
   }

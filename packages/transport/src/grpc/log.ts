@@ -1,5 +1,6 @@
 /** Where either end of the gRPC link says what happens to it; texts hold no secret and no bytes of a request. */
 import type { LinkClock } from '../link/clock.ts';
+import { LinkError } from '../link/error.ts';
 
 export type GrpcLogLevel = 'debug' | 'info' | 'unusual' | 'broken';
 export type GrpcLog = (level: GrpcLogLevel, text: string) => void;
@@ -31,8 +32,10 @@ export function foreignText(text: string, charactersMax = 512): string {
   return text.length > charactersMax ? `${line}…` : line;
 }
 
+/** With the key that a stranger has: who is none after all can be pinned by it. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return foreignText(String(error));
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return foreignText(error.message + cause);
+  const pin = error instanceof LinkError && error.facts.pin !== undefined ? ` (${error.facts.pin})` : '';
+  return foreignText(error.message + pin + cause);
 }

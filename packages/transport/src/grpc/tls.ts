@@ -2,7 +2,7 @@
  * TLS below gRPC, which VLS has not: 1.3 and nothing older, both ends show a certificate. A peer is known by the pin of its key,
  * by an authority that signed for it, or by both; with pins alone a certificate may be signed by itself and say any name.
  */
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket, type TlsOptions } from 'node:tls';
 import { PIN_PATTERN, pinOf } from '../link/certificate.ts';
@@ -71,6 +71,11 @@ export function startTls(tls: GrpcTls, socket: Socket, host: string): Promise<TL
     secured.on('error', fail);
     secured.once('close', () => fail(new Error('the connection was closed')));
   });
+}
+
+/** What the other side has to pin. */
+export function ownPin({ certificatePem }: GrpcTls): string {
+  return pinOf(new X509Certificate(certificatePem).publicKey);
 }
 
 /** The pin of the peer's key, once the handshake is done, and with it what authorities say. Throws `link-stranger` unless it is one we know. */

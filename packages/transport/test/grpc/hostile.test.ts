@@ -6,6 +6,7 @@ import { LINES_PER_MINUTE_MAX } from '../../src/grpc/log.ts';
 import { U64_MAX } from '../../src/grpc/messages.ts';
 import { systemClock } from '../../src/link/clock.ts';
 import { newIdentity } from '../../src/link/identity.ts';
+import { freePort } from '../free-port.ts';
 import { foreignPing, foreignSigner, junk } from './foreign.ts';
 import { dialIn, later, MASTER, nodeSide, pointRequest, replyBody, until } from './support.ts';
 
@@ -87,6 +88,31 @@ describe('a stranger', () => {
     expect(await open()).toBeUndefined();
     expect(await open()).toBe('8');
     expect(side.connections).toBe(1);
+  });
+});
+
+describe('a signer', () => {
+  it('whose connection broke comes back from the same address', async () => {
+    const { side } = await nodeSide();
+    const localPort = await freePort();
+    for (let i = 0; i < 5; i++) {
+      const socket = connect({ host: '127.0.0.1', port: side.port, localPort });
+      const session = connectHttp2(`http://127.0.0.1:${side.port}`, { createConnection: () => socket });
+      session.on('error', () => {});
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/hsmd.Hsmd/SignerStream',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      stream.on('error', () => {});
+      // A refusal comes with its status at once.
+      const head = await new Promise((resolve) => stream.on('response', resolve));
+      expect(head).not.toHaveProperty('grpc-status');
+      expect(side.connections).toBe(1);
+      socket.resetAndDestroy();
+    }
+    await until(() => side.connections === 0, 'it is gone');
   });
 });
 

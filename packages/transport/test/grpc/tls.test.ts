@@ -92,7 +92,7 @@ describe('pinned keys', () => {
     const { side, log: heard } = await nodeSide({}, tlsOf(stranger, signer.pin));
     const { dialler, log } = dial(side.port, tlsOf(signer, node.pin));
     await until(() => log.length > 0, 'the failure is told');
-    expect(log[0]).toContain('a key that is not pinned');
+    expect(log[0]).toContain(`a key that is not pinned (${stranger.pin})`);
     expect(dialler.state).toBe('waiting');
     expect(heard.filter((line) => line.includes('connected'))).toEqual([]);
   });
@@ -103,6 +103,18 @@ describe('pinned keys', () => {
     await until(() => log.length > 0, 'the failure is told');
     expect(log[0]).toContain('no TLS with the other side');
     expect(dialler.state).toBe('waiting');
+  });
+
+  it('the dialler says what it may be when it is taken and let go', async () => {
+    const { side } = await nodeSide({}, tlsOf(node, signer.pin));
+    const { log: unknown } = dial(side.port, tlsOf(stranger, node.pin));
+    await until(() => unknown.length > 0, 'the failure is told');
+    expect(unknown[0]).toMatch(
+      new RegExp(`hangs up after TLS: it may not know the key of this side, ${stranger.pin}$`),
+    );
+    const { log: plain } = dial(side.port, null);
+    await until(() => plain.length > 0, 'the failure is told');
+    expect(plain[0]).toMatch(/hangs up without a word: it may want TLS \(https, and the pin of its key\)$/);
   });
 
   it('nothing older than TLS 1.3', async () => {
