@@ -134,6 +134,12 @@ link = { transport = "vls-grpc", url = "http://10.0.0.2:2701" }
       `${NODE}[node.alice.link]\ntransport = "vls-grpc"\nurl = "ftp://x"`,
       /^5: transport = "vls-grpc" needs url/,
     ],
+    ...['http://u:p@x:1', 'http://u@x:1', 'http://x:1/rpc', 'http://x:1?a', 'http://x:1#a', 'http://x:0'].map(
+      (url): [string, RegExp] => [
+        `${NODE}[node.alice.link]\ntransport = "vls-grpc"\nurl = "${url}"`,
+        /^5: "node\.alice\.link\.url" takes a host and a port and nothing else: "http:\/\/host:port"$/,
+      ],
+    ),
     [
       `${NODE}[node.alice.link]\npin = "${'ab'.repeat(32)}"`,
       '4: "pin" is for transport = "vls-grpc"; pairing brings it',

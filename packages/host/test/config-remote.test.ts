@@ -97,6 +97,15 @@ retry_seconds = 0
     expect(chain.source).toBe('esplora');
   });
 
+  it('has no chain for a signer of VLS’s kind, which takes none from there', () => {
+    const text = 'mode = "remote"\n[remote]\ntransport = "vls-grpc"\n[chain]\n';
+    const source = 'source = "esplora"\nurl = "https://example.org/api"';
+    expect(faultOf(text + source)).toBe(
+      '4: [chain] has no effect with transport = "vls-grpc": a signer there follows the chain by itself',
+    );
+    expect(parse(`${text}source = "none"`).chain.source).toBe('none');
+  });
+
   it.each([
     [
       '[remote]\nlisten = "0.0.0.0:9737"',

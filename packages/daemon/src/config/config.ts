@@ -160,11 +160,20 @@ function linkOf(source: Source, place: readonly string[], form: NonNullable<Node
     const message = 'transport = "vls-grpc" needs url, the address of the node\'s proxy: "http://host:port"';
     throw faultAt(source, at(url === undefined ? 'transport' : 'url'), message);
   }
+  if (!isAddressAlone(parsed)) {
+    const message = `"${at('url').join('.')}" takes a host and a port and nothing else: "http://host:port"`;
+    throw faultAt(source, at('url'), message);
+  }
   const isTls = parsed.protocol === 'https:';
   if (isTls && pin === undefined)
     throw faultAt(source, at('url'), 'https needs pin, the SHA-256 of the key of the proxy');
   if (!isTls && pin !== undefined) throw faultAt(source, at('pin'), '"pin" is for an https url');
   return { transport, url: parsed, pin: pin ?? null };
+}
+
+/** What else a URL may hold would be without effect. */
+function isAddressAlone({ username, password, pathname, search, hash, port }: URL): boolean {
+  return `${username}${password}${search}${hash}` === '' && pathname === '/' && port !== '0';
 }
 
 const UNIX_PREFIX = 'unix:';

@@ -70,7 +70,13 @@ export function readPlace(source: Source, top: Document, chain: ChainConfig): Pl
       'source = "node" is for the signer: with mode = "remote" this is the node, "bitcoind" and "esplora" feed the signer';
     throw faultAt(source, ['chain', 'source'], message);
   }
-  return { mode, remote: readRemote(source, top.remote ?? {}) };
+  const remote = readRemote(source, top.remote ?? {});
+  if (remote.transport === 'vls-grpc' && chain.source !== 'none') {
+    const message =
+      '[chain] has no effect with transport = "vls-grpc": a signer there follows the chain by itself';
+    throw faultAt(source, ['chain'], message);
+  }
+  return { mode, remote };
 }
 
 function readRemote(source: Source, form: Form): RemoteConfig {
