@@ -10,7 +10,14 @@ import {
 } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print, printJson } from '../admin/options.ts';
-import { addNodeSideOptions, type NodeSideFlags, type NodeSideWords, nodeSideOf } from '../node/node-side.ts';
+import {
+  addNodeSideOptions,
+  type NodeSideFlags,
+  type NodeSideWords,
+  nodeSideOf,
+  type VlsSide,
+  vlsSideOf,
+} from '../node/node-side.ts';
 import { toldPlainly } from '../signer/failure.ts';
 import { moment, table } from '../terminal.ts';
 
@@ -55,6 +62,8 @@ export function addLinkCommand(program: Command): void {
 }
 
 async function list(flags: NodeSideFlags): Promise<void> {
+  const vls = vlsSideOf(flags);
+  if (vls !== null) return listOfVls(vls, flags);
   const { who, files, socket } = nodeSideOf(flags);
   const own = openIdentity(files.identity).pin;
   const next = stagedIdentity(files.identity)?.pin ?? null;
@@ -81,6 +90,23 @@ async function list(flags: NodeSideFlags): Promise<void> {
       ({ name, expiresAtSeconds }) =>
         `A token for ${name} waits for its signer until ${moment(expiresAtSeconds)}.`,
     ),
+  ]);
+}
+
+function listOfVls({ identityPath, pins }: VlsSide, { json }: NodeSideFlags): void {
+  const { pin } = openIdentity(identityPath);
+  if (json === true) {
+    printJson({ transport: 'vls-grpc', pin, signers: pins.map((one) => ({ pin: one })) });
+    return;
+  }
+  print([
+    `this node side  ${pin}`,
+    ...pins.map((one) => `signer          ${one}`),
+    ...(pins.length > 0
+      ? []
+      : [
+          '[remote] has no pins: no TLS, and whoever connects is the signer. With pins = ["…"] only that one is.',
+        ]),
   ]);
 }
 

@@ -18,7 +18,7 @@ import {
   addNodeOptions,
   type ConfigFlags,
   type NodeFlags,
-  nodeIn,
+  pairedNodeIn,
   readFrom,
 } from '../signer/config-file.ts';
 import { toldPlainly } from '../signer/failure.ts';
@@ -81,7 +81,7 @@ async function pairSigner(given: string | undefined, flags: PairFlags): Promise<
       'a token comes from one place',
       'Leave out the argument or --token-file.',
     );
-  const { name, directory } = nodeIn(readFrom(flags), flags.node);
+  const { name, directory } = pairedNodeIn(readFrom(flags), flags.node);
   const files = linkFiles(directory);
   const pins = PinStore.open(files.pins);
   const options = { token, identityPath: files.identity, pins, name: NODE_PIN_NAME };

@@ -1,10 +1,10 @@
 /** `countersign signer link`: the node that a signer knows, and its own key. Changes hold at once, also for a link that is up. */
-import { linkFiles, readAddress } from '@countersign/daemon';
-import { PinStore, readIdentity, stagedIdentity, stageIdentity } from '@countersign/transport';
+import { linkFiles, type NodeConfig, readAddress } from '@countersign/daemon';
+import { openIdentity, PinStore, readIdentity, stagedIdentity, stageIdentity } from '@countersign/transport';
 import type { Command } from 'commander';
 import { print, printJson } from '../admin/options.ts';
 import { CommandError } from '../command-error.ts';
-import { addNodeOptions, type NodeFlags, nodeIn, readFrom } from '../signer/config-file.ts';
+import { addNodeOptions, type NodeFlags, nodeIn, pairedNodeIn, readFrom } from '../signer/config-file.ts';
 import { toldPlainly } from '../signer/failure.ts';
 import { moment, table } from '../terminal.ts';
 
@@ -40,12 +40,18 @@ export function addSignerLinkCommand(signer: Command): void {
 }
 
 function filesOf(flags: NodeFlags) {
-  const node = nodeIn(readFrom(flags), flags.node);
+  const node = pairedNodeIn(readFrom(flags), flags.node);
   return { node, files: linkFiles(node.directory) };
 }
 
 function list(flags: ListFlags): void {
-  const { files } = filesOf(flags);
+  const { link, directory } = nodeIn(readFrom(flags), flags.node);
+  if (link.transport === 'link') listOfLink(directory, flags);
+  else listOfVls(link, directory, flags);
+}
+
+function listOfLink(directory: string, flags: ListFlags): void {
+  const files = linkFiles(directory);
   const own = readIdentity(files.identity)?.pin ?? null;
   const next = stagedIdentity(files.identity)?.pin ?? null;
   const nodes = PinStore.open(files.pins).list();
@@ -70,6 +76,24 @@ function list(flags: ListFlags): void {
   ];
   print(table(rows, ['left', 'left']));
   if (nodes.length === 0) print(['Not paired: countersign signer pair TOKEN']);
+}
+
+type VlsLink = Extract<NodeConfig['link'], { transport: 'vls-grpc' }>;
+
+/** Where TLS is wanted, the node's side needs this key before the signer runs for the first time. */
+function listOfVls({ url, pin }: VlsLink, directory: string, { json }: ListFlags): void {
+  const own = pin === null ? null : openIdentity(linkFiles(directory).identity).pin;
+  const address = url.origin;
+  if (json === true) {
+    printJson({ transport: 'vls-grpc', pin: own, address, nodes: pin === null ? [] : [{ pin }] });
+    return;
+  }
+  const rows = [
+    ['this signer', own ?? 'no key: no TLS'],
+    ['the node', pin ?? 'whoever listens there: no TLS'],
+    ['dialled at', address],
+  ];
+  print(table(rows, ['left', 'left']));
 }
 
 function revoke(flags: NodeFlags): void {

@@ -115,15 +115,17 @@ async function init(flags: InitFlags): Promise<void> {
       passphrase,
     });
     passphrase.fill(0);
-    print([
-      `seed file  ${node.seedFile}`,
-      `node id    ${toHex(nodeId)}`,
-      '',
-      `Next: countersign signer pair TOKEN --node ${node.name}, with the token that "countersign pair" prints on the node's machine.`,
-    ]);
+    print([`seed file  ${node.seedFile}`, `node id    ${toHex(nodeId)}`, '', `Next: ${nextStep(node)}`]);
   } finally {
     wipeSeed(secret);
   }
+}
+
+function nextStep({ name, link }: NodeConfig): string {
+  if (link.transport === 'link')
+    return `countersign signer pair TOKEN --node ${name}, with the token that "countersign pair" prints on the node's machine.`;
+  if (link.pin === null) return 'countersign signer run';
+  return `countersign signer link list --node ${name}, whose key goes into pins on the node's machine; then countersign signer run`;
 }
 
 async function fresh(place: SeedPlace, { skipBackupCheck }: InitFlags): Promise<SeedSecret> {

@@ -79,7 +79,7 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
     throw new CommandError(
       'usage',
       'a signer of VLS is not paired: its protocol knows no keys, or [remote] lists them',
-      'See docs/vls-interop.md.',
+      'Keys stand in pins of [remote], see "countersign link list" and docs/vls-interop.md.',
     );
   }
   if (listen.kind === 'unix') {
@@ -89,10 +89,28 @@ export function nodeSideOf({ nodeDirectory = '.' }: NodeSideFlags): NodeSide {
       'Nothing is to be paired. For a signer on another machine, let [remote] listen at an address and a port.',
     );
   }
-  const named = config.stateDirectory;
-  const stateDirectory = isAbsolute(named) ? named : join(nodeDirectory, named);
+  const stateDirectory = stateDirectoryOf(config, nodeDirectory);
   const socket = join(stateDirectory, LINK_SOCKET);
   return { who: LIGHTNINGD, listen, files: linkFiles(stateDirectory), socket };
+}
+
+/** One that waits for a signer of VLS's kind: its own key, and the keys that are let in; none of them means that there is no TLS. */
+export interface VlsSide {
+  readonly identityPath: string;
+  readonly pins: readonly string[];
+}
+
+/** Null for any other node side, and where `nodeSideOf` has something to say. */
+export function vlsSideOf({ nodeDirectory = '.' }: NodeSideFlags): VlsSide | null {
+  if (applicationIn(nodeDirectory) !== null) return null;
+  const config = readConfig(nodeDirectory);
+  if (config instanceof CountersignError || config.remote?.transport !== 'vls-grpc') return null;
+  const { identity } = linkFiles(stateDirectoryOf(config, nodeDirectory));
+  return { identityPath: identity, pins: config.remote.pins };
+}
+
+function stateDirectoryOf({ stateDirectory }: { readonly stateDirectory: string }, home: string): string {
+  return isAbsolute(stateDirectory) ? stateDirectory : join(home, stateDirectory);
 }
 
 /** An application has no countersign.toml: it says where it listens when it starts. Null where there is none. */

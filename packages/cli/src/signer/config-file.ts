@@ -44,6 +44,17 @@ export function nodeIn({ nodes }: SignerConfig, name: string | undefined): NodeC
   throw new CommandError('usage', `there is no [node.${name}]`, `There are: ${names}.`);
 }
 
+/** The node that is meant, of those that are paired with theirs. */
+export function pairedNodeIn(config: SignerConfig, name: string | undefined): NodeConfig {
+  const node = nodeIn(config, name);
+  if (node.link.transport === 'link') return node;
+  throw new CommandError(
+    'usage',
+    `node ${node.name} is reached by VLS’s protocol: nothing is paired there`,
+    'Its key is the pin in the configuration, see "countersign signer link list" and docs/vls-interop.md.',
+  );
+}
+
 /** Adds a node to a file that does not have it, and makes the file where there is none. */
 export function beginNode({
   config,
