@@ -15,6 +15,8 @@ export default defineConfig({
     maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What a poll waits for comes, or the test fails: how soon says something of the machine only (the default is 1 s).
+    expect: { poll: { timeout: 30_000 } },
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**/*.ts'],

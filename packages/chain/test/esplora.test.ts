@@ -101,7 +101,7 @@ function sourceOf(fake: FakeEsplora): EsploraSource {
     genesisHash: new MinedChain().tip.hash,
     networkName: 'regtest',
     pollMs: 20,
-    timeoutMs: 2_000,
+    timeoutMs: 30_000,
   });
   afterTest(() => source.close());
   return source;

@@ -15,7 +15,10 @@ import {
 import { FakeBitcoind } from './fake-bitcoind.ts';
 import { FakeSink } from './fake-sink.ts';
 
-const WAIT_MS = 10_000;
+/** Bounds a failure only. */
+const WAIT_MS = 30_000;
+/** Longer than a test may take: what ended before did not end because of it. */
+export const NEVER_MS = 600_000;
 const cleanups: (() => unknown)[] = [];
 
 /** Run after the test, the last one first. */
@@ -35,6 +38,12 @@ export async function until(what: string, condition: () => boolean): Promise<voi
   }
 }
 
+/** Whether it is settled by what has happened already: no timer, and nothing from outside, may come first. */
+export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const next = new Promise((resolve) => void setImmediate(resolve, false));
+  return (await Promise.race([promise.then(() => true), next])) === true;
+}
+
 export function fileWith(text: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-chain-'));
   afterTest(() => rmSync(directory, { recursive: true, force: true }));
@@ -48,7 +57,7 @@ export const never = (): AbortSignal => new AbortController().signal;
 export function sourceOf(
   fake: FakeBitcoind,
   file = fileWith(`${fake.cookie}\n`),
-  timeoutMs = 5_000,
+  timeoutMs = 30_000,
   pollMs = 200,
 ): BitcoindSource {
   const source = new BitcoindSource({

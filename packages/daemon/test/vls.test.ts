@@ -85,7 +85,7 @@ describe("VLS's protocol", () => {
   it('brings requests of a node, and refusals in the form of an hsmd in place', async () => {
     const { side, greeted } = await nodeSide(null);
     const daemon = await daemonAt(temporaryDirectory(), `url = "http://127.0.0.1:${side.port}"\n`);
-    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    await expect.poll(greeted).toBe(1);
     expect(daemon.standing).toMatchObject([{ link: 'up', isInitialized: true }]);
     expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(initRequest())))).toMatchObject({
       nodeId: ringOf(1).nodeId,
@@ -145,7 +145,7 @@ describe("VLS's protocol", () => {
     const { side, greeted } = await nodeSide(tls);
     const url = `url = "https://127.0.0.1:${side.port}"\n`;
     const daemon = await daemonAt(directory, `${url}pin = "${proxy.pin}"\n`);
-    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    await expect.poll(greeted).toBe(1);
     await daemon.stop();
     const stranger = await daemonAt(temporaryDirectory(), `${url}pin = "${'ab'.repeat(32)}"\n`);
     await new Promise((resolve) => setTimeout(resolve, 300));

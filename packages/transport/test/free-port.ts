@@ -1,7 +1,7 @@
 /**
  * TCP ports of the loopback interface, for a process that is told its port before it listens there. A port that the kernel picks
  * may be given to somebody else in between; these lie below those it picks from (32768 on Linux, 49152 elsewhere), and no two
- * workers of one test run share them.
+ * workers of one test run share them; two runs at a time begin at different ones.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -11,7 +11,7 @@ const PORTS_PER_PROCESS = 200;
 const PROCESSES = 60;
 
 const processNumber = Number(process.env.VITEST_POOL_ID ?? process.pid) % PROCESSES;
-let given = 0;
+let given = process.pid % PORTS_PER_PROCESS;
 
 /** Another one at each call, which nobody listens at. */
 export async function freePort(): Promise<number> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -81,7 +82,7 @@ describe('a listening Unix socket', () => {
   it('replaces the socket of a process that died, and removes its own at the end', async () => {
     const path = join(directory, 'x.sock');
     const dead = createServer().listen({ path });
-    await sleep(10);
+    await once(dead, 'listening');
     // Closed without its file being removed, as by SIGKILL: a second name keeps the inode.
     dead.unref();
     const listener = await open();
@@ -116,11 +117,10 @@ describe('a listening Unix socket', () => {
   it('drops connections beyond its limit and takes others when one is gone', async () => {
     const listener = await open();
     const held = [connect(listener.path), connect(listener.path)];
-    await sleep(30);
-    expect(listener.connections).toBe(2);
+    await expect.poll(() => listener.connections).toBe(2);
     expect(await ask(listener.path, 'third')).toBe('closed');
     held[0]!.destroy();
-    await sleep(30);
+    await expect.poll(() => listener.connections).toBe(1);
     expect(await ask(listener.path, 'again')).toBe('again');
     held[1]!.destroy();
   });

@@ -5,7 +5,7 @@ import { decodeMessage } from '@countersign/wire';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RemoteDoor, RemoteDoorOptions } from '../../src/bridge/remote-door.ts';
 import { type SyncDoorClient, SyncDoorError } from '../../src/sync-door.ts';
-import { ask, bytes, NODE, Place } from './signer-thread.ts';
+import { answered, ask, bytes, NODE, Place } from './signer-thread.ts';
 
 let place: Place;
 beforeEach(() => {
@@ -53,7 +53,8 @@ function thrown(action: () => unknown): { readonly error: SyncDoorError; readonl
   throw new Error('it was answered');
 }
 
-const PATIENCE_MS = 8_000;
+/** So long that what ends in half of it has not waited for it, however busy the machine is. */
+const PATIENCE_MS = 40_000;
 
 interface Opened {
   readonly door: RemoteDoor;
@@ -75,11 +76,11 @@ async function opened(kind: 'worker' | 'fifo', changed: Partial<RemoteDoorOption
 async function expectBroken({ door, broken }: Opened): Promise<void> {
   for (const words of ['echo two', 'echo three'])
     expect(thrown(() => ask(door, words))).toMatchObject({ error: { code: 'sync-door-broken' } });
-  await expect.poll(() => broken, { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => broken).toHaveLength(1);
   expect(broken[0]).toMatchObject({ code: 'sync-door-broken' });
   expect(place.lines.filter((line) => line.startsWith('broken '))).toHaveLength(1);
   const { ms, error } = thrown(() => ask(door, 'echo four'));
-  expect(ms).toBeLessThan(100);
+  expect(ms).toBeLessThan(PATIENCE_MS / 2);
   expect(error.message).toContain('the bridge is gone');
   await expect(door.feed(bytes('echo five'))).rejects.toMatchObject({ code: 'sync-door-broken' });
   await door.close();
@@ -151,9 +152,10 @@ describe('a bridge in a process of its own', () => {
     signalSoon(bridge.pid(), 'STOP');
     const { error, ms } = thrown(() => ask(door, 'after 60000 never'));
     expect(error.code).toBe('sync-door-unreachable');
-    expect(ms).toBeLessThan(4_000);
+    // 2 s, on a machine that has them.
+    expect(ms).toBeLessThan(20_000);
     process.kill(bridge.pid(), 'SIGCONT');
-    expect(ask(door, 'echo again')).toBe('echo again');
+    expect(await answered(door, 'echo again')).toBe('echo again');
     expect(broken).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * A signer in a thread of its own, as the test's thread sleeps while it asks. It dials the path it is given and does what the
- * request's text says: `echo TEXT`, `size N`, `after MS TEXT`, `refuse`, `for-now`, `ending N`, `never`.
+ * request's text says: `echo TEXT`, `size N`, `after MS TEXT`, `hold TEXT` until `release`, `refuse`, `for-now`, `ending N`, `never`.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { decodeMessage, encodeMessage } from '@countersign/wire';
@@ -10,6 +10,7 @@ import type { PlayedOptions } from './signer-thread.ts';
 
 const { path, fill, refusesInit } = workerData as PlayedOptions;
 let endings = 0;
+const held: (() => void)[] = [];
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const replied = (body: Uint8Array | string): LinkAnswer => ({
@@ -42,6 +43,12 @@ async function answered(client: LinkClient, body: Uint8Array): Promise<LinkAnswe
     case 'after':
       await new Promise((resolve) => setTimeout(resolve, Number(first)));
       return replied(rest);
+    case 'hold':
+      await new Promise<void>((resolve) => void held.push(resolve));
+      return replied(`${first} ${rest}`.trim());
+    case 'release':
+      for (const letGo of held.splice(0)) letGo();
+      return replied('released');
     case 'who':
       return replied(`${client.peerId?.length ?? 'none'} ${client.dbid} ${client.permissions}`);
     case 'refuse':

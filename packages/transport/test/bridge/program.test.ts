@@ -34,7 +34,7 @@ function settings(changed: Partial<BridgeSettings> = {}): BridgeSettings {
     network: 'regtest',
     keyStyle: 'cln',
     messageBytesMax: 65_536,
-    patienceMs: 5_000,
+    patienceMs: 30_000,
     startPatienceMs: null,
     ...changed,
   };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { openRemoteDoor, type RemoteDoor, type RemoteDoorOptions } from '../../src/bridge/remote-door.ts';
-import type { SyncDoor } from '../../src/sync-door.ts';
+import { type SyncDoor, SyncDoorError } from '../../src/sync-door.ts';
 
 export interface PlayedOptions {
   readonly path: string;
@@ -19,6 +19,18 @@ export const text = (body: Uint8Array): string => new TextDecoder().decode(body)
 
 export function ask(door: SyncDoor, words: string): string {
   return text(door.ask(NODE, bytes(words)));
+}
+
+/** Of a door with little patience, which a busy machine may use up: asked again then, which is the same request for the signer. */
+export async function answered(door: SyncDoor, words: string): Promise<string> {
+  for (;;) {
+    try {
+      return ask(door, words);
+    } catch (error) {
+      if (!(error instanceof SyncDoorError) || error.code !== 'sync-door-unreachable') throw error;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 export class PlayedSigner {

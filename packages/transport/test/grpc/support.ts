@@ -92,7 +92,7 @@ export function replyBody(answer: LinkAnswer): Uint8Array {
 }
 
 export async function until(isTrue: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
+  for (const endMs = performance.now() + 30_000; performance.now() < endMs; ) {
     if (isTrue()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -66,10 +66,10 @@ describe('pinned keys', () => {
   });
 
   it('the time for the handshake is over with the handshake', async () => {
-    const { side } = await nodeSide({ handshakeMs: 100 }, tlsOf(node, signer.pin));
+    const { side } = await nodeSide({ handshakeMs: 1_500 }, tlsOf(node, signer.pin));
     await served(side.port, signer);
     await until(() => side.state === 'up', 'it is up');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 1_700));
     expect(side.state).toBe('up');
   });
 

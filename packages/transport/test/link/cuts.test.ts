@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LinkLimits } from '../../src/link/limits.ts';
 import type { LinkAnswer } from '../../src/link/protocol.ts';
 import {
+  BRISK,
   bytes,
   Cleanup,
   channel,
@@ -28,8 +30,8 @@ beforeEach(() => {
 });
 afterEach(() => cleanup.run());
 
-async function line() {
-  const link = await listen(cleanup, node);
+async function line(limits: Partial<LinkLimits> = QUICK) {
+  const link = await listen(cleanup, node, { limits });
   const proxy = await WireProxy.open(link.port);
   cleanup.add(() => proxy.close());
   return { link, proxy };
@@ -39,13 +41,13 @@ const wordsOf = (answer: LinkAnswer): string => (answer.kind === 'reply' ? text(
 
 describe('a line that breaks', () => {
   it('thirty times at random under load, cut, silent or slow: every request is decided once and answered', async () => {
-    const { link, proxy } = await line();
+    const { link, proxy } = await line(BRISK);
     const handler = new Echo();
     handler.answer = async (_client, body) => {
       await sleep(Math.random() * 4);
       return { kind: 'reply', body };
     };
-    dial(cleanup, signer, proxy.port, handler);
+    dial(cleanup, signer, proxy.port, handler, { limits: BRISK });
     let isOver = false;
     let asked = 0;
     const load = Array.from({ length: 8 }, async (_, index) => {
@@ -74,12 +76,12 @@ describe('a line that breaks', () => {
         .map((one) => Number(one.split(':')[2]));
       expect(counts).toEqual(counts.map((_, count) => count));
     }
-  }, 30_000);
+  }, 120_000);
 
   it('without a word is noticed by both sides, and made anew', async () => {
-    const { link, proxy } = await line();
+    const { link, proxy } = await line(BRISK);
     const handler = new Echo();
-    dial(cleanup, signer, proxy.port, handler);
+    dial(cleanup, signer, proxy.port, handler, { limits: BRISK });
     await link.ask(MASTER, bytes('1'));
     proxy.silence();
     const waiting = link.ask(MASTER, bytes('2'));
@@ -121,8 +123,9 @@ describe('a line that breaks', () => {
     const remote = dial(cleanup, signer, proxy.port, handler, { limits });
     const waiting = link.ask(MASTER, bytes('1'));
     await expect.poll(() => handler.asked.length).toBe(1);
+    const down = new Promise<void>((resolve) => void link.onState((state) => state === 'down' && resolve()));
     proxy.cut();
-    await expect.poll(() => link.state).toBe('down');
+    await down;
     settle({ kind: 'reply', body: bytes('once') });
     expect(wordsOf(await waiting)).toBe('once');
     expect(handler.asked).toEqual(['0:1']);

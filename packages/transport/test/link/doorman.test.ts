@@ -66,7 +66,7 @@ describe('the door of the node side', () => {
       port,
       identity: signer,
       protocol: LINK_PROTOCOL,
-      timeoutMs: 5_000,
+      timeoutMs: 30_000,
       clock: systemClock,
     });
     expect(peerOf(socket)).toEqual({ pin: node.pin, protocol: LINK_PROTOCOL });
@@ -109,7 +109,7 @@ describe('the door of the node side', () => {
   });
 
   it('also not to a stranger that finishes it and then says nothing', async () => {
-    const { port, visitors, doorman } = await door({ handshakeMs: 300 });
+    const { port, visitors, doorman } = await door({ handshakeMs: 2_000 });
     await tlsWith(port, { ...contextOf(signer), ALPNProtocols: [LINK_PROTOCOL] });
     expect(visitors.length).toBe(1);
     expect(doorman.waiting).toBe(0);
@@ -125,7 +125,7 @@ describe('the door of the node side', () => {
       port,
       identity: signer,
       protocol: LINK_PROTOCOL,
-      timeoutMs: 5_000,
+      timeoutMs: 30_000,
       clock: systemClock,
     });
     await expect.poll(() => visitors.length).toBe(1);
@@ -185,7 +185,7 @@ describe('the door of the node side', () => {
       port,
       identity: signer,
       protocol: LINK_PROTOCOL,
-      timeoutMs: 5_000,
+      timeoutMs: 30_000,
     } as const;
     const socket = await dialTls({ ...dial, clock: systemClock });
     expect(peerOf(socket).pin).toBe(next.pin);

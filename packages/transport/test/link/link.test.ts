@@ -354,7 +354,7 @@ describe('keys', () => {
     const [changing, knowing] = which === 'signer' ? [signer, node] : [node, signer];
     const before = changing.pin;
     const { pin } = stageIdentity(changing.identityPath);
-    await expect.poll(() => knowing.pins.list(), { timeout: 5_000 }).toMatchObject([{ pin, nextPin: null }]);
+    await expect.poll(() => knowing.pins.list()).toMatchObject([{ pin, nextPin: null }]);
     expect(changing.pin).toBe(pin);
     expect(knowing.pins.find(before)).toBeUndefined();
     expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
@@ -406,10 +406,10 @@ describe('the key of a node side', () => {
     await link.ask(MASTER, bytes('1'));
     const before = node.pin;
     const { pin } = stageIdentity(node.identityPath);
-    await expect.poll(() => signer.pins.list()[0]!.nextPin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => signer.pins.list()[0]!.nextPin).toBe(pin);
     expect(node.pin).toBe(before);
     dial(cleanup, other, link.port, new Echo());
-    await expect.poll(() => node.pin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => node.pin).toBe(pin);
     await expect.poll(() => [signer, other].map(({ pins }) => pins.list()[0]!.pin)).toEqual([pin, pin]);
     await link.ask(MASTER, bytes('2'));
   });
@@ -422,10 +422,10 @@ describe('the key of a node side', () => {
     dial(cleanup, signer, link.port, new Echo());
     await link.ask(MASTER, bytes('1'));
     const { pin } = stageIdentity(node.identityPath);
-    await expect.poll(() => signer.pins.list()[0]!.nextPin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => signer.pins.list()[0]!.nextPin).toBe(pin);
     node.pins.revoke('b');
-    await expect.poll(() => node.pin, { timeout: 5_000 }).toBe(pin);
-    await expect.poll(() => signer.pins.list()[0]!.pin, { timeout: 5_000 }).toBe(pin);
+    await expect.poll(() => node.pin).toBe(pin);
+    await expect.poll(() => signer.pins.list()[0]!.pin).toBe(pin);
     expect(bodyOf(await link.ask(MASTER, bytes('2')))).toBe('2');
   });
 });

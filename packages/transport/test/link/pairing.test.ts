@@ -68,7 +68,7 @@ async function wait(): Promise<Waiting> {
 
 const bring = (token: string, side = signer, name = 'node') => {
   const { identityPath, pins } = side;
-  return pair({ token, identityPath, pins, name, timeoutMs: 3_000 });
+  return pair({ token, identityPath, pins, name, timeoutMs: 30_000 });
 };
 
 describe('pairing', () => {
@@ -202,7 +202,7 @@ describe('pairing', () => {
         const { host, ...rest } = {
           host: '127.0.0.1',
           protocol: PAIRING_PROTOCOL,
-          timeoutMs: 3_000,
+          timeoutMs: 30_000,
           clock,
         } as const;
         const socket = await dialTls({ host, port, identity: openIdentity(signer.identityPath), ...rest });
@@ -222,7 +222,7 @@ describe('pairing', () => {
       port: door.port,
       identity,
       protocol: PAIRING_PROTOCOL,
-      timeoutMs: 3_000,
+      timeoutMs: 30_000,
       clock,
     });
     onward.write(encodePairingRequest({ ticket, proof }));
@@ -240,7 +240,7 @@ describe('pairing', () => {
       port: door.port,
       identity,
       protocol: PAIRING_PROTOCOL,
-      timeoutMs: 3_000,
+      timeoutMs: 30_000,
       clock,
     } as const;
     const first = await dialTls(dial);
@@ -302,7 +302,7 @@ describe('pairing', () => {
         port: door.port,
         identity: openIdentity(signer.identityPath),
         protocol: PAIRING_PROTOCOL,
-        timeoutMs: 3_000,
+        timeoutMs: 30_000,
         clock,
       });
       const closed = new Promise((resolve) => socket.once('close', resolve));

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LinkClock, systemClock } from '../../src/link/clock.ts';
 import type { NodeSideOptions } from '../../src/link/node-side.ts';
 import { PinStore } from '../../src/link/pins.ts';
 import type { LinkAnswer } from '../../src/link/protocol.ts';
@@ -151,7 +152,7 @@ describe('the place of the one that has served', () => {
 
 describe('a signer that does not answer INIT', () => {
   const greet: NodeSideOptions['greet'] = async (ask) => void (await ask(MASTER, bytes('init')));
-  const limits = { ...QUICK, greetingMs: 150 };
+  const limits = { ...QUICK, greetingMs: 250 };
   const isMute = ({ event }: { readonly event: string }): boolean => event === 'link-mute';
 
   function mute(): Echo {
@@ -161,20 +162,31 @@ describe('a signer that does not answer INIT', () => {
   }
 
   it('gives way to the one that stands by, and stands by itself', async () => {
-    // The other one has to be there in time, also on a busy machine.
-    const link = await listen(cleanup, node, { greet, limits: { ...limits, greetingMs: 1_000 } });
+    // It is late when the other one is there, however long that takes.
+    const late: (() => void)[] = [];
+    const clock: LinkClock = {
+      ...systemClock,
+      after: (delayMs, run) => {
+        if (delayMs !== limits.greetingMs) return systemClock.after(delayMs, run);
+        late.push(run);
+        return () => {};
+      },
+    };
+    const link = await listen(cleanup, node, { greet, limits, clock });
     const waiting = link.ask(MASTER, bytes('1'));
     const [a, b] = [mute(), new Echo()];
     const first = dial(cleanup, signer, link.port, a);
     await expect.poll(() => link.activeSigner).toBe('a');
     expect(link.signers).toMatchObject([{ name: 'a', role: 'greeted' }]);
     dial(cleanup, other, link.port, b);
+    await expect.poll(() => link.standbys).toEqual(['b']);
+    late[0]?.();
     await waiting;
     expect(b.asked).toEqual(['0:init', '0:1']);
     await expect.poll(() => first.state).toBe('standby');
     expect(a.asked).toEqual(['0:init']);
     expect(node.events.filter(isMute)).toMatchObject([
-      { level: 'warn', text: 'a did not answer INIT within 1 s: b is asked instead' },
+      { level: 'warn', text: 'a did not answer INIT within 0.25 s: b is asked instead' },
     ]);
     expect(signer.events.map(({ facts }) => facts.reason)).toContain('mute');
     expect(node.pins.active).toBe('b');
@@ -186,7 +198,7 @@ describe('a signer that does not answer INIT', () => {
     const waiting = link.ask(MASTER, bytes('1'));
     dial(cleanup, signer, link.port, echo);
     await expect.poll(() => node.events.some(isMute)).toBe(true);
-    expect(node.events.find(isMute)!.text).toMatch(/within 0.15 s: no other signer is connected$/);
+    expect(node.events.find(isMute)!.text).toMatch(/within 0.25 s: no other signer is connected$/);
     echo.answer = async (_client, body) => ({ kind: 'reply', body });
     expect(text(((await waiting) as { body: Uint8Array }).body)).toBe('1');
   });
@@ -199,17 +211,20 @@ describe('a signer that does not answer INIT', () => {
     const b = new Echo();
     const standby = dial(cleanup, other, link.port, b);
     await expect.poll(() => standby.state).toBe('standby');
+    const seen = node.events.length;
+    const muted = () => node.events.slice(seen).filter(isMute);
     const waiting = link.ask(MASTER, bytes('2'));
     const again = mute();
     dial(cleanup, signer, link.port, again);
-    await expect.poll(() => node.events.filter(isMute).length).toBeGreaterThan(1);
-    expect(node.events.find(isMute)!.text).toMatch(
-      /a did not answer INIT within 0.15 s: b stands by, and takes its place only by "countersign link promote"/,
+    await expect.poll(() => muted().length).toBeGreaterThan(1);
+    expect(muted()[0]!.text).toMatch(
+      /a did not answer INIT within 0.25 s: b stands by, and takes its place only by "countersign link promote"/,
     );
     expect(b.asked).toEqual([]);
     PinStore.open(node.pins.path).activate('b');
     await waiting;
-    expect(b.asked).toEqual(['0:init', '0:2']);
+    // On a busy machine it is late with INIT, too, and asked again.
+    expect([...new Set(b.asked)]).toEqual(['0:init', '0:2']);
   });
 
   it('that is refused gives way too, unless it has served', async () => {
