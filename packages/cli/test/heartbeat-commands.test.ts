@@ -48,7 +48,7 @@ async function signer(config = '') {
 
 /** The file as it is once there is one. */
 async function contentOf(path: string): Promise<string> {
-  for (let i = 0; i < 500; i++) {
+  for (const endMs = performance.now() + 30_000; performance.now() < endMs; ) {
     try {
       return readFileSync(path, 'utf8');
     } catch {
@@ -130,13 +130,8 @@ describe('countersign heartbeat', () => {
     const { state, nodeId, hsmd } = await signer('[heartbeat]\nevery_seconds = 1\nfile = "../alive"\n');
     const path = join(state, '../alive');
     const first = await contentOf(path);
-    let next = first;
-    for (let i = 0; i < 400 && next === first; i++) {
-      await sleep(10);
-      next = readFileSync(path, 'utf8');
-    }
-    expect(next).not.toBe(first);
-    const watch = ['heartbeat', 'watch', '--node-id', nodeId, '--file', path, '--once', '--max-age', '5'];
+    await expect.poll(() => readFileSync(path, 'utf8')).not.toBe(first);
+    const watch = ['heartbeat', 'watch', '--node-id', nodeId, '--file', path, '--once', '--max-age', '60'];
     expect(await run(...watch)).toMatchObject({ status: 0, text: expect.stringContaining('WELL') });
     await hsmd.kill('SIGTERM');
     expect(await run('heartbeat', 'verify', path, '--node-id', nodeId)).toMatchObject({ status: 0 });
@@ -420,21 +415,18 @@ describe('countersign heartbeat watch', () => {
         env: { PATH: process.env.PATH },
       },
     );
-    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
         output += text;
       });
-    const until = async (isDone: () => boolean): Promise<void> => {
-      for (let i = 0; i < 1500 && !isDone(); i++) await sleep(10);
-    };
     try {
-      await until(() => output.includes('WELL'));
+      await expect.poll(() => output).toContain('WELL');
       put(signed({ nowSeconds: nowSeconds(), sequence: { start: 4, count: 9 } }));
-      await until(() => posted.length === 1);
+      await expect.poll(() => posted.length).toBe(1);
       put(signed({ nowSeconds: nowSeconds(), sequence: { start: 5, count: 2 } }));
-      await until(() => posted.length === 2);
+      await expect.poll(() => posted.length).toBe(2);
     } finally {
       child.kill('SIGTERM');
     }

@@ -48,7 +48,7 @@ function met({ directory }: Node, token: string): Promise<Paired> {
 describe('countersign pair', () => {
   it('prints a token that lets one signer in, once', async () => {
     const place = await node();
-    const waiting = run('pair', '--wait', '--seconds', '20', ...place.at);
+    const waiting = run('pair', '--wait', '--seconds', '300', ...place.at);
     await expect.poll(() => tokenIn(written())).not.toBe('');
     await expect.poll(written).toContain('Waiting for it');
     const token = tokenIn(written());

@@ -70,6 +70,8 @@ const init = (directory: string, ...more: readonly string[]): Promise<Ran> =>
 
 class RunningSigner {
   readonly child: ChildProcess;
+  /** Its exit status, once all that it wrote is read. */
+  readonly #closed: Promise<number | null>;
   output = '';
 
   constructor(directory: string, ...args: readonly string[]) {
@@ -82,6 +84,7 @@ class RunningSigner {
         this.output += chunk.toString();
       });
     }
+    this.#closed = new Promise((resolve) => void this.child.once('close', resolve));
     ends.push(() => this.child.kill('SIGKILL'));
   }
 
@@ -95,10 +98,7 @@ class RunningSigner {
   }
 
   async ended(): Promise<number | null> {
-    if (this.child.exitCode !== null) return this.child.exitCode;
-    return new Promise((resolve) => {
-      this.child.once('exit', (code) => resolve(code));
-    });
+    return this.#closed;
   }
 }
 

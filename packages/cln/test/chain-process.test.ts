@@ -12,6 +12,7 @@ import { afterTest, fileWith, follow, sourceOf, until } from '../../chain/test/s
 import { MinedChain } from '../../core/test/mined-chain.ts';
 import { feedOverNodeSocket } from '../src/plugin/chain-feed.ts';
 import {
+  EXIT_WAIT_MS,
   endAll,
   type HsmdUnderTest,
   isServing,
@@ -74,7 +75,7 @@ describe('[chain] source = "bitcoind"', () => {
       .poll(() => first.logged('info'))
       .toContain(`countersign: chain: following bitcoind at ${fake.url.host}`);
     expect(told(first)).toEqual([]);
-    expect((await first.hangUp()).afterMs).toBeLessThan(2_000);
+    expect((await first.hangUp()).afterMs).toBeLessThan(EXIT_WAIT_MS);
     expect(chainIn(directory)).toMatchObject({ tipHeightBlocks: 42, provenHeightBlocks: 42, lockedBy: null });
     const branch = fake.chain.forkAt(39);
     branch.extendBy(6);
@@ -100,7 +101,7 @@ describe('[chain] source = "bitcoind"', () => {
     await until('the complaint', () => told(hsmd).length > 0);
     expect(told(hsmd)[0]).toContain('cannot be reached');
     expect(await isServing(hsmd)).toBe(true);
-    expect((await hsmd.hangUp()).afterMs).toBeLessThan(2_000);
+    expect((await hsmd.hangUp()).afterMs).toBeLessThan(EXIT_WAIT_MS);
   });
 
   it('takes nothing that is not proven', async () => {

@@ -14,7 +14,10 @@ import { describe, expect, it } from 'vitest';
 import { openClient } from '../src/index.ts';
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
-const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+/** Turns of the event loop, each of which moves what sockets of this process have for each other. */
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 function connected(): { master: FrameSocket; lightningd: number } {
   const [ours, lightningd] = socketPair();

@@ -9,6 +9,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { initRequest } from '../../core/test/init-request.ts';
 import {
   ECDH,
+  EXIT_WAIT_MS,
   endAll,
   isServing,
   type Link,
@@ -21,8 +22,6 @@ import {
 
 afterEach(endAll);
 afterAll(removeDirectories);
-
-const EXIT_WAIT_MS = 1_000;
 
 /** Changes the state of the client's channel each time. */
 function setupRequest(channel: number): Request {

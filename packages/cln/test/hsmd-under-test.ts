@@ -31,7 +31,9 @@ const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 /** A start takes a quarter of the time with it. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/hsmd-under-test', import.meta.url));
 const FRAME_BYTES_MAX = 128 * 1024 * 1024;
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
+/** lightningd waits for ten seconds (subd_shutdown), then kills. At once, that is, but on a machine that others use too. */
+export const EXIT_WAIT_MS = 9_000;
 
 export const SECRET = new Uint8Array(32).fill(0x42);
 export const PEER = Uint8Array.of(2, ...new Uint8Array(32).fill(0x11));
@@ -228,6 +230,7 @@ export class HsmdUnderTest {
     this.#child.stdout?.on('data', keep('stdout'));
     this.#child.stderr?.on('data', keep('stderr'));
     const statusEnded = new Promise((resolve) => this.#status.once('close', resolve));
+    const outputEnded = new Promise((resolve) => this.#child.once('close', resolve));
     running.add(this);
     this.ended = new Promise<Ended>((resolve, reject) => {
       this.#child.once('error', reject);
@@ -235,8 +238,8 @@ export class HsmdUnderTest {
         running.delete(this);
         const ended = { code, signal, afterMs: performance.now() - this.#hungUpMs };
         // What it wrote last may still be on its way to us.
-        const bounded = options.ignoresStatus === true ? Promise.resolve() : statusEnded;
-        void Promise.race([bounded, sleep(1_000)]).then(() => resolve(ended));
+        const read = [outputEnded, ...(options.ignoresStatus === true ? [] : [statusEnded])];
+        void Promise.race([Promise.all(read), sleep(10_000)]).then(() => resolve(ended));
       });
     });
   }

@@ -462,7 +462,9 @@ describe('the version', () => {
   ])('told by the %s is the first status message', async (_, options, toml) => {
     const directory = networkDirectory({ hsm_secret: SECRET, 'countersign.toml': toml });
     const hsmd = await serving({ directory, ...options });
-    expect(hsmd.statusMessages()[0]).toEqual({ name: 'status_version', version: 'v26.06.6-1' });
+    await expect
+      .poll(() => hsmd.statusMessages()[0])
+      .toEqual({ name: 'status_version', version: 'v26.06.6-1' });
   });
 
   it('that nobody told is not guessed', async () => {

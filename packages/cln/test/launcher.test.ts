@@ -347,10 +347,8 @@ describe('countersign-hsmd --version', () => {
   it('asks the lightningd on the PATH for its first line', async () => {
     const here = house();
     fakeLightningd(here, `echo noise >&2; ${ANSWER}`);
-    const began = performance.now();
     const ran = await run(here.launcher, ['--version'], { environment: environmentOf(here) });
     expect(ran).toEqual({ status: 0, stdout: 'v26.06.6\n', stderr: '' });
-    expect(performance.now() - began).toBeLessThan(1_500);
   });
 
   it.each([
@@ -398,7 +396,8 @@ describe('findLightningdVersion', () => {
   const search = (of: House, more: Readonly<Record<string, string>> = {}) => ({
     environment: { PATH: `:/nonexistent:${of.path}`, ...more },
     parentPid: process.pid,
-    waitMs: 1_000,
+    // Longer than a test may take: who answers is not waited for.
+    waitMs: 600_000,
   });
 
   it('prefers the environment, then the configuration, then the PATH', async () => {
@@ -425,7 +424,8 @@ describe('findLightningdVersion', () => {
       fakeLightningd(here, script);
       const began = performance.now();
       expect(await findLightningdVersion({ ...search(here), waitMs: 300 })).toBeUndefined();
-      expect(performance.now() - began).toBeLessThan(2_000);
+      // Theirs is without end, or 30 s.
+      expect(performance.now() - began).toBeLessThan(25_000);
     }
   });
 

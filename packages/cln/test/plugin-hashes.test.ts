@@ -103,10 +103,12 @@ describe('a value is waited for', () => {
 });
 
 /** lightningd's own socket, which answers everything with this text. */
-async function lightningd(text: string): Promise<string> {
+async function lightningd(text: string, onRead: () => void = () => {}): Promise<string> {
   const path = join(networkDirectory({}), 'lightning-rpc');
   const server = createServer((socket) => {
     socket.on('error', () => {});
+    // Whoever asks closes the connection with the whole answer in its hands.
+    socket.on('close', onRead);
     socket.on('data', () => {
       const [half, rest] = [text.slice(0, text.length / 2), text.slice(text.length / 2)];
       socket.write(half);
@@ -183,8 +185,14 @@ describe('the plugin', () => {
   }
 
   async function until(isSo: () => boolean): Promise<void> {
-    for (const end = performance.now() + 10_000; !isSo(); await sleep(2))
-      if (performance.now() > end) throw new Error('not so within 10 s');
+    for (const end = performance.now() + 30_000; !isSo(); await sleep(2))
+      if (performance.now() > end) throw new Error('not so within 30 s');
+  }
+
+  /** So long, and turns of the event loop, each of which moves what sockets of this process have for each other. */
+  async function settled(ms: number): Promise<void> {
+    await sleep(ms);
+    for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
   }
 
   it('lets lightningd go on with what is no preimage, and wait for what may be one', async () => {
@@ -195,7 +203,7 @@ describe('the plugin', () => {
     await until(() => answered('w1'));
     await until(() => got.includes(another!.toString('hex')));
     write('w2', pending!);
-    await sleep(200);
+    await settled(200);
     expect(answered('w2')).toBe(false);
     ask('w3', 'db_write', { writes: ['UPDATE t SET n=1'] });
     await until(() => answered('w3'));
@@ -245,15 +253,18 @@ describe('the plugin', () => {
       ...changed
     }: Partial<PluginOptions> & { underWay?: Uint8Array[] } = {},
   ) {
-    const rpc = await lightningd(answer([{ htlcs: underWay.map((one) => htlc(sha256(one))) }]));
-    const options = { socketPath: path, write: (text: string) => void lines.push(text), waitMs: 8_000 };
+    let isRead = false;
+    const rpc = await lightningd(answer([{ htlcs: underWay.map((one) => htlc(sha256(one))) }]), () => {
+      isRead = true;
+    });
+    const options = { socketPath: path, write: (text: string) => void lines.push(text), waitMs: 600_000 };
     const plugin = new Plugin({ ...options, ...changed });
     const ask = (id: string, method: string, params: unknown): void =>
       plugin.receive(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n\n`));
     const answered = (id: string): boolean => lines.some((line) => line.includes(`"id":"${id}"`));
     ask('init', 'init', { options: {}, configuration: { 'lightning-dir': '/', 'rpc-file': rpc } });
-    await until(() => answered('init'));
-    await sleep(200);
+    await until(() => answered('init') && isRead);
+    await settled(50);
     const write = (id: string, ...values: readonly Uint8Array[]): void =>
       ask(id, 'db_write', { writes: values.map((one) => `x'${Buffer.from(one).toString('hex')}'`) });
     return { plugin, ask, write, answered };
@@ -266,7 +277,7 @@ describe('the plugin', () => {
     const { plugin, write, answered } = await running(signer.path, lines);
     write('w1', preimage!, another!);
     await until(() => signer.asked.length === 1);
-    await sleep(50);
+    await settled(50);
     expect(answered('w1')).toBe(false);
     signer.asked[0]!.answer();
     await until(() => answered('w1'));
@@ -276,17 +287,17 @@ describe('the plugin', () => {
     await until(() => signer.asked.length === 2);
     expect(signer.asked[1]!.values).toEqual([another!.toString('hex'), known]);
     signer.asked[1]!.answer();
-    await sleep(50);
+    await settled(50);
     // A connection anew may lead to another signer.
     signer.cut();
-    await sleep(50);
+    await settled(50);
     write('w3', another!);
     await until(() => signer.asked.length === 3);
     signer.asked[2]!.answer();
-    await sleep(50);
+    await settled(50);
     write('w4', preimage!);
     await until(() => signer.asked.length === 4);
-    await sleep(50);
+    await settled(50);
     expect(answered('w4')).toBe(false);
     signer.asked[3]!.answer();
     await until(() => answered('w4'));
@@ -306,14 +317,14 @@ describe('the plugin', () => {
     write('w2', sha256(preimage!), preimage!);
     await until(() => answered('w2') && signer.asked.length === 2);
     signer.asked[1]!.answer();
-    await sleep(50);
+    await settled(50);
     write('w3', sha256(preimage!));
     await until(() => answered('w3') && signer.asked.length === 3);
     signer.asked[2]!.answer();
-    await sleep(50);
+    await settled(50);
     write('w4', preimage!);
     await until(() => signer.asked.length === 4);
-    await sleep(50);
+    await settled(50);
     expect(answered('w4')).toBe(false);
     signer.asked[3]!.answer();
     await until(() => answered('w4'));
@@ -331,7 +342,7 @@ describe('the plugin', () => {
     expect(answered('w1') && answered('w3')).toBe(true);
     await until(() => signer.asked.length === 1);
     expect(signer.asked[0]!.values).toEqual([hexOf(preimage!)]);
-    await sleep(100);
+    await settled(100);
     expect(answered('w2')).toBe(false);
     signer.asked[0]!.answer();
     await until(() => answered('w2'));
@@ -350,10 +361,10 @@ describe('the plugin', () => {
     for (let i = 0; i < 60; i++) {
       write(`w${i}`, randomBytes(32));
       expect(answered(`w${i}`)).toBe(true);
-      await sleep(5);
+      await settled(5);
     }
     write('last', preimage!);
-    await sleep(100);
+    await settled(100);
     expect(answered('last')).toBe(false);
     for (const { answer: reply } of signer.asked) reply();
     await until(() => {
@@ -372,7 +383,7 @@ describe('the plugin', () => {
     for (const [index, id] of ['w1', 'w2'].entries()) {
       write(id, preimage!, pending!);
       await until(() => signer.asked.length === index + 1);
-      await sleep(50);
+      await settled(50);
       expect(answered(id)).toBe(false);
       signer.asked[index]!.answer();
       await until(() => answered(id));
@@ -383,7 +394,7 @@ describe('the plugin', () => {
   it('waits longer than usual for a node side that waits itself, and no longer for one that is gone', async () => {
     const { path, answer: answerAll } = slowSigner();
     const lines: string[] = [];
-    const options = { write: (text: string) => void lines.push(text), waitMs: 50, patienceMs: 60_000 };
+    const options = { write: (text: string) => void lines.push(text), waitMs: 2_000, patienceMs: 60_000 };
     const plugin = new Plugin({ socketPath: path, ...options });
     const nobody = new Plugin({ socketPath: join(networkDirectory({}), 'node.sock'), ...options });
     const write = (id: string): Buffer =>
@@ -394,7 +405,7 @@ describe('the plugin', () => {
     plugin.receive(write('held'));
     nobody.receive(write('gone'));
     await until(() => answered('gone'));
-    await sleep(300);
+    await sleep(2_500);
     expect(answered('held')).toBe(false);
     answerAll();
     await until(() => answered('held'));
@@ -405,7 +416,7 @@ describe('the plugin', () => {
   it('waits for everything when lightningd does not say what is under way', async () => {
     const { path, answer: answerAll } = slowSigner();
     const lines: string[] = [];
-    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 8_000 });
+    const plugin = new Plugin({ socketPath: path, write: (text) => void lines.push(text), waitMs: 600_000 });
     const params = {
       options: {},
       configuration: { 'lightning-dir': '/', 'rpc-file': '/nowhere/lightning-rpc' },
@@ -416,7 +427,7 @@ describe('the plugin', () => {
     plugin.receive(
       Buffer.from(`${JSON.stringify({ id: 'w1', method: 'db_write', params: { writes } })}\n\n`),
     );
-    await sleep(200);
+    await settled(200);
     expect(lines.some((line) => line.includes('"id":"w1"'))).toBe(false);
     answerAll();
     await until(() => lines.some((line) => line.includes('"id":"w1"')));

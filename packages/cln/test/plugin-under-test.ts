@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../src/plugin/main.ts', import.meta.url));
 const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/hsmd-under-test', import.meta.url));
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 
 type Message = Record<string, unknown>;
 

@@ -41,7 +41,9 @@ describe('the link', () => {
       .toContain('countersign: the link to the signer is lost: requests wait for it');
     cable.isCut = false;
     expect(await client.reply()).toMatchObject({ name: 'hsmd_ecdh_resp' });
-    expect(hsmd.logged('unusual').at(-1)).toMatch(/^countersign: the signer is back after \d+\.\d s$/);
+    await expect
+      .poll(() => hsmd.logged('unusual').at(-1), WAIT)
+      .toMatch(/^countersign: the signer is back after \d+\.\d s$/);
     // lightningd has a log by now. A terminal may be a pipe that nobody reads, and to write to it would be to stop there.
     expect(hsmd.output()).not.toMatch(/is lost|is back/);
   });

@@ -173,7 +173,9 @@ describe('node.sock', () => {
       `[chain]\nsource = "bitcoind"\nurl = "${fake.url.href}"\ncookie_file = "${cookie}"\npoll_seconds = 1\n`,
     );
     await expect.poll(() => signer.fed.map(({ name }) => name), WAIT).toContain('countersign_chain_tip');
-    expect(hsmd.logged('info').join('\n')).toContain('countersign: chain: following bitcoind at');
+    await expect
+      .poll(() => hsmd.logged('info').join('\n'), WAIT)
+      .toContain('countersign: chain: following bitcoind at');
     expect((await hsmd.hangUp()).code).toBe(2);
   });
 });

@@ -17,7 +17,7 @@ import { freePort } from '../../transport/test/free-port.ts';
 import { refusedBy } from './fake-link.ts';
 import { endAll, type HsmdUnderTest, networkDirectory, POINT, start } from './hsmd-under-test.ts';
 
-export const WAIT = { timeout: 10_000, interval: 10 };
+export const WAIT = { timeout: 30_000, interval: 10 };
 
 const replied = (message: Reply): LinkAnswer => ({ kind: 'reply', body: encodeMessage(message) });
 

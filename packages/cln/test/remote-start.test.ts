@@ -14,7 +14,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { initRequest } from '../../core/test/init-request.ts';
 import { LINK_SOCKET, readStanding } from '../src/remote/standing.ts';
 import { refusedBy } from './fake-link.ts';
-import { DERIVE, ECDH, removeDirectories, start } from './hsmd-under-test.ts';
+import { DERIVE, ECDH, EXIT_WAIT_MS, removeDirectories, start } from './hsmd-under-test.ts';
 import {
   dial,
   dialWith,
@@ -38,7 +38,9 @@ describe('the start', () => {
     await expect.poll(() => hsmd.output(), WAIT).toContain('"countersign pair"');
     expect(hsmd.output()).toContain(`countersign: waiting for the signer at 127.0.0.1:${place.port}\n`);
     expect(hsmd.output()).toContain('no signer is paired with this node yet');
-    expect(hsmd.logged('unusual')[0]).toBe(`countersign: waiting for the signer at 127.0.0.1:${place.port}`);
+    await expect
+      .poll(() => hsmd.logged('unusual')[0], WAIT)
+      .toBe(`countersign: waiting for the signer at 127.0.0.1:${place.port}`);
     dial(place, new PlayedSigner());
     expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
     expect(await hsmd.master.ask(DERIVE)).toMatchObject({ name: 'hsmd_derive_secret_reply' });
@@ -76,11 +78,11 @@ describe('the start', () => {
     await pair({ token, identityPath, pins, name: 'node' });
     dialWith({ identityPath, pins }, new PlayedSigner(), place.port);
     expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
-    expect(hsmd.logged('info').join('\n')).toContain('countersign: link: ');
+    await expect.poll(() => hsmd.logged('info').join('\n'), WAIT).toContain('countersign: link: ');
   });
 
   it('asks the next signer where the first does not answer INIT, and says so', async () => {
-    const place = await setting('greeting_seconds = 1');
+    const place = await setting('greeting_seconds = 5');
     const hsmd = start({ directory: place.directory });
     await hsmd.master.send(initRequest('regtest'));
     const mute = new PlayedSigner();
@@ -90,9 +92,9 @@ describe('the start', () => {
     const signer = new PlayedSigner();
     dial(place, signer, place.port, 'cellar');
     expect(await hsmd.master.reply()).toMatchObject({ name: 'hsmd_init_reply_v4' });
-    const line = 'countersign: link: attic did not answer INIT within 1 s: cellar is asked instead';
-    expect(hsmd.output()).toContain(line);
-    expect(hsmd.logged('unusual')).toContain(line);
+    const line = 'countersign: link: attic did not answer INIT within 5 s: cellar is asked instead';
+    await expect.poll(() => hsmd.output(), WAIT).toContain(line);
+    await expect.poll(() => hsmd.logged('unusual'), WAIT).toContain(line);
     expect(signer.inits()).toBe(1);
     const { state, pending, signers } = (await readStanding(join(place.state, LINK_SOCKET)))!;
     expect([state, pending]).toEqual(['up', 0]);
@@ -192,7 +194,7 @@ describe('the start', () => {
       .toContain('the link to the signer is lost');
     const { code, afterMs } = await hsmd.hangUp();
     expect(code).toBe(2);
-    expect(afterMs).toBeLessThan(3_000);
+    expect(afterMs).toBeLessThan(EXIT_WAIT_MS);
   });
 
   it('is the same over a Unix socket', async () => {

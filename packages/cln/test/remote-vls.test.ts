@@ -76,9 +76,7 @@ const DERIVE: Request = { name: 'hsmd_derive_secret', info: new Uint8Array(3) };
 const REVOKE: Request = { name: 'hsmd_revoke_commitment_tx', commitNum: 1n };
 
 async function up(link: { readonly state: string }): Promise<void> {
-  for (let i = 0; i < 500 && link.state !== 'up'; i++)
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(link.state).toBe('up');
+  await expect.poll(() => link.state).toBe('up');
 }
 
 describe('transport = "vls-grpc"', () => {

@@ -183,7 +183,7 @@ describe('StatusChannel', () => {
     channel.clientBadRequest(id, 'kept', new Uint8Array(100));
     expect(sink.taken).toHaveLength(6);
     sink.room = Number.POSITIVE_INFINITY;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await expect.poll(() => sink.messages().map(textOf).at(-1)).toContain('were dropped');
     const texts = sink.messages().map(textOf);
     const lines = texts.filter((text) => text.startsWith('line'));
     expect(lines[0]).toContain('line 000');
@@ -214,8 +214,8 @@ describe('StatusChannel', () => {
     const channel = new StatusChannel(sink);
     channel.log('info', 'stuck');
     const began = performance.now();
-    expect(channel.flush(30)).toBe(false);
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(channel.flush(300)).toBe(false);
+    expect(performance.now() - began).toBeLessThan(30_000);
     expect(sink.calls).toBeGreaterThan(5);
   });
 

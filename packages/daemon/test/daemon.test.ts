@@ -96,9 +96,9 @@ async function nodeMachine(): Promise<NodeMachine> {
 }
 
 async function until(what: () => boolean): Promise<void> {
-  const endMs = performance.now() + 10_000;
+  const endMs = performance.now() + 30_000;
   while (!what()) {
-    if (performance.now() > endMs) throw new Error(`not within 10 s: ${what}`);
+    if (performance.now() > endMs) throw new Error(`not within 30 s: ${what}`);
     await sleep(5);
   }
 }
@@ -206,7 +206,7 @@ describe('a daemon', () => {
     await until(() => after.greeted === 1);
     expect(await after.ask(ECDH)).toMatchObject({ name: 'hsmd_ecdh_resp' });
     expect(bugs).toEqual([]);
-  }, 30_000);
+  });
 
   it('dials nobody whose key was revoked', async () => {
     const at = await place('alice');

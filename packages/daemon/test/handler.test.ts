@@ -199,6 +199,7 @@ describe('INIT', () => {
     // Also for who runs the signer.
     expect(refused).toEqual([expect.stringMatching(text)]);
     expect(handler.isInitialized).toBe(false);
+    await expect.poll(auditSeq).toBe(before + 1);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(auditSeq()).toBe(before + 1);
   });

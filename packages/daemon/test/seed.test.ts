@@ -118,9 +118,9 @@ describe('a sealed seed', () => {
   ])('that asks for N = 2^%i, r = %i, p = %i is refused before any of it is taken', async (...cost) => {
     const file = await sealed(plainSecret(1));
     file.set(cost, 17);
-    const began = performance.now();
-    expect(await codeOf(openSeed(file, right))).toBe('seed-file-invalid');
-    expect(performance.now() - began).toBeLessThan(50);
+    // Work of such a size is done beside this thread, and takes longer than a turn of its event loop.
+    const nextTurn = new Promise<string>((resolve) => void setImmediate(resolve, 'some of it was taken'));
+    expect(await Promise.race([codeOf(openSeed(file, right)), nextTurn])).toBe('seed-file-invalid');
   });
 
   it('takes no secret longer than one can be', async () => {
