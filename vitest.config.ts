@@ -13,8 +13,9 @@ export default defineConfig({
     execArgv: ['--no-memory-protection-keys'],
     // The default leaves a core to the one who watches; nobody does.
     maxWorkers: '100%',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // They bound what hangs; how long the rest takes on a busy machine is no failure.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // What a poll waits for comes, or the test fails: how soon says something of the machine only (the default is 1 s).
     expect: { poll: { timeout: 30_000 } },
     coverage: {

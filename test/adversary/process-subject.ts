@@ -21,7 +21,7 @@ import { CLOCK_BEGIN_SECONDS, type SubjectOptions } from './subject.ts';
 const CLOCK_FILE = new URL('clock-file.ts', import.meta.url).href;
 const STATE_DIRECTORY = 'countersign';
 const ANSWER_WAIT_MS = 20_000;
-const STATUS_WAIT_MS = 2_000;
+const STATUS_WAIT_MS = 20_000;
 /** Every bit that lightningd gives to a daemon of a channel. */
 const ALL_BITS = 511n;
 const HEADERS_MAX = 2_000;

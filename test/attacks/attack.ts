@@ -15,7 +15,7 @@ export interface Scenario {
   readonly run: (world: AttackWorld) => Promise<void>;
 }
 
-const SCENARIO_WAIT_MS = 120_000;
+const SCENARIO_WAIT_MS = 300_000;
 /** What an hsmd ends with when lightningd hangs up. */
 const MASTER_GONE = 2;
 

@@ -238,14 +238,14 @@ describe('an honest node under preset hub is never refused', () => {
   for (const kind of KINDS) {
     const opener = kind.isOutbound === true ? 'we opened' : 'the peer opened';
     for (const [what, run] of Object.entries(payments)) {
-      it(`${what} (${kind.format}, ${opener})`, { timeout: 60_000 }, async () => {
+      it(`${what} (${kind.format}, ${opener})`, async () => {
         world.nextScenario();
         await run(world, kind);
       });
     }
   }
   for (const [what, run] of Object.entries(forwards)) {
-    it(what, { timeout: 60_000 }, async () => {
+    it(what, async () => {
       world.nextScenario();
       await run(world);
     });

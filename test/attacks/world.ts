@@ -30,7 +30,7 @@ export const regtest = networkByName('regtest')!;
 
 const CLOCK_SHIFT = new URL('clock-shift.ts', import.meta.url).href;
 const ANSWER_WAIT_MS = 20_000;
-const STATUS_WAIT_MS = 2_000;
+const STATUS_WAIT_MS = 20_000;
 /** Every bit that lightningd gives to a daemon of a channel. */
 const ALL_BITS = 511n;
 

@@ -37,7 +37,7 @@ export function findChromium(
 
 /** Containers have neither a sandbox for it nor a large /dev/shm. */
 const ARGUMENTS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'];
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 
 export interface Browser {
   readonly context: BrowserContext;
@@ -68,8 +68,9 @@ export async function startChromium(profile: string): Promise<Browser> {
   };
   try {
     const port = await portOf(portFile, child);
-    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
+    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { timeout: START_MS_MAX });
     const context = browser.contexts()[0]!;
+    context.setDefaultTimeout(START_MS_MAX);
     const close = async (): Promise<void> => {
       await browser.close();
       await kill();

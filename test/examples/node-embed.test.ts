@@ -12,7 +12,7 @@ const run = (...parts: readonly string[]): string =>
   execFileSync(
     process.execPath,
     ['--conditions=source', '--disable-warning=ExperimentalWarning', PROGRAM, ...parts],
-    { encoding: 'utf8', timeout: 60_000 },
+    { encoding: 'utf8', timeout: 160_000 },
   );
 
 describe('the signer in a Node.js application', () => {

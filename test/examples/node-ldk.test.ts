@@ -9,10 +9,10 @@ const PROGRAM = join(REPOSITORY, 'examples/node-ldk/main.ts');
 
 it('opens, pays, refuses five thefts and a payment, and closes', async () => {
   const flags = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, PROGRAM], { timeout: 110_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, PROGRAM], { timeout: 280_000 });
   expect(stdout).toContain('A channel of 1,000,000 sat is open.');
   expect(stdout.match(/: done/g)).toHaveLength(2);
   expect(stdout.match(/declined by the signer/g)).toHaveLength(1);
   expect(stdout.match(/refused by policy-/g)).toHaveLength(5);
   expect(stdout).toMatch(/Alice has 174\d{4} sat on chain/);
-}, 120_000);
+}, 300_000);

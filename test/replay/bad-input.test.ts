@@ -19,6 +19,8 @@ const [INIT, DEV_PREINIT] = [11, 99];
 
 const REQUESTS = samples();
 let warm: WarmHsmd;
+/** How often lightningd was told of a client: each time that one was closed. */
+let told = 0;
 beforeAll(async () => {
   warm = await WarmHsmd.start();
 });
@@ -33,6 +35,8 @@ async function askAndClose(
   const answer = await client.request(body);
   const after = await client.receive();
   client.close();
+  // The status socket is not in step with the replies.
+  if (after.kind === 'closed') await expect.poll(() => warm.badRequests()).toBe(++told);
   return { answer, after };
 }
 
@@ -59,11 +63,9 @@ describe('a truncated request', () => {
     'of type %s is refused as malformed, and ends only the client that sent it',
     async (_, message) => {
       for (const cut of cuts(message)) {
-        const before = await warm.badRequests();
         const { answer, after } = await askAndClose(await warm.openClient(ALL_CLIENT_BITS), cut);
         expect(refusalOf(answer).code).toBe(MALFORMED);
         expect(after.kind).toBe('closed');
-        expect(await warm.badRequests()).toBe(before + 1);
         expect(refusalOf(await warm.process.request(0, cut)).code).toBe(MALFORMED);
       }
       expect(await warm.isServing()).toBe(true);
@@ -98,11 +100,9 @@ describe('a client without permission', () => {
   it.each(asked.map((message) => [message.typeName, message] as const))(
     'is refused %s, loses its socket, and lightningd is told',
     async (_, message) => {
-      const before = await warm.badRequests();
       const { answer, after } = await askAndClose(await warm.openClient(0), message.request);
       expect(refusalOf(answer)).toEqual({ code: PERMISSION, tag: 'policy-client-permission' });
       expect(after.kind).toBe('closed');
-      expect(await warm.badRequests()).toBe(before + 1);
       expect(await warm.isServing()).toBe(true);
     },
   );
@@ -162,7 +162,7 @@ describe('a frame', () => {
 });
 
 describe('any bytes', () => {
-  it('are answered, whatever bit of a request is wrong', { timeout: 60_000 }, async () => {
+  it('are answered, whatever bit of a request is wrong', async () => {
     const random = new SeededRandom(77);
     const subject = await WarmHsmd.start();
     const requests = [...REQUESTS.values()].filter(({ type }) => type !== INIT && type !== 9);

@@ -200,7 +200,7 @@ const names = scenariosAt(undefined)
 describe.each(names)('%s with every rule at error', (name) => {
   it.each(loadScenario(join(BUNDLED_RECORDINGS, name)).map((one) => [one.node, one] as const))(
     '%s',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     (_, recording) => {
       const played = new Played(recording.hsmSecret, undefined, clockOf(recording));
       for (const script of ALLOWLISTED[`${recording.scenario}/${recording.node}`] ?? []) played.allow(script);

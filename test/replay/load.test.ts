@@ -4,7 +4,7 @@ import { BUNDLED_RECORDINGS, loadScenario } from '@countersign/cli';
 import { describe, it } from 'vitest';
 import { expectFaithful } from './harness.ts';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
 describe('20-payments-load', () => {
   const recordings = loadScenario(join(BUNDLED_RECORDINGS, '20-payments-load'));

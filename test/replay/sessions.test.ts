@@ -14,7 +14,7 @@ import { expectFaithful } from './harness.ts';
 const LOAD = '20-payments-load';
 const names = scenariosAt(undefined).map(scenarioName);
 const sessions = names.filter((name) => name !== LOAD && name !== 'synthetic');
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 describe.each(sessions)('%s', (name) => {
   const recordings = loadScenario(join(BUNDLED_RECORDINGS, name));

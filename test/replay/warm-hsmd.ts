@@ -2,7 +2,6 @@
  * A real countersign-hsmd in the middle of a recorded session, for tests that ask it what no recording asks.
  */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { concat, fromHex, toHex } from '@countersign/bitcoin';
 import {
   type Answer,
@@ -107,8 +106,7 @@ export class WarmHsmd {
   }
 
   /** Client bad requests told to lightningd so far. */
-  async badRequests(): Promise<number> {
-    await sleep(20);
+  badRequests(): number {
     return this.process.statusMessages.filter((message) => message.kind === 'bad-request').length;
   }
 

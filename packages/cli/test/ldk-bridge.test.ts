@@ -34,7 +34,7 @@ function directory(): string {
 /** Its output; rejects when it ends with another status than 0. */
 function countersign(cwd: string, ...args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(LAUNCHER, args, { cwd, timeout: 60_000 }, (error, out, stderr) => {
+    execFile(LAUNCHER, args, { cwd, timeout: 150_000 }, (error, out, stderr) => {
       if (error === null) resolve(out);
       else reject(new Error(`${args.join(' ')}: ${out}${stderr}`));
     });
@@ -54,7 +54,7 @@ function told(door: RemoteDoor, request: Request) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const endMs = performance.now() + 20_000;
+  const endMs = performance.now() + 60_000;
   while (!condition()) {
     if (performance.now() > endMs) throw new Error('it did not come');
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -87,7 +87,7 @@ describe.each(['worker', 'fifo'] as const)('an application with LDK over a bridg
       keyStyle: 'ldk',
       bridge,
       // A signer's start under a loaded machine takes its time.
-      patienceMs: 60_000,
+      patienceMs: 100_000,
       log: (level: string, line: string) => void lines.push(`${level} ${line}`),
     } as const;
     const opening = openRemoteDoor(options);

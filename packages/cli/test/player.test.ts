@@ -104,6 +104,7 @@ describe('the player', () => {
         { reply: '006d', passes: true },
         { reply: '006d', passes: true },
       ],
+      10_000,
     );
     expect(kinds(result)).toEqual(['identical', 'identical']);
     expect(result.faults).toEqual(['client 1 was replaced by client 2, but its socket stayed open']);

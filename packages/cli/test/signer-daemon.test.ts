@@ -57,7 +57,7 @@ const countersign = (directory: string, ...args: readonly string[]): Promise<Ran
 /** The same, with something on standard input. */
 function piped(input: string, directory: string, ...args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(LAUNCHER, args, { cwd: directory, timeout: 60_000 }, (error, out, stderr) => {
+    const child = execFile(LAUNCHER, args, { cwd: directory, timeout: 150_000 }, (error, out, stderr) => {
       const status = error === null ? 0 : Number(error.code);
       resolve({ status, out, error: stderr });
     });
@@ -89,7 +89,7 @@ class RunningSigner {
   }
 
   async saying(what: RegExp): Promise<void> {
-    const endMs = performance.now() + 30_000;
+    const endMs = performance.now() + 60_000;
     while (!what.test(this.output)) {
       if (performance.now() > endMs || this.child.exitCode !== null)
         throw new Error(`never said ${what}:\n${this.output}`);
@@ -271,7 +271,7 @@ describe('what goes wrong is told with what to do', () => {
     child.stdout?.on('data', (chunk: Buffer) => {
       output += chunk.toString();
     });
-    const endMs = performance.now() + 30_000;
+    const endMs = performance.now() + 60_000;
     while (!/serving node/.test(output) && performance.now() < endMs && child.exitCode === null)
       await sleep(10);
     expect(output).toMatch(/serving node/);

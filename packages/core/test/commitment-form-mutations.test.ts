@@ -23,6 +23,7 @@ import { explainOutput } from '../src/ratchet/explain.ts';
 import { htlc, type ModelHtlc, type Party } from './channel-model.ts';
 import { FormCase, type InPsbt, type OutputPart, PSBTS, p2wsh, VIEWS, worth } from './form-cases.ts';
 import { adding, FORMATS } from './open-channel.ts';
+import { processorMs } from './processor-time.ts';
 import { bytesOf } from './test-signer.ts';
 
 const FAMILY = [
@@ -241,9 +242,8 @@ describe('the diagnosis', () => {
       'holder',
       outputs.map((o) => ({ ...o, witnessScript: null })),
     ) as ReturnType<FormCase['honest']>;
-    const start = performance.now();
-    diagnoseOutputs({ ...claimOf('holder', request), htlcs });
-    expect(performance.now() - start).toBeLessThan(5000);
+    const foreign = { ...claimOf('holder', request), htlcs };
+    expect(processorMs(() => diagnoseOutputs(foreign))).toBeLessThan(5000);
   });
   it('reads only witness scripts that the outputs commit to', () => {
     const honest = many.honest('holder');

@@ -6,6 +6,7 @@ import { p2wshScript, sat, type Transaction } from '@countersign/bitcoin';
 import { describe, expect, it } from 'vitest';
 import { htlc, input, type Party, retx, wireTx } from './channel-model.ts';
 import { adding, OpenChannel, removing } from './open-channel.ts';
+import { processorMs } from './processor-time.ts';
 import { bytesOf, secp } from './test-signer.ts';
 
 /** Opened, with HTLCs both ways in commitment 1; the next requests about it are `cc`, `hc` and `fc`. */
@@ -219,9 +220,8 @@ describe('a leased channel (liquidity ads)', () => {
     const channel = leasing(new OpenChannel(options));
     const script = p2wshScript(bytesOf('foreign'));
     const outputs = Array.from({ length: 20_000 }, () => ({ value: sat(1000n), script }));
-    const start = performance.now();
-    channel.refused(retx(channel.model.signRemote(0), () => ({ outputs })));
-    expect(performance.now() - start).toBeLessThan(5000);
+    const request = retx(channel.model.signRemote(0), () => ({ outputs }));
+    expect(processorMs(() => channel.refused(request))).toBeLessThan(5000);
   });
 
   it('never locks the side that opened, nor a to_remote without anchors', () => {

@@ -257,7 +257,7 @@ describe('as many HTLCs as a commitment can have', () => {
       expect(weight(signed)).toBeLessThanOrEqual(400_000);
       expect(weight(signed)).toBeGreaterThan(100);
     }
-  }, 60_000);
+  });
 });
 
 describe('property', () => {
@@ -300,5 +300,5 @@ describe('property', () => {
       }),
       { numRuns: 40 },
     );
-  }, 120_000);
+  });
 });

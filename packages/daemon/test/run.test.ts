@@ -60,11 +60,11 @@ it('goes on without a node to dial, until it is told to end', async () => {
   child.kill('SIGTERM');
   const [status] = await ended;
   expect(status).toBe(0);
-}, 120_000);
+});
 
 it('ends after a bug, whatever hangs', async () => {
   const child = started(program(await signerFile()));
   const [log, [status]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   expect(log).toMatch(/a bug: Error: a bug of a test/);
   expect(status).toBe(70);
-}, 120_000);
+});

@@ -19,5 +19,5 @@ describe('the demo', () => {
     } finally {
       await scene.close();
     }
-  }, 120_000);
+  });
 });

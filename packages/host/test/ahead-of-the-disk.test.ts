@@ -46,6 +46,7 @@ const withChannel = (body: (place: Place) => Promise<void>): Promise<void> =>
       const watched = work.finally(() => {
         isDone = true;
       });
+      await expect.poll(() => journal.waiting).toBe(1);
       await pause(20);
       expect(journal.waiting).toBe(1);
       expect(isDone).toBe(false);

@@ -277,7 +277,7 @@ describe('the log and the disk', () => {
       const journal = late(openStore(directory));
       const signer = signerOn(journal);
       const { client, request } = denied(1);
-      expect(await stateOf(signer.answer(client, request))).toBe('refused');
+      expect((await signer.answer(client, request)).kind).toBe('refused');
       expect(journal.waiting).toBe(1);
       journal.release();
       await journal.close();

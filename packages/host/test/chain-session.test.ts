@@ -263,8 +263,6 @@ describe('the chain on node.sock', () => {
     withNode(async ({ ask, desk, bugs }) => {
       desk.answer = new InvariantError('broken');
       void ask({ name: 'countersign_headers', headers: [] });
-      for (let i = 0; i < 200 && bugs.length === 0; i++)
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(bugs).toEqual([new InvariantError('broken')]);
+      await expect.poll(() => bugs).toEqual([new InvariantError('broken')]);
     }));
 });

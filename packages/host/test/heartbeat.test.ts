@@ -368,7 +368,7 @@ describe('the file of the heartbeat', () => {
     });
     /** Until the round is over; then the next one is due. */
     const settled = async (): Promise<void> => {
-      for (let i = 0; i < 500 && waiting.length === 0; i++) await sleep(2);
+      await expect.poll(() => waiting.length).toBeGreaterThan(0);
       expect(waiting.map(({ delayMs }) => delayMs)).toEqual([30_000]);
     };
     const pass = async (): Promise<void> => {
@@ -463,8 +463,7 @@ describe('the file of the heartbeat', () => {
       onProblem: () => {},
       onBug: () => {},
     });
-    for (let i = 0; i < 500 && count < 3; i++) await sleep(5);
-    expect(count).toBeGreaterThan(2);
+    await expect.poll(() => count).toBeGreaterThan(2);
     await writer.stop();
     const last = count;
     await sleep(30);

@@ -54,9 +54,8 @@ describe('nothing leaves before it is durable', () => {
       const signer = signerOn(journal);
       const answers = [setup(signer, 1), setup(signer, 2), setup(signer, 3)];
       for (let released = 0; released <= 3; released++) {
-        const states = await Promise.all(answers.map((answer) => stateOf(answer)));
-        expect(states.filter((state) => state === 'reply').length).toBe(released);
-        expect(states.indexOf('pending')).toBe(released < 3 ? released : -1);
+        for (const answer of answers.slice(0, released)) expect((await answer).kind).toBe('reply');
+        for (const answer of answers.slice(released)) expect(await stateOf(answer)).toBe('pending');
         journal.release();
       }
       await journal.close();
@@ -73,13 +72,10 @@ describe('nothing leaves before it is durable', () => {
       const again = signer.answer(master, forgetRequest(1));
       expect(journal.waiting).toBe(2);
       journal.release();
-      expect([await stateOf(first), await stateOf(marked), await stateOf(again)]).toEqual([
-        'reply',
-        'pending',
-        'pending',
-      ]);
+      expect((await first).kind).toBe('reply');
+      expect([await stateOf(marked), await stateOf(again)]).toEqual(['pending', 'pending']);
       journal.release();
-      expect([await stateOf(marked), await stateOf(again)]).toEqual(['reply', 'reply']);
+      expect([(await marked).kind, (await again).kind]).toEqual(['reply', 'reply']);
       await journal.close();
     }));
 
@@ -108,10 +104,10 @@ describe('nothing leaves before it is durable', () => {
         { name: 'hsmd_get_channel_basepoints', peerid: peerId, dbid: 1n },
       ];
       for (const request of stateless) {
-        expect(await stateOf(signer.answer(master, request))).toBe('reply');
+        expect((await signer.answer(master, request)).kind).toBe('reply');
       }
       const point: Request = { name: 'hsmd_get_per_commitment_point', n: 0n };
-      expect(await stateOf(signer.answer(channelClient(1), point))).toBe('reply');
+      expect((await signer.answer(channelClient(1), point)).kind).toBe('reply');
       expect(await stateOf(first)).toBe('pending');
       journal.release();
       await first;

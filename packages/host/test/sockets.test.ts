@@ -362,14 +362,20 @@ describe('admin.sock', () => {
     inDirectory(async (directory) => {
       mkdirSync(directory);
       const path = join(directory, 'admin.sock');
-      const desk = { answer: async () => 'y'.repeat(60_000) };
+      const asked = Promise.withResolvers<void>();
+      const desk = {
+        answer: async () => {
+          asked.resolve();
+          return 'y'.repeat(60_000);
+        },
+      };
       const listener = await openAdminSocket({ path, desk, onBug: () => {}, idleMs: 50 });
       const client = connect(path);
       client.on('error', () => {});
       client.pause();
       client.write('{}\n'.repeat(500));
-      for (let i = 0; i < 500 && (i < 5 || listener.connections > 0); i++) await sleep(5);
-      expect(listener.connections).toBe(0);
+      await asked.promise;
+      await expect.poll(() => listener.connections).toBe(0);
       client.destroy();
       await listener.close();
     }));
@@ -439,8 +445,7 @@ describe('node.sock', () => {
       const client = new FrameSocket(connect(path));
       client.start({ frame: () => {}, closed: () => {} });
       client.send(preimages);
-      for (let i = 0; i < 200 && bugs.length === 0; i++) await sleep(5);
-      expect(bugs).toEqual([new InvariantError('broken')]);
+      await expect.poll(() => bugs).toEqual([new InvariantError('broken')]);
       client.destroy();
       await listener.close();
     }));

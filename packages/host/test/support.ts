@@ -275,7 +275,7 @@ export function forgetRequest(dbid: number): Request {
   return { name: 'hsmd_forget_channel', id: peerId, dbid: BigInt(dbid) };
 }
 
-/** `pending` until the promise settles; looked at after everything that could run has run. */
+/** `pending` until the promise settles. Of use for what must wait: what comes is awaited, however long the disk takes. */
 export async function stateOf(promise: Promise<Answer>): Promise<'pending' | Answer['kind']> {
   const settled = promise.then(({ kind }) => kind);
   const pause = new Promise<'pending'>((resolve) => setTimeout(resolve, 20, 'pending'));

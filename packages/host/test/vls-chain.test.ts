@@ -417,9 +417,7 @@ describe('VLS’s chain messages', () => {
         throw new InvariantError('broken');
       };
       void line().ask(whole(), add());
-      for (let i = 0; i < 200 && bugs.length === 0; i++)
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(bugs).toEqual([new InvariantError('broken')]);
+      await expect.poll(() => bugs).toEqual([new InvariantError('broken')]);
     }));
 });
 
@@ -435,12 +433,8 @@ describe('the room for blocks of VLS’s messages', () => {
         { message: expect.stringContaining('(temporary: try again later)') },
       ]);
       lines[0]!.end();
-      let [reply] = await late.ask(whole());
-      for (let i = 0; i < 200 && reply !== 'closed' && reply?.name === 'vls_signer_error'; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        [reply] = await late.ask(whole());
-      }
-      expect(reply).toEqual(PUSHED);
+      // Once its end is known.
+      await expect.poll(async () => (await late.ask(whole()))[0]).toEqual(PUSHED);
     }));
 
   it('has all back after refusals, removals, and blocks that are used', async () => {

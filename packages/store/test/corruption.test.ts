@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StoreError } from '../src/index.ts';
 import { FULL_CHECK_BYTES_MAX } from '../src/sqlite/database.ts';
@@ -55,10 +56,9 @@ describe('a damaged store', () => {
       const path = join(directory, 'journal.sqlite');
       const sound = readFileSync(path);
       const seen = { found: 0, harmless: 0 };
-      for (let flip = 0; flip < FLIPS; flip += 1) {
+      const flips = fc.sample(fc.tuple(fc.nat(sound.length - 1), fc.integer({ min: 1, max: 255 })), FLIPS);
+      for (const [at, mask] of flips) {
         const damaged = Buffer.from(sound);
-        const at = Math.floor(Math.random() * damaged.length);
-        const mask = 1 + Math.floor(Math.random() * 255);
         damaged[at] = (damaged[at] ?? 0) ^ mask;
         writeFileSync(path, damaged);
         const outcome = await openAndJudge(directory, ids).catch((cause: unknown) => {

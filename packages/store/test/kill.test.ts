@@ -48,7 +48,7 @@ describe('a signer killed at any moment', () => {
       }
       expect(acknowledged.length).toBeGreaterThan(ENOUGH);
     });
-  });
+  }, 300_000);
 
   it('can be created again after a kill during creation', async () => {
     for (const lifeMs of [45, 65, 85]) {

@@ -30,7 +30,7 @@ export interface HsmdExit {
 /** lightningd waits this long after closing the request socket, then kills. */
 export const EXIT_WAIT_MS = 10_000;
 /** For the last status messages of a process that has already exited. */
-const STATUS_WAIT_MS = 1_000;
+const STATUS_WAIT_MS = 10_000;
 const STATUS_KEPT_MAX = 2_000;
 const ERROR_OUTPUT_CHARS_MAX = 8_000;
 

@@ -34,8 +34,6 @@ export interface PlayResult {
 
 /** What a client's later messages are answered with when it never got its socket. */
 const SOCKET_REFUSED = 'the descriptor of this client was refused';
-/** lightningd closed the old socket's other end long before: seconds mean that the hsmd forgot it. */
-const REPLACED_CLOSE_WAIT_MS = 2_000;
 /** How an hsmd ends when lightningd hangs up. */
 const EXIT_ON_HANG_UP = 2;
 
@@ -117,7 +115,8 @@ class RunPlayer {
     const previous = this.#holders.get(key);
     this.#holders.set(key, opened);
     if (previous === undefined || !this.#replaced.has(previous)) return;
-    if (!(await this.#hsmd.closesClient(previous, REPLACED_CLOSE_WAIT_MS))) {
+    // lightningd closed the old socket's other end long before: as long as an answer may take means that the hsmd forgot it.
+    if (!(await this.#hsmd.closesClient(previous, this.#options.answerWaitMs))) {
       this.faults.push(`client ${previous} was replaced by client ${opened}, but its socket stayed open`);
     }
     this.#hsmd.closeClient(previous);

@@ -76,7 +76,7 @@ describe('a line that breaks', () => {
         .map((one) => Number(one.split(':')[2]));
       expect(counts).toEqual(counts.map((_, count) => count));
     }
-  }, 120_000);
+  });
 
   it('without a word is noticed by both sides, and made anew', async () => {
     const { link, proxy } = await line(BRISK);
