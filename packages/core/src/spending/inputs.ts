@@ -60,14 +60,27 @@ export function claimInputs(
   for (const utxo of utxos) {
     const index = places.get(outPointToString(utxo.outpoint));
     if (index === undefined) continue;
+    const told = owned.find((one) => one.index === index)?.spent ?? psbtSpentOutput(described, index);
+    requireSameAmount(utxo, index, told);
     const claimed =
       utxo.closeInfo === undefined
-        ? claimWallet(ctx, described, index, utxo)
-        : claimToRemote(ctx, described, index, utxo, utxo.closeInfo);
+        ? claimWallet(ctx, described, index, utxo, told)
+        : claimToRemote(ctx, described, index, utxo, utxo.closeInfo, told);
     described = claimed.psbt;
     owned.push(claimed.input);
   }
   return { psbt: described, owned };
+}
+
+/** What is judged, what is signed and what the reply's PSBT says are one amount; the node's own records know it too. */
+function requireSameAmount({ amount, outpoint }: HsmUtxo, input: number, told: TxOutput | undefined): void {
+  if (told === undefined || told.value === amount) return;
+  malformed('the request names another amount for this input than its PSBT', {
+    input,
+    outpoint: outPointToString(outpoint),
+    amount_sat: amount,
+    amount_in_psbt_sat: told.value,
+  });
 }
 
 /** CLN names the key by its fingerprint and an all-zero path: the node can't know a better one. */
@@ -75,10 +88,10 @@ function origin(publicKey: Uint8Array) {
   return { fingerprint: hash160(publicKey).subarray(0, 4), path: [0] };
 }
 
-function claimWallet(ctx: Context, psbt: Psbt, index: number, utxo: HsmUtxo) {
+function claimWallet(ctx: Context, psbt: Psbt, index: number, utxo: HsmUtxo, told: TxOutput | undefined) {
   const publicKey = ctx.keys.walletPublicKey(utxo.keyindex);
   if (publicKey === null) malformed('wallet key index beyond 2^31', { index: utxo.keyindex });
-  const spent = psbtSpentOutput(psbt, index) ?? { value: utxo.amount, script: utxo.scriptPubkey };
+  const spent = told ?? { value: utxo.amount, script: utxo.scriptPubkey };
   const { script } = spent;
   if (equalBytes(script, p2trScript(taprootOutputKey(ctx.secp, publicKey.subarray(1)).outputKey))) {
     const described = addPsbtTapBip32Derivation(psbt, index, {
@@ -105,36 +118,38 @@ function claimWallet(ctx: Context, psbt: Psbt, index: number, utxo: HsmUtxo) {
   };
 }
 
-/** Our output of a commitment that the peer published (to_remote). */
+/**
+ * Our output of a commitment that the peer published (to_remote). With anchors the script follows from the key and the lock
+ * alone, and the reply says it, as CLN's does.
+ */
 function claimToRemote(
   ctx: Context,
   psbt: Psbt,
   index: number,
   utxo: HsmUtxo,
   close: NonNullable<HsmUtxo['closeInfo']>,
+  told: TxOutput | undefined,
 ) {
   const channel: ChannelRef = { peerId: close.peerId, dbid: close.channelId };
   const commitmentPoint = close.commitmentPoint ?? null;
   const publicKey = ctx.keys.paymentPublicKey(channel, commitmentPoint);
   const key: PsbtKey = { kind: 'to-remote', channel, commitmentPoint };
-  let described = addPsbtBip32Derivation(psbt, index, { publicKey, ...origin(publicKey) });
-  if (close.optionAnchors) {
-    const witnessScript = toRemoteAnchoredScript(publicKey, close.csv);
-    const spent: TxOutput = { value: utxo.amount, script: p2wshOfScript(witnessScript) };
-    described = setPsbtWitnessUtxo(setPsbtWitnessScript(described, index, witnessScript), index, spent);
-    return { psbt: described, input: { index, key, publicKey, spent, scriptCode: witnessScript } };
-  }
-  const spent = psbtSpentOutput(psbt, index) ?? { value: utxo.amount, script: utxo.scriptPubkey };
-  if (!equalBytes(spent.script, p2wpkhOfKey(publicKey))) {
+  const witnessScript = close.optionAnchors ? toRemoteAnchoredScript(publicKey, close.csv) : null;
+  const script = witnessScript === null ? p2wpkhOfKey(publicKey) : p2wshOfScript(witnessScript);
+  const spent = told ?? { value: utxo.amount, script: witnessScript === null ? utxo.scriptPubkey : script };
+  if (!equalBytes(spent.script, script)) {
     refuse(keyUse, 'the payment key of this channel does not own the output this input spends', {
       input: index,
       outpoint: outPointToString(utxo.outpoint),
     });
   }
-  return {
-    psbt: described,
-    input: { index, key, publicKey, spent, scriptCode: p2pkhScript(hash160(publicKey)) },
-  };
+  const named = addPsbtBip32Derivation(psbt, index, { publicKey, ...origin(publicKey) });
+  const described =
+    witnessScript === null
+      ? named
+      : setPsbtWitnessUtxo(setPsbtWitnessScript(named, index, witnessScript), index, spent);
+  const scriptCode = witnessScript ?? p2pkhScript(hash160(publicKey));
+  return { psbt: described, input: { index, key, publicKey, spent, scriptCode } };
 }
 
 function requireWholeTransaction(psbt: Psbt, input: OwnedInput): void {
