@@ -45,6 +45,21 @@ export function isFundingOutput(
 export const candidateAt = (record: ChannelRecord, outpoint: OutPoint): FundingCandidate | undefined =>
   record.candidates.find((one) => equalOutPoints(one.outpoint, outpoint));
 
+/**
+ * The round of the opening with this outpoint, when the chain has something else there than was set up. (Of a splice, which takes our
+ * signature, the output is judged then.)
+ */
+export function differingRound(
+  { keys }: Pick<FundingPlace, 'keys'>,
+  record: ChannelRecord,
+  outpoint: OutPoint,
+  created: NonNullable<OutputRecord['created']>,
+): FundingCandidate | null {
+  const candidate = candidateAt(record, outpoint);
+  if (candidate === undefined || candidate.isSplice) return null;
+  return isFundingOutput(keys, record, candidate, created) ? null : candidate;
+}
+
 const recorded = ({ draft }: FundingPlace, { outpoint }: FundingCandidate): OutputRecord | null =>
   draft.get(outputRecords, outPointToString(outpoint));
 
@@ -76,12 +91,15 @@ export function isFormerSpliceOf(
     .some((vout) => place.draft.get(fundingRecords, outPointToString({ txid: id, vout })) === channel);
 }
 
+/** The chain has it, and as far as could be compared, it is the funding that its name says. */
+export const isFundingThere = ({ role, created }: OutputRecord): boolean =>
+  role === 'funding' && created !== null;
+
 /** A funding of the channel's past that the chain has. */
 function isFormerFunding({ draft }: FundingPlace, record: ChannelRecord, outpoint: OutPoint): boolean {
   const key = outPointToString(outpoint);
-  return (
-    draft.get(fundingRecords, key) === channelId(record) && draft.get(outputRecords, key)?.created != null
-  );
+  const output = draft.get(outputRecords, key);
+  return draft.get(fundingRecords, key) === channelId(record) && output !== null && isFundingThere(output);
 }
 
 /** A candidate splice that spends no funding of the channel is none: somebody's own money, whatever its script. */

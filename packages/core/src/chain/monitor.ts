@@ -32,6 +32,7 @@ import { classifyClose } from './classify.ts';
 import { addOtherClose, closesOf, closeWith } from './closes.ts';
 import {
   candidateAt,
+  differingRound,
   isFormerSpliceOf,
   isSpliceOf,
   isStray,
@@ -121,11 +122,16 @@ function seeFunding(
   // A funding outpoint that the transaction does not have: nothing anybody can spend.
   const { value, script } = output ?? { value: 0n, script: new Uint8Array(0) };
   const created = { heightBlocks, valueSat: value as OutputValue, script: script.slice() };
-  put(place, touched, outpoint, { ...record, created });
-  place.events.push({
-    event: 'funding-confirmed',
-    facts: { channel: record.channel, outpoint, height: heightBlocks, value_sat: value },
-  });
+  const facts = { channel: record.channel, outpoint, height: heightBlocks, value_sat: value };
+  const differing =
+    channel === null ? null : differingRound(place, channel, { txid: txid(tx), vout }, created);
+  // Only its name is a funding's: it is kept, so that it is refused for good, and nothing of ours waits in it.
+  put(place, touched, outpoint, { ...record, role: differing === null ? record.role : 'unknown', created });
+  place.events.push(
+    differing === null
+      ? { event: 'funding-confirmed', facts }
+      : { event: 'funding-differs', facts: { ...facts, value_named_sat: differing.valueSat } },
+  );
 }
 type OutputValue = NonNullable<OutputRecord['created']>['valueSat'];
 

@@ -5,6 +5,7 @@
 import { outPointToString } from '@countersign/bitcoin';
 import type { ChannelRecord, FundingCandidate, ValidatedCommitment } from '../channel/record.ts';
 import { outputRecords } from '../records/chain.ts';
+import { isFundingThere } from './fundings.ts';
 import type { Read } from './view-of.ts';
 
 /** The newest that the laws have judged: ours that counts, or its successor once that was signed for broadcast. */
@@ -35,5 +36,5 @@ export function holdsOurs(record: ChannelRecord, candidate: FundingCandidate): b
 export function isLeft(read: Read, record: ChannelRecord, candidate: FundingCandidate): boolean {
   if ((candidate.isSplice && !candidate.fundingSigned) || !holdsOurs(record, candidate)) return false;
   const output = read(outputRecords, outPointToString(candidate.outpoint));
-  return output !== null && output.created !== null && output.spent === null;
+  return output !== null && isFundingThere(output) && output.spent === null;
 }

@@ -17,6 +17,7 @@ import {
 import { kindNow } from '../remedies/plan.ts';
 import { contentOf } from './classify.ts';
 import { closesOf } from './closes.ts';
+import { isFundingThere } from './fundings.ts';
 import type { Read } from './view-of.ts';
 
 /**
@@ -45,7 +46,7 @@ export function liveOnChain(
 /** A funding that the chain has, and no buried spend of it. */
 function isUnspent(read: Read, funding: string, isBuried: (heightBlocks: number) => boolean): boolean {
   const output = read(outputRecords, funding);
-  if (output === null || output.created === null) return false;
+  if (output === null || !isFundingThere(output)) return false;
   return output.spent === null || !isBuried(output.spent.heightBlocks);
 }
 

@@ -4,6 +4,7 @@ import type { ChannelId, ChannelRecord } from '../channel/record.ts';
 import type { Policy } from '../policy/settings.ts';
 import { CHAIN_ID, chainRecords, closingRecords, outputRecords } from '../records/chain.ts';
 import { closesOf } from './closes.ts';
+import { isFundingThere } from './fundings.ts';
 import { isLeft } from './ours.ts';
 import { isResolved } from './resolution.ts';
 import type { Read } from './view-of.ts';
@@ -35,9 +36,8 @@ export function standingOf(
       ) && !record.candidates.some((candidate) => isLeft(read, record, candidate));
     return isOver ? 'closed' : 'closing';
   }
-  const isFunded = record.candidates.some(
-    ({ outpoint }) => (read(outputRecords, outPointToString(outpoint))?.created ?? null) !== null,
-  );
+  const outputs = record.candidates.map(({ outpoint }) => read(outputRecords, outPointToString(outpoint)));
+  const isFunded = outputs.some((output) => output !== null && isFundingThere(output));
   if (isFunded) return isEnding(record) ? 'closing' : 'open';
   return record.forgotten ? null : 'opening';
 }

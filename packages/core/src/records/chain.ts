@@ -86,7 +86,7 @@ export type OutputRole =
   | 'htlc'
   /** Output of an HTLC transaction of the commitment's owner: delayed, or ours by the revocation key. */
   | 'second-level'
-  /** An output of a commitment whose script nothing we know explains. */
+  /** An output of a commitment whose script nothing we know explains; or one that has a funding's name, and is none. */
   | 'unknown';
 
 /** What is known of the HTLC behind an output. Of old commitments only the stub: `amountMsat` and `paymentHash` null. */
