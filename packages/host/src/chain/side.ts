@@ -51,6 +51,7 @@ import {
 import type { ChainObservations } from '../heartbeat/source.ts';
 import { isEnding, isLeftOpen, mustEnd } from './ends.ts';
 import { FEERATES_AT_START, isDue, type Publishable } from './publish.ts';
+import { ToldRefusals } from './told.ts';
 
 export interface ChainSideOptions {
   readonly policy: Policy;
@@ -128,6 +129,7 @@ export class ChainSide {
   #feerates: Feerates = FEERATES_AT_START;
   #source = 'none';
   #feed: ChainFeed | null = null;
+  readonly #told = new ToldRefusals();
 
   constructor(options: ChainSideOptions) {
     this.#options = options;
@@ -252,28 +254,33 @@ export class ChainSide {
   }
 
   /**
-   * Where the laws allow no commitment of ours the refusal is on the audit log, and what is left to do all the same: a breach on another
-   * funding is punished.
+   * Where the laws allow no commitment of ours the refusal is on the audit log, once, and what is left to do all the same: a breach on
+   * another funding is punished.
    */
   async close(id: string): Promise<RemedyPlan> {
-    const closed = await this.forceClose(id);
+    const closed = await this.#end(id, (refusals) => this.#told.news(id, refusals));
     return closed.ok ? closed.plan : this.remedies(id);
   }
 
-  /**
-   * The signer ends a channel by itself, at a deadline or because its operator says so. Law 1 first: that it ends is durable before its
-   * commitment is signed.
-   */
-  async forceClose(id: string): Promise<ForceCloseAnswer> {
+  /** The operator ends a channel: whatever comes of it is on the audit log, and needs no telling again. */
+  forceClose(id: string): Promise<ForceCloseAnswer> {
+    return this.#end(id, (refusals) => {
+      this.#told.news(id, refusals);
+      return refusals;
+    });
+  }
+
+  /** Law 1 first: that the channel ends is durable before its commitment is signed. `toTell`: which refusals are news. */
+  async #end(
+    id: string,
+    toTell: (refusals: readonly Refusal[]) => readonly Refusal[],
+  ): Promise<ForceCloseAnswer> {
     const { state, watch: _, ...options } = this.#options;
     const place = { ...this.#input(), draft: new Draft(state), events: [] };
     const feerates = this.#feerates;
     const outcome = forceClose({ place, chain: this.view(), ...this.#height(), feerates }, id);
-    if (!outcome.ok) {
-      options.refused(outcome.refusal);
-      return { ok: false, refusal: outcome.refusal };
-    }
-    for (const refusal of outcome.left) options.refused(refusal);
+    for (const refusal of toTell(outcome.ok ? outcome.left : [outcome.refusal])) options.refused(refusal);
+    if (!outcome.ok) return outcome;
     // Of an ended channel nothing changes, but its claims may rest on what is still on its way to the disk.
     await options.commit('force-close', outcome.changes, outcome.events);
     return { ok: true, plan: outcome.plan };
