@@ -1,15 +1,6 @@
 /** A peer has two fundings of one channel mined, with something of ours in each: both are closed, claimed, punished. */
 import { equalBytes, outPointToString, txid } from '@countersign/bitcoin';
-import {
-  type ClosingRecord,
-  channelRecords,
-  Draft,
-  isOver,
-  OTHER_CLOSINGS_MAX,
-  otherClosingRecords,
-  outputRecords,
-  paymentRecords,
-} from '@countersign/core';
+import { channelRecords, Draft, isOver, outputRecords, paymentRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { htlc } from './channel-model.ts';
 import { deliver, hashOf, recordOf } from './forwarder.ts';
@@ -323,45 +314,6 @@ describe('the end', () => {
     expect(payment()?.parts).toMatchObject([{ outMsat: 50_000_000n }]);
     two.signer.mine(...spends(closes[1]!, [at[1]!])).mineEmpty(8);
     expect(payment()?.parts ?? []).toMatchObject([{ outMsat: 0n }]);
-  });
-});
-
-describe('closes of other fundings', () => {
-  it('that are too many make room: those on record no more first', () => {
-    const two = new TwoFundings().mineBoth();
-    const gone = (i: number): ClosingRecord => ({
-      funding: { txid: bytesOf(`gone ${i}`), vout: 0 },
-      heightBlocks: 1,
-      txid: bytesOf(`close ${i}`),
-      kind: 'counterparty',
-      number: 0,
-      outputs: [0],
-    });
-    const list = Array.from({ length: OTHER_CLOSINGS_MAX }, (_, i) => gone(i));
-    put(two.signer, otherClosingRecords, two.id, list);
-    two.signer.watch = two.signer.watchAnew();
-    two.signer.mine(two.commitment('counterparty', 0, two.second));
-    expect(two.others).toMatchObject([{ funding: { txid: two.second.outpoint.txid } }]);
-  });
-
-  it('of what only bore the name are not followed, unless there is something of ours in them', () => {
-    const two = new TwoFundings().mineFirst();
-    const { channel } = two;
-    channel.lock(two.first);
-    const next = { ...channel.balances, ...{ feeratePerKw: 1001 } };
-    channel.update(next);
-    // The second is on record no more, and nobody knows what its output was.
-    two.mineSecond();
-    two.signer.mine(...spends(two.second.tx, [1]));
-    expect(two.others).toEqual([]);
-    const again = new TwoFundings().mineFirst();
-    again.channel.lock(again.first);
-    again.channel.update(next);
-    again.mineSecond();
-    again.signer.mine(again.commitment('counterparty', 0, again.second, channel.model.initial));
-    expect(again.others).toMatchObject([{ kind: 'counterparty-revoked' }]);
-    expect(again.planned()).toContainEqual(['justice', 'close of the second']);
-    expect(again.closing).toBeNull();
   });
 });
 

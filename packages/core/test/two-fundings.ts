@@ -2,7 +2,7 @@
  * A channel with two fundings that a peer alone paid for and can have mined both: rounds of an opening that do not exclude each other, each
  * with a push to us. What the chain has of it, and what the signer would publish.
  */
-import { equalBytes, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
+import { equalBytes, fundingScript, type Transaction, txid, txidToHex } from '@countersign/bitcoin';
 import {
   alarmsOfChannel,
   type ClosingRecord,
@@ -77,6 +77,14 @@ export class TwoFundings {
     const { tx } = model.build(side, number, balances ?? this.channel.balances, on);
     this.name(tx, on === this.first ? 'close of the first' : 'close of the second');
     return tx;
+  }
+
+  /** The same with the witness that a spend of this funding has on the chain. */
+  signed(tx: Transaction, on: Funding): Transaction {
+    const script = fundingScript(this.channel.model.holderFundingKey, on.peerKey);
+    const [empty, signature] = [new Uint8Array(0), new Uint8Array(71)];
+    const witness = [empty, signature, signature, script];
+    return { ...tx, inputs: tx.inputs.map((input) => ({ ...input, witness })) };
   }
 
   close(): ForceCloseOutcome {

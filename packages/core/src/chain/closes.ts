@@ -3,15 +3,9 @@
  * although the channel does not live on them. Each is followed to its own end.
  */
 import { equalBytes, equalOutPoints, type OutPoint } from '@countersign/bitcoin';
-import type { ChannelId, ChannelRecord } from '../channel/record.ts';
-import {
-  type ClosingRecord,
-  closingRecords,
-  OTHER_CLOSINGS_MAX,
-  otherClosingRecords,
-} from '../records/chain.ts';
+import type { ChannelId } from '../channel/record.ts';
+import { type ClosingRecord, closingRecords, otherClosingRecords } from '../records/chain.ts';
 import type { Draft } from '../state.ts';
-import { candidateAt } from './fundings.ts';
 import type { Read } from './view-of.ts';
 
 /** The one that ended the channel first. */
@@ -28,23 +22,6 @@ export const closeWith = (closes: readonly ClosingRecord[], { txid }: OutPoint):
 /** The close of this funding. */
 export const closeOf = (closes: readonly ClosingRecord[], funding: OutPoint): ClosingRecord | undefined =>
   closes.find((one) => equalOutPoints(one.funding, funding));
-
-/** When there are too many, those that are resolved go, and those of fundings that are on record no more. */
-export function addOtherClose(
-  draft: Draft,
-  id: ChannelId,
-  record: ChannelRecord,
-  closing: ClosingRecord,
-): void {
-  const others = draft.get(otherClosingRecords, id) ?? [];
-  const kept =
-    others.length < OTHER_CLOSINGS_MAX
-      ? others
-      : others.filter(
-          ({ outputs, funding }) => outputs.length > 0 && candidateAt(record, funding) !== undefined,
-        );
-  draft.put(otherClosingRecords, id, [...kept, closing]);
-}
 
 /** In the place of what is on record of the close of that funding. */
 export function putClose(draft: Draft, id: ChannelId, closing: ClosingRecord): void {

@@ -126,16 +126,40 @@ export function isOnChain(place: FundingPlace, record: ChannelRecord, candidate:
   return isFundingOutput(place.keys, record, candidate, output.created);
 }
 
-/** As far as the chain has shown it, the output is a funding of the channel. */
+/** A funding's name, and the witness of what has spent the output behind it. */
+interface SpentFunding {
+  readonly outpoint: OutPoint;
+  readonly created: OutputRecord['created'];
+  readonly witness: readonly Uint8Array[];
+}
+
+/**
+ * As far as the chain has shown it, the output is a funding of the channel. Of one that is no candidate any more the record has no key to
+ * compare: whoever spends it shows the script, and without our key in it nothing of the channel was there.
+ */
 export function wasFunding(
   place: FundingPlace,
   record: ChannelRecord,
-  outpoint: OutPoint,
-  { created }: OutputRecord,
+  { outpoint, created, witness }: SpentFunding,
 ): boolean {
   const candidate = candidateAt(record, outpoint);
-  if (candidate === undefined) return true;
+  if (candidate === undefined) return hasOurKey(place.keys, record, witness.at(-1), created);
   return created === null ? !candidate.isSplice : isFundingOutput(place.keys, record, candidate, created);
+}
+
+/** BOLT 3 "Funding Transaction Output": `2 <pubkey1> <pubkey2> 2 OP_CHECKMULTISIG`, the output's own. */
+function hasOurKey(
+  keys: KeyView,
+  ref: ChannelRef,
+  script: Uint8Array | undefined,
+  created: OutputRecord['created'],
+): boolean {
+  if (script === undefined) return false;
+  const ours = keys.fundingPublicKey(ref);
+  const isTwoOfTwo = [script.subarray(2, 35), script.subarray(36, 69)].some(
+    (key) => key.length === ours.length && equalBytes(fundingScript(ours, key), script),
+  );
+  return isTwoOfTwo && (created === null || equalBytes(created.script, p2wshOfScript(script)));
 }
 
 /**

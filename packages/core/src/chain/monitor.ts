@@ -29,7 +29,7 @@ import { paymentRecords } from '../records/payment.ts';
 import { closingOutputs, secondLevelOutputs } from '../remedies/classify-outputs.ts';
 import type { SetUpRecord } from '../remedies/closing-scripts.ts';
 import { classifyClose } from './classify.ts';
-import { addOtherClose, closesOf, closeWith } from './closes.ts';
+import { closesOf, closeWith } from './closes.ts';
 import {
   candidateAt,
   differingRound,
@@ -41,6 +41,7 @@ import {
   wasFunding,
 } from './fundings.ts';
 import type { ChainPlace } from './input.ts';
+import { addOtherClose } from './other-closes.ts';
 import { txidMark } from './watch-book.ts';
 
 /** Collects what one block touches. */
@@ -157,7 +158,7 @@ function seeFundingSpent(
     return;
   }
   const funding = tx.inputs[inputIndex]!;
-  if (!wasFunding(place, record, funding, output)) return;
+  if (!wasFunding(place, record, { ...output, outpoint: funding, witness: funding.witness })) return;
   const isElsewhere = standsElsewhere(place, record, funding) || mayStandElsewhere(place, record, funding);
   const isEnd = place.draft.get(closingRecords, channel) === null && !isElsewhere;
   const candidate = candidateAt(record, funding);
@@ -182,7 +183,7 @@ function seeFundingSpent(
     outputs: outputs.map(({ vout }) => vout),
   };
   if (isEnd) place.draft.put(closingRecords, channel, closing);
-  else addOtherClose(place.draft, channel, record, closing);
+  else addOtherClose(place, channel, record, closing);
   place.events.push({
     event: isEnd ? 'channel-closed-on-chain' : 'other-funding-closed',
     facts: { ...facts, kind, number: number ?? 'none' },

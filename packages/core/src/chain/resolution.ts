@@ -251,6 +251,15 @@ export function isResolved(
   );
 }
 
+/** What is ours to take of a close, and nobody has taken. Of scripts that nothing explains, nothing. */
+export function atStakeSat(read: Read, record: ChannelRecord, closing: ClosingRecord): bigint {
+  const contested = contestedRoles(kindNow(record, closing));
+  const outputs = outputsOf(read, closing);
+  return [...outputs, ...secondLevelOf(read, outputs)]
+    .filter(({ role, spent }) => role !== 'unknown' && contested.has(role) && spent === null)
+    .reduce((sum, { created }) => sum + (created?.valueSat ?? 0n), 0n);
+}
+
 /** What HTLC transactions left in the place of the outputs they spent (BOLT 3: at the index of the input). */
 function secondLevelOf(read: Read, outputs: readonly OutputRecord[]): readonly OutputRecord[] {
   return outputs.flatMap(({ spent }) => {
