@@ -37,11 +37,12 @@ export const MUTATED_LAWS: readonly MutatedLaw[] = [
       'administration',
       'identity',
       'ratchet-holder',
-      'chain-laws',
-      'chain-edges',
+      'chain-*',
+      'two-fundings',
+      'every-rule',
     ],
   },
-  { folder: 'time', tests: [...LAW_TESTS, 'chain-laws'] },
+  { folder: 'time', tests: [...LAW_TESTS, 'chain-*', 'two-fundings', 'remedies-*'] },
   {
     folder: 'spending',
     tests: [

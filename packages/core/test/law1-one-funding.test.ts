@@ -1,7 +1,8 @@
 /** Law 1 where a peer can have two fundings of a channel mined: it goes on only while one of them can hold something of ours. */
-import { outPointToString, sat, txid } from '@countersign/bitcoin';
-import { outputRecords } from '@countersign/core';
+import { outPointToString, sat, txid, txidToHex } from '@countersign/bitcoin';
+import { Draft, outputRecords } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
+import { signedTransactionRecords } from '../src/records/spending.ts';
 import { input, psbtOf, walletOutPoint } from './channel-model.ts';
 import { recordOf } from './forwarder.ts';
 import { coin, output, own, put } from './spending-model.ts';
@@ -192,6 +193,13 @@ describe('policy-candidate-exclusive, once two fundings hold something of ours',
     channel.lock(third);
     // As if the block had come before the signer knew of the round that it excludes.
     put(signer, outputRecords, outPointToString(two.second.outpoint), null);
+    // One that they share is enough, whatever else each of them spends.
+    for (const { outpoint } of [two.second, third]) {
+      const key = txidToHex(outpoint.txid);
+      const record = new Draft(signer.state).get(signedTransactionRecords, key)!;
+      const more = { txid: outpoint.txid, vout: 7 };
+      put(signer, signedTransactionRecords, key, { ...record, spends: [more, ...record.spends] });
+    }
     channel.update({ ...channel.balances, ...changed });
   });
 });
