@@ -170,8 +170,9 @@ export class GrpcNodeSide implements SignerLink {
       this.#complain('unusual', 'a second signer was refused: one is connected', address);
       stream.refuse(status.UNAVAILABLE, 'another signer is connected');
     } else {
-      // The same signer again: it knows better than we do that its old connection is gone.
-      this.#lose(before, 'it connected again');
+      // The same signer again: it knows better than we do that its old connection is gone. Of a process that ended we had heard.
+      this.#log('unusual', 'the signer is gone: it connected again');
+      this.#leave(before);
       before.stream.refuse(status.ABORTED, 'the signer connected again');
       this.#begin(stream);
     }
@@ -281,6 +282,7 @@ export class GrpcNodeSide implements SignerLink {
     if (this.#current !== current) return;
     this.#complain('broken', `the signer was cut off: ${why}`, current.stream.peer.address);
     this.#leave(current);
+    this.#countLoss(current);
     current.stream.refuse(code, why);
   }
 
@@ -293,6 +295,7 @@ export class GrpcNodeSide implements SignerLink {
     if (this.#current !== current) return;
     this.#log('unusual', `the signer is gone: ${reasonOf(new Error(why))}`);
     this.#leave(current);
+    this.#countLoss(current);
   }
 
   #leave(current: Current): void {
@@ -300,16 +303,15 @@ export class GrpcNodeSide implements SignerLink {
     current.greeting?.end();
     // One that was not greeted yet was never up.
     if (this.#state === 'up') this.#setState('down');
-    const sent = this.#outstanding.inOrder().filter(({ sentOn }) => sentOn === current.stream);
-    const [oldest] = sent;
-    if (oldest !== undefined) this.#countLoss(oldest);
   }
 
   /**
    * VLS answers one after the other, and ends at a request it did not foresee. The same request would end it for ever: at
    * some point it is the request that fails, not the signer.
    */
-  #countLoss(oldest: Waiting): void {
+  #countLoss({ stream }: Current): void {
+    const oldest = this.#outstanding.inOrder().find(({ sentOn }) => sentOn === stream);
+    if (oldest === undefined) return;
     oldest.losses += 1;
     if (oldest.losses < this.#limits.lossesMax) return;
     const text = `the signer went away ${oldest.losses} times over this request`;

@@ -328,6 +328,23 @@ describe('a request that ends the signer', () => {
   });
 });
 
+describe('a connection that took the place of another', () => {
+  it('is no sign that a request ends the signer', async () => {
+    const { side, signer } = await started({ lossesMax: 2 });
+    const answer = side.ask(channelClient(1n), pointRequest(1n));
+    await asked(signer);
+    for (let i = 0; i < 3; i++) {
+      // It has nothing to say to INIT, as a stranger where there is no TLS; then the signer is there again.
+      await foreignSigner({ baseUrl: `http://127.0.0.1:${side.port}` });
+      const again = await dialIn(side.port);
+      const request = await asked(again);
+      expect(request.requestId).toBe(0n);
+      if (i === 2) again.responses.push(reply(request, 0, 118));
+    }
+    expect(replyBody(await answer)).toEqual(Uint8Array.of(0, 118));
+  });
+});
+
 describe('bounds', () => {
   it('more than may wait is refused at once', async () => {
     const { side } = await nodeSide({ requestsMax: 2, bytesMax: 1_000, messageBytesMax: 900 });
