@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newHsmSecret } from '@countersign/core';
 import { openIdentity } from '@countersign/transport';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { networkDirectory, removeDirectories } from '../../cln/test/hsmd-under-test.ts';
@@ -139,5 +140,24 @@ describe('countersign signer, with transport = "vls-grpc"', () => {
     expect(status).toBe(0);
     expect(text).toMatch(next);
     expect(text).not.toContain('pair');
+  });
+
+  it.each([
+    ['a new seed', () => []],
+    [
+      'the words of another node',
+      (directory: string) => {
+        const file = join(directory, 'words');
+        writeFileSync(file, newHsmSecret(new Uint8Array(16).fill(3)), { mode: 0o600 });
+        return ['--import', file];
+      },
+    ],
+  ])('init makes no seed of words, whose wallet the node would not hear of: %s', async (_, more) => {
+    const { at, directory } = signer(PLAIN);
+    const { status, text } = await run('signer', 'init', ...at, ...more(directory));
+    expect(status).not.toBe(0);
+    expect(text).toContain('has twelve words, and VLS’s protocol cannot tell the node of the wallet');
+    expect(text).toContain('--import');
+    expect(existsSync(join(directory, 'alice', 'seed'))).toBe(false);
   });
 });

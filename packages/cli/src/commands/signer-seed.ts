@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { loadSecp256k1, toHex } from '@countersign/bitcoin';
-import { type NetworkName, networkByName } from '@countersign/core';
+import { type HsmSecretKind, type NetworkName, networkByName } from '@countersign/core';
 import {
   changePassphrase,
   kindOf,
@@ -100,8 +100,10 @@ async function init(flags: InitFlags): Promise<void> {
       'a new seed has twelve words, as Core Lightning’s; LDK’s KeysManager has none like it',
       'Leave out --key-style (an LDK node works with either), or give the seed of an LDK node with --import.',
     );
+  if (flags.import === undefined) requireCarried(node, 'mnemonic');
   const place = seedPlace();
-  const secret = flags.import === undefined ? await fresh(place, flags) : await imported(flags.import, flags);
+  const secret =
+    flags.import === undefined ? await fresh(place, flags) : await imported(flags.import, node, flags);
   try {
     const passphrase = await askNewPassphrase(
       sourceOf(flags, node.passphrase),
@@ -135,8 +137,20 @@ async function fresh(place: SeedPlace, { skipBackupCheck }: InitFlags): Promise<
   return secret;
 }
 
-async function imported(path: string, flags: InitFlags): Promise<SeedSecret> {
+/** What would be refused at INIT only, when the words are on paper and the node waits for its signer. */
+function requireCarried({ link, name }: NodeConfig, kind: HsmSecretKind): void {
+  const hasWords = kind === 'mnemonic' || kind === 'mnemonic-with-passphrase';
+  if (link.transport === 'link' || !hasWords) return;
+  throw new CommandError(
+    'usage',
+    `this seed of node ${name} has twelve words, and VLS’s protocol cannot tell the node of the wallet that comes with them`,
+    'Bring an hsm_secret of 32 bytes with --import, or take transport = "link".',
+  );
+}
+
+async function imported(path: string, node: NodeConfig, flags: InitFlags): Promise<SeedSecret> {
   const hsmSecret = readHsmSecret(path);
+  requireCarried(node, kindOf(hsmSecret));
   if (!needsPassphrase(kindOf(hsmSecret))) return { hsmSecret, passphrase: null };
   const { importPassphraseFile, importPassphraseFd } = flags;
   const source = sourceOf(
