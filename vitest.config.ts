@@ -14,8 +14,8 @@ export default defineConfig({
     // The default leaves a core to the one who watches; nobody does.
     maxWorkers: '100%',
     // They bound what hangs; how long the rest takes on a busy machine is no failure.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // What a poll waits for comes, or the test fails: how soon says something of the machine only (the default is 1 s).
     expect: { poll: { timeout: 30_000 } },
     coverage: {

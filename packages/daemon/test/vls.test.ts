@@ -113,7 +113,7 @@ describe("VLS's protocol", () => {
     const { side, greeted } = await nodeSide(null, 8 * MIB);
     const url = `url = "http://127.0.0.1:${side.port}"\n`;
     await daemonAt(temporaryDirectory(), url, `message_bytes_max = ${8 * MIB}\n`);
-    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    await expect.poll(greeted).toBe(1);
     const plain = createPsbt({ version: 2, inputs: [], outputs: [], locktime: 0 });
     const proprietary = { type: 0xfc, keyData: bytes('x'), value: new Uint8Array(5 * MIB) };
     const psbt: Psbt = { ...plain, global: [...plain.global, proprietary] };

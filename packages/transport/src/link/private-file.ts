@@ -21,7 +21,7 @@ import { LinkError } from './error.ts';
 /** No file of the link comes near it. */
 const FILE_BYTES_MAX = 256 * 1024;
 const LOCK_WAIT_MS = 10;
-const LOCK_TRIES = 50;
+const LOCK_TRIES = 200;
 /** A lock older than this was left by a process that died. */
 const LOCK_STALE_MS = 10_000;
 

@@ -275,7 +275,7 @@ describe('one after the other', () => {
   });
 
   it('an answer whose connection broke meanwhile holds up neither the next one nor the end', async () => {
-    const { handler, first, node: peer, dialler } = await connected();
+    const { handler, first, node: peer, dialler } = await connected({ writeMs: 600_000 });
     const releases: (() => void)[] = [];
     handler.answer = () =>
       new Promise((resolve) => releases.push(() => resolve({ kind: 'reply', body: typed(118) })));
@@ -286,7 +286,7 @@ describe('one after the other', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     releases.shift()?.();
     // Far sooner than a node side may take to read.
-    const second = await within(2_000, next.stream(), 'it dials again');
+    const second = await within(60_000, next.stream(), 'it dials again');
     // What else came with the broken connection is asked again too: to decide it now is to decide it twice.
     expect(handler.asked).toHaveLength(1);
     second.send({ requestId: 0n, message: pointRequest(1n) });
@@ -294,7 +294,7 @@ describe('one after the other', () => {
     await next.node.close();
     await new Promise((resolve) => setTimeout(resolve, 100));
     releases.shift()?.();
-    await within(2_000, dialler.close(), 'it is closed');
+    await within(60_000, dialler.close(), 'it is closed');
   });
 
   it('closing does not wait for a handler that answers no more', async () => {
