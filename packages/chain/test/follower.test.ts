@@ -201,7 +201,8 @@ describe('a follower that is asked for blocks', () => {
   });
 
   it('answers at once when it cannot help', async () => {
-    const { fake, follower, log } = await following();
+    // It would look again at its next try only.
+    const { fake, follower, log } = await following({ sleep: (_, signal) => sleep(NEVER_MS, signal) });
     await fake.stop();
     await until('the complaint', () => log.length > 0);
     expect(await isSettled(follower.catchUp())).toBe(true);
