@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createPsbt, type Psbt } from '@countersign/bitcoin';
-import { openIdentity } from '@countersign/transport';
+import { type LinkAnswer, openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -134,6 +134,43 @@ describe("VLS's protocol", () => {
     expect(replyOf(await side.ask(LIGHTNINGD, encodeMessage(ECDH)))).toMatchObject({
       name: 'hsmd_ecdh_resp',
     });
+  });
+
+  it('lets the answer that is due leave before it closes, and waits for none that never comes', async () => {
+    const { side, greeted } = await nodeSide(null);
+    const directory = temporaryDirectory();
+    const text = `[node.alice]\nnetwork = "regtest"\n[node.alice.link]\ntransport = "vls-grpc"\nurl = "http://127.0.0.1:${side.port}"\n`;
+    const [config] = parseSignerConfig(text, join(directory, 'signer.toml')).nodes;
+    const due = Promise.withResolvers<LinkAnswer>();
+    const answers = [Promise.resolve({ kind: 'reply', body: bytes('..') } as const), due.promise];
+    const door = await openDoor({
+      config: config!,
+      handler: {
+        ask: () => answers.shift() ?? new Promise(() => {}),
+        feed: () => new Promise(() => {}),
+        feedEnded: () => {},
+      },
+      messageBytesMax: 4 * MIB,
+      chainTip: () => null,
+      log: logged().log,
+      onBug: (error) => expect.unreachable(String(error)),
+    });
+    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    const asked = side.ask(LIGHTNINGD, encodeMessage(ECDH));
+    await expect.poll(() => answers.length).toBe(0);
+    const late = side.ask(LIGHTNINGD, encodeMessage(ECDH));
+    late.catch(() => {});
+    // As when the process is told to end while it decides: what comes after that is never answered.
+    due.resolve({ kind: 'reply', body: bytes('an answer') });
+    const beganMs = performance.now();
+    await door.close();
+    expect(performance.now() - beganMs).toBeLessThan(5_000);
+    expect(door.state).toBe('closed');
+    expect(await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 1_000))])).toEqual({
+      kind: 'reply',
+      body: bytes('an answer'),
+    });
+    expect(side.outstanding).toBe(1);
   });
 
   it('goes over TLS with the key that was configured, and no other', async () => {

@@ -4,6 +4,10 @@ import type { NodeConfig } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import type { LinkStanding } from '../observe/standing.ts';
 
+/** For the answers that are due when the daemon ends. */
+export const LAST_ANSWERS_MS = 500;
+export const LAST_ANSWERS_LOOK_MS = 5;
+
 export interface DoorOptions {
   readonly config: NodeConfig;
   readonly handler: RequestHandler;

@@ -16,14 +16,11 @@ import type { LinkConfig } from '../config/config.ts';
 import { DaemonError } from '../error.ts';
 import type { Log } from '../observe/log.ts';
 import type { LinkStanding } from '../observe/standing.ts';
-import type { Door, DoorOptions } from './door.ts';
+import { type Door, type DoorOptions, LAST_ANSWERS_LOOK_MS, LAST_ANSWERS_MS } from './door.ts';
 import { type LinkFiles, linkFiles, NODE_PIN_NAME, readAddress } from './files.ts';
 
 /** A frame of the link holds a message, and who asks. */
 const FRAME_EXTRA_BYTES = 256;
-/** For the answers that are due when the daemon ends. */
-const LAST_ANSWERS_MS = 500;
-const LAST_ANSWERS_LOOK_MS = 5;
 
 export async function openDoor(options: DoorOptions): Promise<Door> {
   const { link } = options.config;

@@ -9,7 +9,7 @@ import { decodeMessage, encodeMessage } from '@countersign/wire';
 import type { LinkConfig } from '../config/config.ts';
 import type { Level } from '../observe/log.ts';
 import type { LinkStanding } from '../observe/standing.ts';
-import type { Door, DoorOptions } from './door.ts';
+import { type Door, type DoorOptions, LAST_ANSWERS_LOOK_MS, LAST_ANSWERS_MS } from './door.ts';
 import { linkFiles } from './files.ts';
 
 type VlsConfig = Extract<LinkConfig, { transport: 'vls-grpc' }>;
@@ -36,8 +36,19 @@ export function openVlsDoor(options: DoorOptions, { url, pin }: VlsConfig): Door
     get state(): LinkStanding {
       return STANDINGS[dialler.state];
     },
-    close: () => dialler.close(),
+    close: async () => {
+      await lastAnswer(dialler);
+      await dialler.close();
+    },
   };
+}
+
+/** What is lost would be asked again, and decided again, by the next process. */
+async function lastAnswer(dialler: SignerDialler): Promise<void> {
+  const untilMs = performance.now() + LAST_ANSWERS_MS;
+  while (dialler.state === 'up' && dialler.isAnswering && performance.now() < untilMs) {
+    await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_LOOK_MS));
+  }
 }
 
 /** The signer's own key, as for a link, and the key that the proxy must show. */

@@ -28,6 +28,8 @@ export interface ConnectionOptions {
   readonly onOpen: () => void;
   /** Null: no response may be sent. */
   readonly answer: (request: SignerRequest) => Promise<SignerResponse | null>;
+  /** The last response has left, or never will. */
+  readonly onAnswered: () => void;
 }
 
 export const GREETING = 'countersign';
@@ -108,6 +110,7 @@ async function serve(client: Client, options: ConnectionOptions): Promise<void> 
       if (end.isThere) continue;
       const response = await unlessAborted(options.answer(request), options.signal);
       if (response !== null && !end.isThere) await write(call, end, response, options);
+      options.onAnswered();
     }
   } catch (cause) {
     if (cause instanceof LinkError) throw cause;

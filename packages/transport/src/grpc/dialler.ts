@@ -69,6 +69,7 @@ export class SignerDialler {
   #run: Promise<void> | null = null;
   #failures = 0;
   #stream = 0;
+  #isAnswering = false;
 
   /** Throws `LinkError` for TLS that would take anyone for the node side. */
   constructor(options: SignerDiallerOptions) {
@@ -85,6 +86,11 @@ export class SignerDialler {
 
   get state(): LinkState {
     return this.#state;
+  }
+
+  /** A request has come whose answer has not left yet. */
+  get isAnswering(): boolean {
+    return this.#isAnswering;
   }
 
   onState(listener: (state: LinkState) => void): () => void {
@@ -140,8 +146,12 @@ export class SignerDialler {
         signal: this.#abort.signal,
         onOpen: () => this.#opened(),
         answer: (request) => this.#answer(request, session),
+        onAnswered: () => {
+          this.#isAnswering = false;
+        },
       });
     } finally {
+      this.#isAnswering = false;
       this.#handler.feedEnded(session);
     }
   }
@@ -155,6 +165,7 @@ export class SignerDialler {
   async #answer(request: SignerRequest, session: number): Promise<SignerResponse | null> {
     // Something sensible was asked: the next failure is the first again.
     this.#failures = 0;
+    this.#isAnswering = true;
     try {
       return await this.#answerer.answer(request, session);
     } catch (error) {
