@@ -297,6 +297,26 @@ describe('one after the other', () => {
     await within(60_000, dialler.close(), 'it is closed');
   });
 
+  it.each([
+    ['before', 100],
+    ['while', 0],
+  ])('a long answer is not waited for when the connection breaks %s it is sent', async (_, waitMs) => {
+    const { handler, first, node: peer, dialler } = await connected();
+    const due = Promise.withResolvers<LinkAnswer>();
+    handler.answer = () => due.promise;
+    first.send({ requestId: 0n, message: pointRequest(1n) });
+    await until(() => handler.asked.length === 1, 'it is under way');
+    const long = { kind: 'reply', body: new Uint8Array(2 * 1024 * 1024).fill(1) } as const;
+    if (waitMs === 0) due.resolve(long);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await peer.close();
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    due.resolve(long);
+    const next = await node(peer.port);
+    await within(2_000, next.stream(), 'it dials again');
+    expect(dialler.isAnswering).toBe(false);
+  });
+
   it('closing does not wait for a handler that answers no more', async () => {
     const { handler, first, dialler } = await connected();
     handler.answer = () => new Promise(() => {});
