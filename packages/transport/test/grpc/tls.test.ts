@@ -1,4 +1,5 @@
 /** TLS below gRPC: both ends of ours, and a client of another library; pins, authorities, and who has neither. */
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { type GrpcTls, SignerDialler } from '../../src/grpc/index.ts';
@@ -6,6 +7,7 @@ import { U64_MAX } from '../../src/grpc/messages.ts';
 import { checkTls } from '../../src/grpc/tls.ts';
 import { type LinkIdentity, newIdentity } from '../../src/link/identity.ts';
 import type { LinkAnswer } from '../../src/link/protocol.ts';
+import { freePort } from '../free-port.ts';
 import { AUTHORITY_PEM, CLIENT, SERVER } from './certificates.ts';
 import { foreignPing, foreignSigner } from './foreign.ts';
 import { asked, initReply, later, MASTER, nodeSide, pointRequest, replyBody, until } from './support.ts';
@@ -71,6 +73,31 @@ describe('pinned keys', () => {
     await until(() => side.state === 'up', 'it is up');
     await new Promise((resolve) => setTimeout(resolve, 1_700));
     expect(side.state).toBe('up');
+  });
+
+  it('the time for the handshake is over too for who comes again from the same address', async () => {
+    const { side } = await nodeSide({ handshakeMs: 200 }, tlsOf(node, signer.pin));
+    const localPort = await freePort();
+    const come = () =>
+      new Promise<{ below: Socket; isClosed: () => boolean }>((resolve, reject) => {
+        const below = connect({ host: '127.0.0.1', port: side.port, localPort });
+        const { privateKeyPem: key, certificatePem: cert } = signer;
+        const secured = connectTls({ socket: below, rejectUnauthorized: false, key, cert });
+        let isClosed = false;
+        secured.on('close', () => {
+          isClosed = true;
+        });
+        secured.on('error', reject);
+        secured.on('secureConnect', () => resolve({ below, isClosed: () => isClosed }));
+      });
+    const first = await come();
+    await until(() => side.connections === 1, 'it is in');
+    first.below.resetAndDestroy();
+    const second = await come();
+    later(() => second.below.destroy());
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(second.isClosed()).toBe(false);
+    expect(side.connections).toBe(1);
   });
 
   it('a client of another library with the pinned key gets in', async () => {
