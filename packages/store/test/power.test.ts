@@ -4,6 +4,7 @@
  */
 import { fdatasyncSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OVERLAPPED } from '../src/index.ts';
 import { inDirectory, judge, open, scriptedAudit, scriptedChange } from './support.ts';
@@ -56,15 +57,14 @@ describe('loss of power', () => {
       const media = await record(directory, 5, 60);
       expect(media.length).toBeGreaterThan(50);
       let restored = 0;
+      const tears = fc.sample(fc.nat(), media.length);
       for (const [index, medium] of media.entries()) {
         if (index % 5 !== 0) continue;
         const later = media[index + 1]?.wal ?? medium.wal;
         // A checkpoint may have begun the log anew: then the later log does not continue this one.
         const continues = Buffer.compare(later.subarray(0, medium.wal.length), medium.wal) === 0;
         const room = continues ? later.length - medium.wal.length : 0;
-        const torn = Uint8Array.from(
-          later.subarray(0, medium.wal.length + Math.floor(Math.random() * (room + 1))),
-        );
+        const torn = Uint8Array.from(later.subarray(0, medium.wal.length + (tears[index]! % (room + 1))));
         const ids = await reopen(`${directory}-${index}`, medium, continues ? torn : medium.wal);
         expect(ids.length).toBeGreaterThanOrEqual(medium.acknowledged.length);
         restored += 1;
