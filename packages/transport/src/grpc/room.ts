@@ -1,16 +1,22 @@
 /**
- * Connections that have not yet shown what they are for: so many and for so long. When it is full the oldest has to go, so that
- * a flood of strangers keeps nobody out for good.
+ * Connections that have not yet shown what they are for: so many and for so long. When it is full the oldest of the address that
+ * has most has to go, so that a flood of strangers keeps nobody out for good, and from one address nobody of another at all.
  */
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { LinkClock } from '../link/clock.ts';
+import { networkOf } from '../link/doorman.ts';
+
+interface Waiting {
+  readonly address: string;
+  readonly cancel: () => void;
+}
 
 export class Room {
   readonly #clock: LinkClock;
   readonly #connectionsMax: number;
   readonly #stayMs: number;
-  /** How each one's time is ended, oldest first. */
-  readonly #waiting = new Map<Duplex, () => void>();
+  /** Oldest first. */
+  readonly #waiting = new Map<Socket, Waiting>();
 
   constructor(clock: LinkClock, connectionsMax: number, stayMs: number) {
     this.#clock = clock;
@@ -22,21 +28,17 @@ export class Room {
     return this.#waiting.size;
   }
 
-  enter(connection: Duplex): void {
-    if (this.#waiting.size >= this.#connectionsMax) {
-      const [oldest] = this.#waiting.keys();
-      if (oldest !== undefined) this.#drop(oldest);
-    }
-    this.#waiting.set(
-      connection,
-      this.#clock.after(this.#stayMs, () => this.#drop(connection)),
-    );
+  enter(connection: Socket): void {
+    if (this.#waiting.size >= this.#connectionsMax) this.#makeRoom();
+    const address = networkOf(connection.remoteAddress ?? 'unknown');
+    const cancel = this.#clock.after(this.#stayMs, () => this.#drop(connection));
+    this.#waiting.set(connection, { address, cancel });
     connection.once('close', () => this.leave(connection));
   }
 
   /** It has shown what it is for, or is gone. */
-  leave(connection: Duplex): void {
-    this.#waiting.get(connection)?.();
+  leave(connection: Socket): void {
+    this.#waiting.get(connection)?.cancel();
     this.#waiting.delete(connection);
   }
 
@@ -44,7 +46,18 @@ export class Room {
     for (const connection of [...this.#waiting.keys()]) this.#drop(connection);
   }
 
-  #drop(connection: Duplex): void {
+  #makeRoom(): void {
+    const oldest = new Map<string, { readonly connection: Socket; count: number }>();
+    for (const [connection, { address }] of this.#waiting) {
+      const known = oldest.get(address);
+      if (known === undefined) oldest.set(address, { connection, count: 1 });
+      else known.count += 1;
+    }
+    const [busiest] = [...oldest.values()].sort((one, other) => other.count - one.count);
+    if (busiest !== undefined) this.#drop(busiest.connection);
+  }
+
+  #drop(connection: Socket): void {
     this.leave(connection);
     connection.destroy();
   }

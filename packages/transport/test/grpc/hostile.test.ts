@@ -201,6 +201,28 @@ describe('a flood', () => {
     expect(log.length).toBeLessThan(20);
   });
 
+  it.each([
+    ['in the handshake', true],
+    ['without a stream', false],
+  ])('from one address puts out its own connections %s, not those of others', async (_, isTls) => {
+    const node = newIdentity();
+    const tls = isTls ? { ...node, pins: [newIdentity().pin], authoritiesPem: null } : null;
+    const { side } = await nodeSide({ handshakesMax: 10, strangersMax: 10 }, tls);
+    const sockets: Socket[] = [];
+    later(() => sockets.map((socket) => socket.destroy()));
+    const come = async (localAddress: string) => {
+      const socket = connect({ host: '127.0.0.1', port: side.port, localAddress });
+      sockets.push(socket);
+      await new Promise((resolve) => socket.on('error', () => {}).once('connect', resolve));
+      return socket.resume();
+    };
+    const slow = await come('127.0.0.2');
+    const first = await come('127.0.0.1');
+    for (let i = 0; i < 30; i++) await come('127.0.0.1');
+    await until(() => first.closed, 'the oldest of the flood is put out');
+    expect(slow.closed).toBe(false);
+  });
+
   it('at TLS: handshakes are bounded, and a stranger’s lines are few', async () => {
     const node = newIdentity();
     const signer = newIdentity();
