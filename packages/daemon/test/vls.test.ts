@@ -2,13 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createPsbt, type Psbt } from '@countersign/bitcoin';
+import { FeedDesk } from '@countersign/host';
 import { type LinkAnswer, openIdentity } from '@countersign/transport';
 import { GrpcNodeSide, type GrpcTls } from '@countersign/transport/grpc';
 import { encodeMessage, type Request } from '@countersign/wire';
 import { afterEach, describe, expect, it } from 'vitest';
 import { initRequest } from '../../core/test/init-request.ts';
 import { channelClient, setupRequest } from '../../host/test/support.ts';
-import { parseSignerConfig } from '../src/config/config.ts';
+import { type NodeConfig, parseSignerConfig } from '../src/config/config.ts';
 import { Daemon } from '../src/daemon.ts';
 import { linkFiles } from '../src/link/files.ts';
 import { openDoor } from '../src/link/open-door.ts';
@@ -81,6 +82,12 @@ async function daemonAt(directory: string, link: string, ownPolicy = ''): Promis
   return daemon;
 }
 
+function nodeAt(port: number): NodeConfig {
+  const link = `[node.alice.link]\ntransport = "vls-grpc"\nurl = "http://127.0.0.1:${port}"\n`;
+  const text = `[node.alice]\nnetwork = "regtest"\n${link}`;
+  return parseSignerConfig(text, join(temporaryDirectory(), 'signer.toml')).nodes[0]!;
+}
+
 describe("VLS's protocol", () => {
   it('brings requests of a node, and refusals in the form of an hsmd in place', async () => {
     const { side, greeted } = await nodeSide(null);
@@ -136,15 +143,46 @@ describe("VLS's protocol", () => {
     });
   });
 
+  it('tells where the chain ends, which VLS’s node side asks at its start on mainnet and ends without', async () => {
+    const { side, greeted } = await nodeSide(null);
+    const desk = new FeedDesk(
+      { answer: () => Promise.reject(new Error('no request')), recordRefusal: () => null },
+      null,
+    );
+    const door = await openDoor({
+      config: nodeAt(side.port),
+      handler: {
+        ask: async () => ({ kind: 'reply', body: bytes('..') }),
+        feed: async (_, body) => ({
+          kind: 'reply',
+          body: encodeMessage((await desk.open().answer(body)).reply),
+        }),
+        feedEnded: () => {},
+      },
+      messageBytesMax: 4 * MIB,
+      chainTip: () => ({ heightBlocks: 900_000, hash: new Uint8Array(32).fill(4) }),
+      log: logged().log,
+      onBug: (error) => expect.unreachable(String(error)),
+    });
+    closers.push(() => door.close());
+    await expect.poll(greeted, { timeout: 10_000 }).toBe(1);
+    const feed = side.openFeed();
+    expect(replyOf(await feed.ask(encodeMessage({ name: 'vls_tip_info' })))).toEqual({
+      name: 'vls_tip_info_reply',
+      height: 900_000,
+      blockHash: new Uint8Array(32).fill(4),
+    });
+    expect(replyOf(await feed.ask(encodeMessage({ name: 'vls_forward_watches' })))).toMatchObject({
+      name: 'vls_signer_error',
+    });
+  });
+
   it('lets the answer that is due leave before it closes, and waits for none that never comes', async () => {
     const { side, greeted } = await nodeSide(null);
-    const directory = temporaryDirectory();
-    const text = `[node.alice]\nnetwork = "regtest"\n[node.alice.link]\ntransport = "vls-grpc"\nurl = "http://127.0.0.1:${side.port}"\n`;
-    const [config] = parseSignerConfig(text, join(directory, 'signer.toml')).nodes;
     const due = Promise.withResolvers<LinkAnswer>();
     const answers = [Promise.resolve({ kind: 'reply', body: bytes('..') } as const), due.promise];
     const door = await openDoor({
-      config: config!,
+      config: nodeAt(side.port),
       handler: {
         ask: () => answers.shift() ?? new Promise(() => {}),
         feed: () => new Promise(() => {}),

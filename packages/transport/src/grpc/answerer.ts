@@ -7,7 +7,7 @@ import { encodeMessage, type MessageOf } from '@countersign/wire';
 import type { LinkAnswer, LinkClient, LinkRefusal, RequestHandler } from '../link/protocol.ts';
 import { clientOf, MASTER_CLIENT } from './client-of.ts';
 import { nameOf } from './foreign-answer.ts';
-import { isChainMessage, isNodeInfo, isPreinit, isTipInfo } from './message-type.ts';
+import { isChainMessage, isNodeInfo, isPreinit, isTipInfo, isTipInfoReply } from './message-type.ts';
 import { ERROR_TEXT_MAX, type SignerRequest, type SignerResponse } from './messages.ts';
 import { initReplyForVls, nodeInfoReply, tipInfoReply } from './vls-form.ts';
 
@@ -56,7 +56,11 @@ export class Answerer {
     if (isPreinit(body)) return null;
     const client = clientOf(request.context);
     if (client === null)
-      return this.#replied(request, malformed(body, 'a channel without the 33 bytes of its peer'), body);
+      return this.#replied(
+        request,
+        refusedHere(body, 'a channel without the 33 bytes of its peer', false),
+        body,
+      );
     const answer = await this.#ask(client, body, feedSession);
     if (answer.kind === 'refused' && answer.refusal.temporary && this.#mayTryAgain(client, body))
       return {
@@ -83,13 +87,18 @@ export class Answerer {
     return { kind: 'reply', body: encodeMessage(started) };
   }
 
-  /** Who feeds the signer by other means is asked nothing here but where the chain ends. */
+  /**
+   * Who feeds the signer by other means is asked nothing here but where the chain ends. Any other reply to that ends VLS's node side;
+   * it asks again after a failure for the moment, and a chain that has just begun has an end by then.
+   */
   async #feed(body: Uint8Array, session: number): Promise<LinkAnswer> {
     const { handler, chainTip } = this.#options;
     const answer = await handler.feed(session, body);
-    if (answer.kind === 'reply' || !isTipInfo(body)) return answer;
+    if (!isTipInfo(body) || (answer.kind === 'reply' && isTipInfoReply(answer.body))) return answer;
     const tip = chainTip?.() ?? null;
-    return tip === null ? answer : { kind: 'reply', body: tipInfoReply(tip.heightBlocks, tip.hash) };
+    if (tip !== null) return { kind: 'reply', body: tipInfoReply(tip.heightBlocks, tip.hash) };
+    const text = 'the signer does not know where the chain ends: see [chain] in its policy file';
+    return refusedHere(body, text, true);
   }
 
   #replied({ requestId }: SignerRequest, answer: LinkAnswer, body: Uint8Array): SignerResponse {
@@ -118,14 +127,14 @@ function keyOf({ peerId, dbid, permissions }: LinkClient, body: Uint8Array): str
     .digest('base64');
 }
 
-function malformed(body: Uint8Array, text: string): LinkAnswer {
+function refusedHere(body: Uint8Array, text: string, temporary: boolean): LinkAnswer {
   const refusal: LinkRefusal = {
     code: 'malformed',
     tag: 'policy-generic-error',
     request: nameOf(body),
     channel: null,
     text,
-    temporary: false,
+    temporary,
     auditId: null,
     facts: {},
   };

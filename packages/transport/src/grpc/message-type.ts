@@ -37,3 +37,7 @@ export function isNodeInfo(body: Uint8Array): boolean {
 export function isTipInfo(body: Uint8Array): boolean {
   return typeOf(body) === 2002;
 }
+
+export function isTipInfoReply(body: Uint8Array): boolean {
+  return typeOf(body) === 2102;
+}

@@ -509,19 +509,40 @@ describe('what VLS’s node side can carry', () => {
 
   it('where the chain ends is told by the feed, else by the signer', async () => {
     const { node: peer, stream } = await node();
-    const tips = [null, { heightBlocks: 800_000, hash: new Uint8Array(32).fill(8) }];
+    const tip = { heightBlocks: 800_000, hash: new Uint8Array(32).fill(8) };
+    const tips = [null, tip, tip];
     const { handler } = dial(peer.port, {}, { chainTip: () => tips.shift() ?? null });
     const { send, next } = await stream();
-    const ask = async (type: number) => {
+    const answerTo = async (type: number) => {
       send({ requestId: 0n, message: typed(type) });
-      return decodeMessage((await next()).message ?? typed(0), 'reply');
+      return next();
     };
-    handler.answer = () => refusal(false);
+    const ask = async (type: number) => decodeMessage((await answerTo(type)).message ?? typed(0), 'reply');
+    // The two forms in which a handler may say no.
+    const noes: LinkAnswer[] = [
+      refusal(false),
+      {
+        kind: 'reply',
+        body: encodeMessage({
+          name: 'vls_signer_error',
+          code: 2,
+          message: 'the chain does not come from the node',
+        }),
+      },
+    ];
+    handler.answer = () => noes[0]!;
     expect(await ask(2003)).toMatchObject({ message: { name: 'vls_signer_error' } });
-    expect(await ask(2002)).toMatchObject({ message: { name: 'vls_signer_error' } });
-    expect(await ask(2002)).toMatchObject({
-      message: { name: 'vls_tip_info_reply', height: 800_000, blockHash: new Uint8Array(32).fill(8) },
+    // It ends the node side, and a chain that has just begun has an end soon.
+    expect(await answerTo(2002)).toMatchObject({
+      isTemporaryFailure: true,
+      error: expect.stringContaining('the signer does not know where the chain ends'),
     });
+    for (const no of noes) {
+      handler.answer = () => no;
+      expect(await ask(2002)).toMatchObject({
+        message: { name: 'vls_tip_info_reply', height: 800_000, blockHash: new Uint8Array(32).fill(8) },
+      });
+    }
     const told = encodeMessage({ name: 'vls_tip_info_reply', height: 7, blockHash: new Uint8Array(32) });
     handler.answer = () => ({ kind: 'reply', body: told });
     expect(await ask(2002)).toMatchObject({ message: { height: 7 } });
