@@ -40,6 +40,7 @@ import { isSetUp, seeTransaction, type Touched } from './monitor.ts';
 import { isLeft } from './ours.ts';
 import { proveBlock } from './proof.ts';
 import { isResolved, outputsOf } from './resolution.ts';
+import { rivalEvents } from './rival-fundings.ts';
 import { takeBack } from './rollback.ts';
 import { chainProof, chainValidated } from './rules.ts';
 import { txidMark } from './watch-book.ts';
@@ -317,7 +318,10 @@ function attempt(input: ChainInput, request: string, work: (place: ChainPlace) =
   const place: ChainPlace = { ...rest, draft: new Draft(state), events };
   try {
     work(place);
-    return { ok: true, changes: place.draft.changes(), events };
+    const changes = place.draft.changes();
+    const before = <T>(kind: RecordKind<T>, key: string) => state.read(kind, key)?.value ?? null;
+    const after = <T>(kind: RecordKind<T>, key: string) => place.draft.get(kind, key);
+    return { ok: true, changes, events: [...events, ...rivalEvents(before, after, changes)] };
   } catch (error) {
     if (!(error instanceof RefusalSignal)) throw error;
     return { ok: false, refusal: refusalFrom(error, 'error', request, null) };

@@ -42,6 +42,8 @@ export type AlarmCode =
   | 'unknown-close'
   | 'funding-double-spent'
   | 'funding-reorganised'
+  /** Two fundings of one channel are on the chain, with something of ours. */
+  | 'two-fundings'
   /** A reorg deeper than the policy allows was shown. */
   | 'chain-locked'
   /** No block for longer than the policy allows. */

@@ -15,6 +15,7 @@ import { closesOf } from './closes.ts';
 import { hashrateAlarm } from './hashrate.ts';
 import type { ChainPlace } from './input.ts';
 import { isResolved } from './resolution.ts';
+import { alarmOfRivals } from './rival-fundings.ts';
 import type { Read } from './view-of.ts';
 
 interface Told {
@@ -130,7 +131,7 @@ export function alarmOfDeadline(deadline: Deadline): Alarm | null {
   };
 }
 
-/** Of one channel: how it ended, and what runs out. */
+/** Of one channel: how it ended, what is wrong with its fundings, and what runs out. */
 export function alarmsOfChannel(
   read: Read,
   policy: Policy,
@@ -143,7 +144,6 @@ export function alarmsOfChannel(
     chain === null
       ? []
       : closesOf(read, id).map((closing) => alarmOfClosing(read, policy, id, record, closing, chain));
-  return [...ended, alarmOfFundings(read, id, record), ...deadlines.map(alarmOfDeadline)].filter(
-    (alarm) => alarm !== null,
-  );
+  const ofFundings = [alarmOfFundings(read, id, record), alarmOfRivals(read, id, record)];
+  return [...ended, ...ofFundings, ...deadlines.map(alarmOfDeadline)].filter((alarm) => alarm !== null);
 }

@@ -32,9 +32,13 @@ export function holdsOurs(record: ChannelRecord, candidate: FundingCandidate): b
   return content !== undefined && (content.toHolderSat !== null || content.htlcs.length > 0);
 }
 
-/** The chain has it, nobody has spent it, and there is something of ours in it. */
-export function isLeft(read: Read, record: ChannelRecord, candidate: FundingCandidate): boolean {
-  if ((candidate.isSplice && !candidate.fundingSigned) || !holdsOurs(record, candidate)) return false;
+/** The chain has it, as it was set up, and nobody has spent it; of splices only those that we signed. */
+export function isStanding(read: Read, candidate: FundingCandidate): boolean {
+  if (candidate.isSplice && !candidate.fundingSigned) return false;
   const output = read(outputRecords, outPointToString(candidate.outpoint));
   return output !== null && isFundingThere(output) && output.spent === null;
 }
+
+/** It stands, and there is something of ours in it. */
+export const isLeft = (read: Read, record: ChannelRecord, candidate: FundingCandidate): boolean =>
+  holdsOurs(record, candidate) && isStanding(read, candidate);
