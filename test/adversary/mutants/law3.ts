@@ -168,11 +168,8 @@ export const LAW_3: readonly Mutant[] = [
     edits: [
       {
         file: BALANCE,
-        find: `    record.approval === null &&
-    record.invoice === null &&
-    record.settledMsat <=`,
-        replace: `    record.invoice === null &&
-    record.settledMsat - outMsat(record) <=`,
+        find: 'approval === null && invoice === null && isSquare(record)',
+        replace: 'invoice === null',
       },
     ],
   },

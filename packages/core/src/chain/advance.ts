@@ -14,6 +14,7 @@ import type { ChannelId } from '../channel/record.ts';
 import { stubPrefix } from '../channel/stubs.ts';
 import type { AuditEvent, KeyView, Warning } from '../context.ts';
 import { settleOnChain } from '../payments/onchain.ts';
+import { retirePayments } from '../payments/retire.ts';
 import type { Policy } from '../policy/settings.ts';
 import {
   CHAIN_ID,
@@ -220,6 +221,8 @@ export function acceptBlock(input: ChainInput, raw: Uint8Array): ChainOutcome {
     warn(place, proof.warnings);
     putChain(place, { ...chain, provenHeightBlocks: heightBlocks });
     settleClosed(place, heightBlocks);
+    // A view that catches up has better to do.
+    if (heightBlocks === chain.tipHeightBlocks) retirePayments(place, heightBlocks, header.hash);
   });
 }
 

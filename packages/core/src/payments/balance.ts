@@ -65,12 +65,16 @@ export function settleSums(record: PaymentRecord): PaymentRecord {
     : { ...record, usedMsat, incomeMsat };
 }
 
+/** What went out was covered by what came in. */
+export const isSquare = ({
+  settledMsat,
+  creditedMsat,
+  incomeMsat,
+  dustChargedMsat,
+}: PaymentRecord): boolean => settledMsat <= creditedMsat - incomeMsat + dustChargedMsat;
+
 /** Nothing of it is left that could matter: no part, no approval, no invoice of ours, no tombstone of a payment. */
 export function isRetired(record: PaymentRecord): boolean {
-  return (
-    record.parts.length === 0 &&
-    record.approval === null &&
-    record.invoice === null &&
-    record.settledMsat <= record.creditedMsat - record.incomeMsat + record.dustChargedMsat
-  );
+  const { parts, approval, invoice } = record;
+  return parts.length === 0 && approval === null && invoice === null && isSquare(record);
 }

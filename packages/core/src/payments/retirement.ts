@@ -5,6 +5,7 @@
  */
 import type { ChainView } from '../chain/view.ts';
 import type { PaymentRecord } from '../records/payment.ts';
+import { isSquare } from './balance.ts';
 
 /** After an invoice has expired, its hash stays on record for so long. */
 export const TOMBSTONE_SECONDS = 7 * 24 * 3600;
@@ -36,7 +37,7 @@ export function mayRetire(record: PaymentRecord, nowSeconds: number, chain: Chai
     approval !== null && isUsed(record) ? approval.keepUntilSeconds : 0,
     invoice === null ? 0 : invoice.expiresAtSeconds + TOMBSTONE_SECONDS,
   );
-  // A forward that is through, or nothing at all.
-  if (keepUntilSeconds === 0) return true;
+  // A forward that is through, or nothing at all. What went out without cover stays: an incoming HTLC may still come for it.
+  if (keepUntilSeconds === 0) return isSquare(record);
   return chain !== null && chain.medianTimeSeconds > keepUntilSeconds;
 }
