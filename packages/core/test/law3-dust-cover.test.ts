@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { htlc } from './channel-model.ts';
-import { deliver, flowOf, paymentOf } from './forwarder.ts';
+import { deliver, FakeChain, flowOf, paymentOf } from './forwarder.ts';
 import { channelOf, hub, twin } from './hub.ts';
 import { adding, type OpenChannel, removing } from './open-channel.ts';
 import type { TestSigner } from './test-signer.ts';
@@ -83,37 +83,43 @@ describe('policy-routing-cltv-delta: parts whose cover is invisible', () => {
 });
 
 describe('policy-routing-balanced: a part whose credit only one view shows', () => {
-  it('policy-routing-balanced: passes when the last of the others is credited', () => {
-    const signer = hub();
-    signer.set = { limits: { dustOutflowVelocity: { amountSat: 20_000n, per: 'day' } } };
-    // At 2,233 per kw HTLCs of the peer are trimmed below 2,026 sat in its commitments, below 2,115 sat in ours.
-    const hiding = channelOf(signer, 'hiding', { format: 'static_remotekey' });
-    hiding.update({ ...hiding.balances, feeratePerKw: 2_233 });
-    const source = channelOf(signer, 'source', { format: 'anchors_zero_fee_htlc' });
-    const sink = channelOf(signer, 'sink', { format: 'anchors_zero_fee_htlc' });
-    const shown = [0, 1].map(() => htlc('counterparty', 2_055, 'parts', 700_120));
-    const hidden = twin(shown[0]!, 700_120, { offeredBy: 'counterparty' });
-    const out = [0, 1, 2].map(() =>
-      twin(shown[0]!, 700_080, { offeredBy: 'holder', amountMsat: 2_033_450n }),
-    );
-    const sinks = [sink, sink, source];
+  it.each(['without', 'by'])(
+    'policy-routing-balanced: passes when the last of the others is credited, %s a view of the chain',
+    (how) => {
+      const signer = hub();
+      signer.set = { limits: { dustOutflowVelocity: { amountSat: 20_000n, per: 'day' } } };
+      const chain = new FakeChain();
+      // At 2,233 per kw HTLCs of the peer are trimmed below 2,026 sat in its commitments, below 2,115 sat in ours.
+      const hiding = channelOf(signer, 'hiding', { format: 'static_remotekey' });
+      hiding.update({ ...hiding.balances, feeratePerKw: 2_233 });
+      const source = channelOf(signer, 'source', { format: 'anchors_zero_fee_htlc' });
+      const sink = channelOf(signer, 'sink', { format: 'anchors_zero_fee_htlc' });
+      for (const one of [hiding, source, sink]) chain.bury(one, 6);
+      if (how === 'by') signer.chain = chain;
+      const shown = [0, 1].map(() => htlc('counterparty', 2_055, 'parts', 700_120));
+      const hidden = twin(shown[0]!, 700_120, { offeredBy: 'counterparty' });
+      const out = [0, 1, 2].map(() =>
+        twin(shown[0]!, 700_080, { offeredBy: 'holder', amountMsat: 2_033_450n }),
+      );
+      const sinks = [sink, sink, source];
 
-    source.update(adding(source.balances, ...shown));
-    hiding.update(adding(hiding.balances, hidden));
-    for (const [i, one] of out.entries()) sinks[i]!.update(adding(sinks[i]!.balances, one));
-    deliver(signer, hidden);
-    for (const [i, one] of out.entries()) sinks[i]!.update(removing(sinks[i]!.balances, one, 'settled'));
-    hiding.update(removing(hiding.balances, hidden, 'settled'));
-    source.update(removing(source.balances, shown[0]!, 'settled'));
-    source.update(removing(source.balances, shown[1]!, 'settled'));
+      source.update(adding(source.balances, ...shown));
+      hiding.update(adding(hiding.balances, hidden));
+      for (const [i, one] of out.entries()) sinks[i]!.update(adding(sinks[i]!.balances, one));
+      deliver(signer, hidden);
+      for (const [i, one] of out.entries()) sinks[i]!.update(removing(sinks[i]!.balances, one, 'settled'));
+      hiding.update(removing(hiding.balances, hidden, 'settled'));
+      source.update(removing(source.balances, shown[0]!, 'settled'));
+      source.update(removing(source.balances, shown[1]!, 'settled'));
 
-    // One view has all three credits and what they earned, the other two: the third is charged as lost, and stays so.
-    const { dustChargedMsat, incomeMsat } = paymentOf(signer, hidden)!;
-    expect([dustChargedMsat, incomeMsat]).toEqual([6_100_350n - 4_110_000n, 6_165_000n - 6_100_350n]);
-    // It covers nothing new, not by a millisatoshi.
-    const more = twin(hidden, 700_080, { offeredBy: 'holder', amountMsat: 21_000_000n });
-    expect(sink.tagOf(sink.model.signRemote(sink.counterpartyNumber + 1, adding(sink.balances, more)))).toBe(
-      'policy-commitment-htlc-routing-balance',
-    );
-  });
+      // One view has all three credits and what they earned, the other two: the third is charged as lost, and stays so.
+      const { dustChargedMsat, incomeMsat } = paymentOf(signer, hidden)!;
+      expect([dustChargedMsat, incomeMsat]).toEqual([6_100_350n - 4_110_000n, 6_165_000n - 6_100_350n]);
+      // It covers nothing new, not by a millisatoshi.
+      const more = twin(hidden, 700_080, { offeredBy: 'holder', amountMsat: 21_000_000n });
+      expect(
+        sink.tagOf(sink.model.signRemote(sink.counterpartyNumber + 1, adding(sink.balances, more))),
+      ).toBe('policy-commitment-htlc-routing-balance');
+    },
+  );
 });

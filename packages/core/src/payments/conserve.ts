@@ -31,10 +31,14 @@ export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord
   // What law 3 let go of for good (`mayAbandon`) has no funding and no order to keep.
   if (!isHarmless && deficitMsat(covered, ctx.nowSeconds) > before) return covered;
   if (grows) requireForward(ctx, step, covered);
-  requireIncomingBuried(ctx, step, covered, grows);
-  const ordered = inOrder(ctx, step, covered);
+  // Where nothing moves, no cover is later or less certain for the income that is booked.
+  const timed = movesNothing(step.before, covered)
+    ? { ...covered, incomeMsat: step.before.incomeMsat }
+    : covered;
+  requireIncomingBuried(ctx, step, timed, grows);
+  const ordered = inOrder(ctx, step, timed);
   requireInTimeCover(ctx, step, ordered);
-  return ordered;
+  return { ...ordered, incomeMsat: covered.incomeMsat };
 }
 
 /**
