@@ -377,6 +377,7 @@ describe('policy-commitment-htlc-received-spends-active-utxo', () => {
     chain.bury(node.incoming, 3);
     expect(warningsOf(node.outgoing, node.offering(outgoing))).toEqual([]);
     const splice = node.incoming.candidate(node.incoming.model.spliceOf('splice'));
+    node.incoming.ask(node.incoming.model.signSplice(splice));
     chain.bury(node.incoming, 3, { spent: { depthBlocks: 1, txid: splice.outpoint.txid } });
     chain.bury(node.incoming, 1, {}, splice);
     node.offer(outgoing);
@@ -385,6 +386,7 @@ describe('policy-commitment-htlc-received-spends-active-utxo', () => {
   it('policy-commitment-htlc-received-spends-active-utxo: trips when what spends it only has the name of a splice', () => {
     const { node, chain } = prepared();
     const splice = node.incoming.candidate(node.incoming.model.spliceOf('splice'));
+    node.incoming.ask(node.incoming.model.signSplice(splice));
     chain.bury(node.incoming, 3, { spent: { depthBlocks: 1, txid: splice.outpoint.txid } });
     trips(node.outgoing, node.offering(outgoing), RECEIVED);
     chain.bury(node.incoming, 1, { script: new Uint8Array(34) }, splice);

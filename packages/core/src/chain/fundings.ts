@@ -25,6 +25,7 @@ import { type OutputRecord, outputRecords } from '../records/chain.ts';
 import { fundingRecords } from '../records/channel.ts';
 import type { Draft } from '../state.ts';
 import type { WatchIndex } from './input.ts';
+import { isBacked } from './ours.ts';
 
 export interface FundingPlace {
   readonly draft: Pick<Draft, 'get'>;
@@ -168,9 +169,9 @@ function hasOurKey(
  */
 export function standsElsewhere(place: FundingPlace, record: ChannelRecord, outpoint: OutPoint): boolean {
   const candidate = candidateAt(record, outpoint);
-  return record.candidates.some(
-    (other) => other !== candidate && !isDormant(record, other) && isOnChain(place, record, other),
-  );
+  const isLivedOn = (other: FundingCandidate) =>
+    !isDormant(record, other) && isBacked(record, other) && isOnChain(place, record, other);
+  return record.candidates.some((other) => other !== candidate && isLivedOn(other));
 }
 
 /**
@@ -185,6 +186,9 @@ export function mayStandElsewhere(
   if (!isZeroConf(place.policy, scopeOf(record))) return false;
   const candidate = candidateAt(record, outpoint);
   const isAwaited = (other: FundingCandidate) =>
-    !other.isSplice && !isDormant(record, other) && recorded(place, other) === null;
+    !other.isSplice &&
+    !isDormant(record, other) &&
+    isBacked(record, other) &&
+    recorded(place, other) === null;
   return record.candidates.some((other) => other !== candidate && isAwaited(other));
 }

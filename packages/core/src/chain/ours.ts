@@ -16,6 +16,13 @@ export function currentContent(
   return validated.findLast(({ number, ledger }) => number >= holderNextRevoke && ledger !== null);
 }
 
+/**
+ * It can secure something: a commitment of ours that counts is there, and if it is a splice, we signed it. Else a funding on the chain is
+ * only a gift whose outpoint the node has named.
+ */
+export const isBacked = (record: ChannelRecord, candidate: FundingCandidate): boolean =>
+  (!candidate.isSplice || candidate.fundingSigned) && currentContent(record, candidate) !== undefined;
+
 /** What our commitment leaves us there, with what we offered; nothing where we have none. */
 export function worthSatOf(record: ChannelRecord, candidate: FundingCandidate): bigint {
   const content = currentContent(record, candidate);

@@ -3,6 +3,7 @@
  * rounds of an opening the chain may have taken another (CLN names the last, whichever was mined).
  */
 import { outPointToString } from '@countersign/bitcoin';
+import { isBacked } from '../chain/ours.ts';
 import type { ChainView } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
@@ -22,10 +23,9 @@ export function buriedFunding(
 ): FundingCandidate | null {
   const { chain } = ctx;
   if (chain === null) return named;
-  const { candidates } = channel.record;
-  const eligible = named.isSplice
-    ? [named]
-    : [named, ...candidates.filter((one) => one !== named && !one.isSplice)];
+  const { record } = channel;
+  const others = record.candidates.filter((one) => one !== named && !one.isSplice && isBacked(record, one));
+  const eligible = named.isSplice ? [named] : [named, ...others];
   const buried = eligible.find((one) => isBuried(ctx, chain, channel, one));
   if (buried !== undefined) return buried;
   return isZeroConf(ctx.policy, scopeOf(channel.record)) && !named.isSplice ? named : null;

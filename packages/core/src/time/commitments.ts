@@ -5,8 +5,10 @@
 import { equalBytes, type Facts, outPointToString, txidToHex } from '@countersign/bitcoin';
 import { overdue } from '../chain/deadlines.ts';
 import { isFundingOutput } from '../chain/fundings.ts';
+import { isBacked } from '../chain/ours.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
+import { isDormant } from '../channel/locking.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { FundingCandidate, HtlcRecord } from '../channel/record.ts';
 import type { Context } from '../context.ts';
@@ -143,13 +145,17 @@ export function fundingStatus(
 function requireBuried(ctx: Context, chain: ChainView, channel: OpenChannel, { content }: Proposal): void {
   const { record } = channel;
   const scope = scopeOf(record);
-  const statuses = record.candidates.map((candidate) => fundingStatus(ctx, chain, channel, candidate));
+  const statuses = record.candidates.map((candidate) => ({
+    status: fundingStatus(ctx, chain, channel, candidate),
+    counts: !isDormant(record, candidate) && isBacked(record, candidate),
+  }));
   if (content.number === 0) return;
   requireNotClosed(ctx, channel);
   requireOneFunding(ctx, channel);
   if (isZeroConf(ctx.policy, scope)) return;
   const { fundingDepthBlocks } = limitsFor(ctx.policy, scope);
-  const isActive = (status: OutpointStatus) =>
+  const isActive = ({ status, counts }: (typeof statuses)[number]) =>
+    counts &&
     status.kind === 'confirmed' &&
     status.depthBlocks >= fundingDepthBlocks &&
     (status.spent === null || record.candidates.some((c) => equalBytes(c.outpoint.txid, status.spent!.txid)));

@@ -4,11 +4,12 @@
  */
 import { equalBytes } from '@countersign/bitcoin';
 import { isFundingOutput } from '../chain/fundings.ts';
+import { isBacked } from '../chain/ours.ts';
 import { type Burial, burialOfReceived } from '../chain/resolution.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
-import type { FundingCandidate } from '../channel/record.ts';
+import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { deficitMsat } from '../payments/balance.ts';
 import type { PaymentStep } from '../payments/judge.ts';
@@ -19,6 +20,8 @@ import { channelRecords } from '../records/channel.ts';
 import type { RecordKind } from '../records/kind.ts';
 import type { PaymentPart, PaymentRecord } from '../records/payment.ts';
 import { receivedSpendsActiveUtxo } from './rules.ts';
+
+type Confirmed = Extract<OutpointStatus, { readonly kind: 'confirmed' }>;
 
 export function requireIncomingBuried(
   ctx: Context,
@@ -69,29 +72,35 @@ function burialOf(
 ): Burial {
   const record = ctx.draft.get(channelRecords, channel);
   if (record === null) return 'gone';
-  const { paymentDepthBlocks, resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
   const closing = ctx.draft.get(closingRecords, channel);
-  if (closing !== null) {
-    // What waits on the chain to be claimed covers what went out before, and nothing new.
-    if (grows) return 'gone';
-    const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
-    const isBuried = (heightBlocks: number) => chain.heightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
-    return burialOfReceived(read, channel, record, closing, hash, isBuried);
-  }
-  const isOwn = (candidate: FundingCandidate, status: OutpointStatus): boolean =>
+  if (closing === null) return burialOfFundings(ctx, chain, record);
+  // What waits on the chain to be claimed covers what went out before, and nothing new.
+  if (grows) return 'gone';
+  const { resolveDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  const read = <T>(kind: RecordKind<T>, id: string) => ctx.draft.get(kind, id);
+  const isBuried = (heightBlocks: number) => chain.heightBlocks - heightBlocks + 1 >= resolveDepthBlocks;
+  return burialOfReceived(read, channel, record, closing, hash, isBuried);
+}
+
+function burialOfFundings(ctx: Context, chain: ChainView, record: ChannelRecord): Burial {
+  const { paymentDepthBlocks } = limitsFor(ctx.policy, scopeOf(record));
+  const isOwn = (candidate: FundingCandidate, status: OutpointStatus): status is Confirmed =>
     status.kind === 'confirmed' && isFundingOutput(ctx.keys, record, candidate, status);
-  // Spent by a splice: the node names candidates as it likes, so the chain must have the funding that it says.
+  // The node names candidates as it likes: a commitment of ours has to be there, and where a splice has spent it, on that one.
+  const isThere = (candidate: FundingCandidate, status: OutpointStatus): boolean =>
+    isOwn(candidate, status) &&
+    isBacked(record, candidate) &&
+    (status.spent === null || isSplice(status.spent.txid));
   const isSplice = (spender: Uint8Array): boolean =>
     record.candidates.some(
-      (one) => equalBytes(one.outpoint.txid, spender) && isOwn(one, chain.outpoint(one.outpoint)),
+      (one) => equalBytes(one.outpoint.txid, spender) && isThere(one, chain.outpoint(one.outpoint)),
     );
   const burials = record.candidates
     .filter((candidate) => !isDormant(record, candidate))
     .map((candidate): Burial => {
       const status = chain.outpoint(candidate.outpoint);
       if (status.kind === 'unknown') return 'awaited';
-      if (!isOwn(candidate, status)) return 'gone';
-      if (status.spent !== null && !isSplice(status.spent.txid)) return 'gone';
+      if (!isThere(candidate, status)) return 'gone';
       return status.depthBlocks < paymentDepthBlocks ? 'awaited' : 'buried';
     });
   return burials.find((one) => one === 'buried') ?? burials.find((one) => one === 'awaited') ?? 'gone';
