@@ -2,6 +2,7 @@
  * Dust outflow: what left our balances and no visible HTLC explains. The worst of all commitments that could reach the
  * chain counts, once; what comes back or comes in that way is taken off.
  */
+import { larger } from '@countersign/bitcoin';
 import { liveCommitments, scopeOf } from '../channel/live.ts';
 import type { OpenChannel } from '../channel/lookup.ts';
 import type { ChannelRecord } from '../channel/record.ts';
@@ -9,6 +10,7 @@ import type { Context } from '../context.ts';
 import { enforce } from '../policy/enforce.ts';
 import { limitsFor, type PolicyScope, type VelocityLimit } from '../policy/settings.ts';
 import { flowMsat, recordFlow } from '../policy/velocity.ts';
+import { isYoung } from '../time/incoming.ts';
 import { dustOutflow } from './rules.ts';
 
 /** What the channel's worst live commitment has lost to drift since it began, msat. */
@@ -54,7 +56,11 @@ export function chargeDust(
   recordFlow(ctx, 'dust-outflow', limit, amountMsat);
 }
 
+/** What a peer gives us on a funding that is not buried it may take back with that: it makes up for nothing that left elsewhere. */
 export function judgeDust(ctx: Context, channel: OpenChannel, after: ChannelRecord): void {
-  const amountMsat = lostMsat(after) - lostMsat(channel.record);
+  const isPromise = isYoung(ctx, channel.record);
+  const lost = (record: ChannelRecord): bigint =>
+    isPromise ? larger(lostMsat(record), 0n) : lostMsat(record);
+  const amountMsat = lost(after) - lost(channel.record);
   chargeDust(ctx, scopeOf(channel.record), channel.id, amountMsat);
 }

@@ -10,7 +10,7 @@ import { enforce } from '../policy/enforce.ts';
 import type { PaymentRecord, TimedAmount } from '../records/payment.ts';
 import { refuse, refuseForNow, refuseUnapproved } from '../refusal.ts';
 import { lateStep, refuseLate, requireInTimeCover, untimelyMsat } from '../time/forwards.ts';
-import { requireIncomingBuried } from '../time/incoming.ts';
+import { requireIncomingBuried, withoutYoungCredit } from '../time/incoming.ts';
 import { mayAbandon } from './abandon.ts';
 import { merchantNoSends, paymentApproved } from './approval-rules.ts';
 import { approveUnasked, pendingPayment } from './approvals.ts';
@@ -22,7 +22,8 @@ import { noRouting, offeredHashMatches, routingBalance, routingBalanced, routing
 import { withoutAllowance } from './small-payments.ts';
 
 /** The record as the step leaves it, approved and charged where that was needed; or a refusal. */
-export function requireConserved(ctx: Context, step: PaymentStep): PaymentRecord {
+export function requireConserved(ctx: Context, asked: PaymentStep): PaymentRecord {
+  const step = { ...asked, after: withoutYoungCredit(ctx, asked) };
   const grows = outMsat(step.after) > outMsat(step.before);
   const record = grows ? withoutAllowance(ctx, refunded(ctx, step)) : refunded(ctx, step);
   const before = deficitMsat(step.before, ctx.nowSeconds);

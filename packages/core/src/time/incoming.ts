@@ -2,13 +2,14 @@
  * Law 4 for what covers a forward: an incoming HTLC is worth something only on a channel whose funding is buried and
  * unspent. Judged at each step, so that a funding that was buried meanwhile counts.
  */
-import { equalBytes } from '@countersign/bitcoin';
+import { equalBytes, larger } from '@countersign/bitcoin';
 import { isFundingOutput } from '../chain/fundings.ts';
 import { isBacked } from '../chain/ours.ts';
 import { type Burial, burialOfReceived } from '../chain/resolution.ts';
 import type { ChainView, OutpointStatus } from '../chain/view.ts';
 import { scopeOf } from '../channel/live.ts';
 import { isDormant } from '../channel/locking.ts';
+import { channelId } from '../channel/lookup.ts';
 import type { ChannelRecord, FundingCandidate } from '../channel/record.ts';
 import type { Context } from '../context.ts';
 import { deficitMsat } from '../payments/balance.ts';
@@ -52,6 +53,24 @@ export function requireIncomingBuried(
     // No block brings back what is spent.
     isTemporary: missingMsat(ctx, record, isGone) <= missingMsat(ctx, step.before, isGone),
   });
+}
+
+/**
+ * What is credited on a funding that is not buried is worth no more than what stands there: it becomes income at once and covers nothing,
+ * or a peer could pay with a channel that it takes back what another one has to pay.
+ */
+export function withoutYoungCredit(ctx: Context, { channel, before, after }: PaymentStep): PaymentRecord {
+  const creditMsat = ({ parts }: PaymentRecord): bigint =>
+    parts.find((part) => part.channel === channel.id)?.creditMaxMsat ?? 0n;
+  const newMsat = creditMsat(after) - creditMsat(before);
+  if (newMsat <= 0n || !isYoung(ctx, channel.record)) return after;
+  return { ...after, incomeMsat: larger(after.incomeMsat, before.incomeMsat + newMsat) };
+}
+
+/** Open, and on no funding that is buried deep enough for payments. */
+export function isYoung(ctx: Context, record: ChannelRecord): boolean {
+  if (ctx.chain === null || ctx.draft.get(closingRecords, channelId(record)) !== null) return false;
+  return burialOfFundings(ctx, ctx.chain, record) !== 'buried';
 }
 
 /** What goes out and is not covered without the incoming HTLCs of these channels. */

@@ -25,7 +25,7 @@ export const spendsActiveUtxo = softRule({
   operations: ['cc', 'rev'],
   carriesPromise: true,
   documentation:
-    'Commitments after the first need a funding that is buried `funding_depth_blocks` deep and not spent, by the chain view; depth 0 only where the operator marked the channel or its peer zero-conf. Temporary: it passes when the block has come.',
+    'Commitments after the first need a funding that has a commitment of ours and is buried `funding_depth_blocks` deep and not spent, by the chain view; depth 0 only where the operator marked the channel or its peer zero-conf. Temporary: it passes when the block has come.',
 });
 
 export const receivedSpendsActiveUtxo = softRule({
@@ -34,7 +34,7 @@ export const receivedSpendsActiveUtxo = softRule({
   operations: ['cc', 'rev'],
   carriesPromise: true,
   documentation:
-    'An incoming HTLC covers a forward only on a channel whose funding is buried `payment_depth_blocks` deep and not spent, by the chain view; a zero-conf mark does not change that. Temporary while the funding is awaited; for good once it is spent. What a buried commitment has to be claimed covers what went out before, and nothing new.',
+    'An incoming HTLC covers a forward only on a channel whose funding is buried `payment_depth_blocks` deep and not spent, by the chain view; a zero-conf mark does not change that, and what is credited before is income and covers nothing. A funding counts with a commitment of ours on it; a splice, when we signed it. Temporary while the funding is awaited; for good once it is spent. What a buried commitment has to be claimed covers what went out before, and nothing new.',
 });
 
 export const fundingOnchain = rule({
