@@ -25,6 +25,7 @@ import { candidateExclusive, channelFrozen } from '../ratchet/rules.ts';
 import { channelRecords, fundingRecords } from '../records/channel.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
+import { fundingStatus } from '../time/commitments.ts';
 import { largestBalanceSat, smallestBalanceSat } from './balance.ts';
 import { initialCountersigned, outputMatchCommitment, outputScriptpubkey } from './rules.ts';
 
@@ -62,6 +63,21 @@ export function fundingsSpent(ctx: Context, tx: Transaction): readonly Funding[]
 export function fundingsCreated(ctx: Context, tx: Transaction): readonly Funding[] {
   const id = txid(tx);
   return tx.outputs.flatMap((_, vout) => fundingAt(ctx, { txid: id, vout }, vout, smallestBalanceSat) ?? []);
+}
+
+/**
+ * What is spent as a funding is one by the chain, and not only by its name. Another coin in its place would exclude no other funding of the
+ * channel; it would be worth what the node says; and if it has no witness, anybody could change the txid on which our commitment rests.
+ */
+export function requireMined(ctx: Context, { channel, candidate }: Funding): void {
+  if (ctx.chain === null) return;
+  const status = fundingStatus(ctx, ctx.chain, channel, candidate);
+  if (status.kind === 'confirmed') return;
+  refuseForNow(candidateExclusive, 'a splice spends a funding that the chain does not have yet', {
+    channel: channel.id,
+    funding: outPointToString(candidate.outpoint),
+    height: ctx.chain.heightBlocks,
+  });
 }
 
 /** The output is this channel's funding, and what we would own of it is ours to publish. */

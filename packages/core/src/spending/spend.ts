@@ -14,7 +14,7 @@ import type { SignedInput } from '../records/spending.ts';
 import { refuse, refuseUnapproved } from '../refusal.ts';
 import { approveUnasked, pendingSpend, unapprovedOutputs } from './approvals.ts';
 import { bareWeight, chargeFee, countOnce, requireFee, signedWeight } from './fees.ts';
-import { requireExclusive, requireFundingOutput } from './fundings.ts';
+import { requireExclusive, requireFundingOutput, requireMined } from './fundings.ts';
 import { noteWalletOutputs, requireReserve } from './reserve.ts';
 import { fundingVelocity, noChannelPush, noFundInbound, noUnknownOutputs, onchainFeeRange } from './rules.ts';
 import { requireSaneLocks, requireWitnessInputs } from './spend-form.ts';
@@ -45,6 +45,7 @@ export function judgeSpend(
   requireSaneLocks(ctx, psbt, named);
   const sums = sumsOf(ctx, psbt, named, hints);
   const scope = [...sums.created, ...sums.spent][0]?.scope ?? null;
+  for (const funding of sums.spent) requireMined(ctx, funding);
   if (sums.created.length > 0) {
     const isSpent = (index: number) => sums.spent.some((one) => one.index === index);
     requireWitnessInputs(psbt, (index) => provesAll || proven.includes(index) || isSpent(index));
