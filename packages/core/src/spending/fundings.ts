@@ -26,6 +26,7 @@ import { channelRecords, fundingRecords } from '../records/channel.ts';
 import { signedTransactionRecords } from '../records/spending.ts';
 import { refuse, refuseForNow } from '../refusal.ts';
 import { fundingStatus } from '../time/commitments.ts';
+import { requireNothingBeside } from '../time/other-fundings.ts';
 import { largestBalanceSat, smallestBalanceSat } from './balance.ts';
 import { initialCountersigned, outputMatchCommitment, outputScriptpubkey } from './rules.ts';
 
@@ -125,7 +126,10 @@ export function requireExclusive(
   if (isDormant(record, candidate))
     refuse(candidateExclusive, 'the channel lives on another funding than this one', facts);
   const spendsOwn = spent.some((one) => one.channel.id === id && !isDormant(record, one.candidate));
-  if (spendsOwn) return;
+  if (spendsOwn) {
+    requireNothingBeside(ctx, { id, record }, candidate, tx.inputs);
+    return;
+  }
   if (candidate.isSplice) refuse(candidateExclusive, 'this splice spends no funding of its channel', facts);
   const mined = record.candidates.find((other) => other !== candidate && isOnChain(ctx, record, other));
   if (mined !== undefined) {

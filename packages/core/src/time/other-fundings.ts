@@ -2,7 +2,7 @@
  * Law 1 by the chain view: a channel goes on while one funding of it can hold something of ours. Honest rounds of an opening exclude each
  * other, but a peer can have one mined that it alone paid for, beside another, or beside one that our wallet pays for.
  */
-import { equalBytes, equalOutPoints, outPointToString, txidToHex } from '@countersign/bitcoin';
+import { equalBytes, equalOutPoints, type OutPoint, outPointToString, txidToHex } from '@countersign/bitcoin';
 import { closeOf, closesOf } from '../chain/closes.ts';
 import { isOnChain } from '../chain/fundings.ts';
 import { holdsOurs } from '../chain/ours.ts';
@@ -24,8 +24,9 @@ import { refuseForNow } from '../refusal.ts';
  */
 export function requireOneFunding(ctx: Context, { id, record }: OpenChannel): void {
   if (ctx.chain === null || record.candidates.length === 1) return;
+  const excludes = exclusionOf(record, (candidate) => spendsOf(ctx, candidate));
   const isRival = (one: FundingCandidate, other: FundingCandidate): boolean => {
-    if (other === one || excludes(ctx, one, other)) return false;
+    if (other === one || excludes(one, other)) return false;
     if (isDormant(record, one)) return isLocked(record, other);
     return mayBeLost(ctx, id, record, other);
   };
@@ -44,11 +45,28 @@ export function requireNothingLost(
   locked: FundingCandidate,
 ): void {
   if (ctx.chain === null) return;
+  const excludes = exclusionOf(record, (candidate) => spendsOf(ctx, candidate));
   const lost = record.candidates.find(
-    (one) =>
-      !after.candidates.includes(one) && mayBeLost(ctx, id, record, one) && !excludes(ctx, one, locked),
+    (one) => !after.candidates.includes(one) && mayBeLost(ctx, id, record, one) && !excludes(one, locked),
   );
   if (lost !== undefined) refuseOther(id, lost, locked);
+}
+
+/**
+ * For a splice that is to be signed: it takes the place of every funding that holds something of ours. Of one that spends another one, a
+ * gift of the peer, the HTLCs of the channel could be claimed beside those on the funding that it lives on.
+ */
+export function requireNothingBeside(
+  ctx: Context,
+  { id, record }: Pick<OpenChannel, 'id' | 'record'>,
+  splice: FundingCandidate,
+  inputs: readonly OutPoint[],
+): void {
+  const excludes = exclusionOf(record, (one) => (one === splice ? inputs : spendsOf(ctx, one)));
+  const beside = record.candidates.find(
+    (one) => one !== splice && mayBeLost(ctx, id, record, one) && !excludes(one, splice),
+  );
+  if (beside !== undefined) refuseOther(id, beside, splice);
 }
 
 function refuseOther(id: ChannelId, one: FundingCandidate, other: FundingCandidate): never {
@@ -75,8 +93,7 @@ export function mayBeLost(
   const closes = closesOf((kind, key) => ctx.draft.get(kind, key), id);
   const close = closeOf(closes, candidate.outpoint);
   if (close !== undefined) return close.outputs.length > 0;
-  // A splice that is not there yet spends a funding that is.
-  if (candidate.isSplice || !candidate.fundingSigned) return false;
+  if (!candidate.fundingSigned) return false;
   const output = ctx.draft.get(outputRecords, outPointToString(candidate.outpoint));
   if (output === null) return spendsOf(ctx, candidate).length > 0;
   return (
@@ -105,9 +122,26 @@ const spendsOf = (ctx: Context, { outpoint }: FundingCandidate) =>
 export const isSpentBy = (ctx: Context, funding: FundingCandidate, splice: FundingCandidate): boolean =>
   spendsOf(ctx, splice).some((input) => equalOutPoints(input, funding.outpoint));
 
-/** They have an input in common, both signed by us: at most one of them confirms. */
-function excludes(ctx: Context, one: FundingCandidate, other: FundingCandidate): boolean {
-  if (!one.fundingSigned || !other.fundingSigned) return false;
-  const spends = spendsOf(ctx, other);
-  return spendsOf(ctx, one).some((input) => spends.some((another) => equalOutPoints(input, another)));
+/**
+ * At most one of the two confirms and stays: they have an input in common, both signed by us; or one of them goes back to the other, in whose
+ * place it comes.
+ */
+function exclusionOf(
+  { candidates }: ChannelRecord,
+  spends: (candidate: FundingCandidate) => readonly OutPoint[],
+): (one: FundingCandidate, other: FundingCandidate) => boolean {
+  const known = new Map(candidates.map((candidate) => [candidate, spends(candidate)]));
+  const spendsOne = (candidate: FundingCandidate, outpoint: OutPoint): boolean =>
+    known.get(candidate)!.some((input) => equalOutPoints(input, outpoint));
+  const goesBackTo = (candidate: FundingCandidate, before: FundingCandidate): boolean => {
+    // A set is walked to what is added meanwhile.
+    const line = new Set([candidate]);
+    for (const one of line)
+      for (const parent of candidates) if (spendsOne(one, parent.outpoint)) line.add(parent);
+    return line.has(before);
+  };
+  return (one, other) =>
+    known.get(one)!.some((input) => spendsOne(other, input)) ||
+    goesBackTo(one, other) ||
+    goesBackTo(other, one);
 }
