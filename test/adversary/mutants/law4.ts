@@ -55,6 +55,21 @@ export const LAW_4: readonly Mutant[] = [
     ],
   },
   {
+    id: 'any-round-counts',
+    law: 4,
+    attackIds: ['A46'],
+    description: 'takes a funding for one of the channel’s though no commitment of ours is on it',
+    theft:
+      'has a second round of an opening mined, a gift with nothing signed on it, and pays over the first, which is nowhere',
+    edits: [
+      {
+        file: 'packages/core/src/chain/ours.ts',
+        find: '(!candidate.isSplice || candidate.fundingSigned) && currentContent(record, candidate) !== undefined;',
+        replace: 'record.candidates.includes(candidate);',
+      },
+    ],
+  },
+  {
     id: 'expiry-order-unchecked',
     law: 4,
     attackIds: ['A38'],

@@ -119,6 +119,8 @@ export const CORPUS: readonly Opening[] = [
   alone('A44', 'outlast'),
   amid('A45', 'pay-out'),
   alone('A46', 'fake-funding', { c: 0 }),
+  alone('A46', 'gift-round', { b: 0 }),
+  alone('A46', 'gift-round', { b: 1 }),
   alone('A47', 'zero-conf', { b: 4, c: 0 }),
   alone('A48', 'claim-much-then-fail'),
   alone('A48', 'forward-much', { a: 0 }),

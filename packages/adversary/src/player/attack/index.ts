@@ -14,6 +14,7 @@ import * as openings from './openings.ts';
 import * as proposals from './proposals.ts';
 import * as ratchet from './ratchet.ts';
 import { replay } from './replays.ts';
+import * as rounds from './rounds.ts';
 import * as scripts from './scripts.ts';
 import * as spends from './spends.ts';
 import { stealToRemote, wrongSweep } from './sweeps.ts';
@@ -154,6 +155,7 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'carry-claim': seed('A64 A69', carried.carryClaim),
   'pair-claims': seed('A55 A59', carried.pairClaims),
   'claim-much-then-fail': seed('A35 A48', corpus.claimMuchThenFail),
+  'gift-round': seed('A46', rounds.giftRound),
 };
 
 /** By chance it comes only where it is favoured; else the openings of the corpus bring it (`search/corpus.ts`). */
