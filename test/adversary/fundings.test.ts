@@ -149,3 +149,27 @@ describe('two rounds of an opening, with something of the owner’s in each', ()
     await match.close();
   });
 });
+
+describe('a round of the opening that is only named', () => {
+  it.each([
+    [
+      'is a gift, while the funding of the channel is nowhere',
+      'gift-round',
+      0,
+      'policy-commitment-spends-active-utxo',
+    ],
+    [
+      'is a gift, while the peer has closed the channel',
+      'gift-round',
+      1,
+      'policy-commitment-spends-active-utxo',
+    ],
+    ['is a coin of the attacker’s, which a splice spends', 'splice-of-coin', 0, 'policy-candidate-exclusive'],
+    ['is a gift, which a splice spends', 'splice-of-gift', 0, 'policy-candidate-exclusive'],
+  ])('%s: nothing is lost', async (_, kind, b, tag) => {
+    const { theft, world } = await played(7, [move(kind, 0, 1, b, 1)]);
+    expect(theft).toBeNull();
+    const last = world.log.kept.findLast(({ outcome }) => outcome.kind === 'refused');
+    expect(last?.outcome).toMatchObject({ tag, isTemporary: true });
+  });
+});

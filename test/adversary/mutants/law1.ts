@@ -292,4 +292,39 @@ export const LAW_1: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'splice-of-anything',
+    law: 1,
+    attackIds: ['A63'],
+    description: 'signs a splice of what the node calls a funding, whatever the chain has there',
+    theft:
+      'names a coin of its own that has no witness: the splice, with a coin of ours in it, comes under a txid on which nothing was signed',
+    edits: [
+      {
+        file: 'packages/core/src/spending/spend.ts',
+        find: 'for (const funding of sums.spent) requireMined(ctx, funding);',
+        replace: 'for (const funding of sums.spent) if (funding.index < 0) requireMined(ctx, funding);',
+      },
+    ],
+  },
+  {
+    id: 'splice-beside',
+    law: 1,
+    attackIds: ['A18'],
+    description: 'signs a splice of a round beside the one that the channel lives on, and goes on',
+    theft: 'has an HTLC of ours offered on both, and claims it on each',
+    edits: [
+      {
+        file: 'packages/core/src/spending/fundings.ts',
+        find: 'requireNothingBeside(ctx, { id, record }, candidate, tx.inputs);',
+        replace: 'if (spent.length === 0) requireNothingBeside(ctx, { id, record }, candidate, tx.inputs);',
+      },
+      // The second line of defence: a splice that is signed counts as one that can come.
+      {
+        file: 'packages/core/src/time/other-fundings.ts',
+        find: 'if (!candidate.fundingSigned) return false;',
+        replace: 'if (candidate.isSplice || !candidate.fundingSigned) return false;',
+      },
+    ],
+  },
 ];

@@ -4,8 +4,8 @@
  */
 import { EMPTY, equalBytes, fromHex } from '../bitcoin/bytes.ts';
 import { publicKeyOf, sign, toScriptSignature } from '../bitcoin/keys.ts';
-import { p2pkhScript, p2wpkh } from '../bitcoin/scripts.ts';
-import { SIGHASH, sighashV0 } from '../bitcoin/sighash.ts';
+import { assemble, p2pkhScript, p2wpkh } from '../bitcoin/scripts.ts';
+import { SIGHASH, sighashLegacy, sighashV0 } from '../bitcoin/sighash.ts';
 import { type OutPoint, outpointKey, type Tx, type TxOutput, txidOf } from '../bitcoin/transaction.ts';
 import { type BlockNode, GENESIS, serializeBlock } from '../chain/block.ts';
 import { ChainSimulator, type MineOptions } from '../chain/simulator.ts';
@@ -22,6 +22,7 @@ const ATTACKER_SECRET = bytesFor('the attacker’s coins');
 const ATTACKER_KEY = publicKeyOf(ATTACKER_SECRET);
 /** Where the attacker takes money. */
 export const ATTACKER_SCRIPT = p2wpkh(ATTACKER_KEY);
+const ATTACKER_LEGACY_SCRIPT = p2pkhScript(ATTACKER_SCRIPT.subarray(2));
 
 const MATURITY_BLOCKS = 101;
 const FIRST_COINS = 8;
@@ -213,6 +214,19 @@ export class Chain {
     if (sum < paid + FEE_SAT + 1000n) return undefined;
     const change = { value: sum - paid - FEE_SAT, script: ATTACKER_SCRIPT };
     return signedByAttacker(coins, [...outputs, change]);
+  }
+
+  /** To the attacker's key as before segwit: whoever spends it names itself by its signature too. */
+  attackerPaysLegacy(value: bigint): Tx | undefined {
+    return this.attackerPays([{ value, script: ATTACKER_LEGACY_SCRIPT }]);
+  }
+
+  /** With the attacker's signature of an input that spends such a coin; the transaction has another id by it. */
+  signLegacy(tx: Tx, index: number): Tx {
+    const digest = sighashLegacy(tx, index, ATTACKER_LEGACY_SCRIPT, SIGHASH.ALL);
+    const signature = toScriptSignature(sign(digest, ATTACKER_SECRET), SIGHASH.ALL);
+    const scriptSig = assemble([signature, ATTACKER_KEY]);
+    return { ...tx, inputs: tx.inputs.map((input, i) => (i === index ? { ...input, scriptSig } : input)) };
   }
 
   /** Pays the attacker's own coins in a transaction back to him; undefined when they aren't all his. */

@@ -156,6 +156,8 @@ export const ATTACKS: Readonly<Record<string, Play>> = {
   'pair-claims': seed('A55 A59', carried.pairClaims),
   'claim-much-then-fail': seed('A35 A48', corpus.claimMuchThenFail),
   'gift-round': seed('A46', rounds.giftRound),
+  'splice-of-coin': seed('A63', rounds.spliceOfCoin),
+  'splice-of-gift': seed('A18', rounds.spliceOfGift),
 };
 
 /** By chance it comes only where it is favoured; else the openings of the corpus bring it (`search/corpus.ts`). */
