@@ -173,7 +173,8 @@ export const spends: readonly Scenario[] = [
         );
       }
       // As a coin of the wallet, which it is not.
-      const claimed = { ...one.utxo, outpoint: funding.outpoint, scriptPubkey: model.fundingOutput().script };
+      const { value: amount, script: scriptPubkey } = model.fundingOutput();
+      const claimed = { ...one.utxo, outpoint: funding.outpoint, amount, scriptPubkey };
       await channel.refused({ name: 'hsmd_sign_withdrawal', inputs: [one.utxo, claimed], psbt }, KEY_USE);
       await channel.goesOn();
     },
