@@ -4,38 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newHsmSecret } from '@countersign/core';
 import { openIdentity } from '@countersign/transport';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { networkDirectory, removeDirectories } from '../../cln/test/hsmd-under-test.ts';
-import { runProgram } from '../src/index.ts';
+import { run } from './run-in-process.ts';
 
 const PIN = 'ab'.repeat(32);
-let written = '';
 const made: string[] = [];
 
-beforeEach(() => {
-  written = '';
-  const keep = (text: string | Uint8Array): boolean => {
-    written += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, 'write').mockImplementation(keep);
-  vi.spyOn(process.stderr, 'write').mockImplementation(keep);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  process.exitCode = undefined;
-});
 afterAll(() => {
   removeDirectories();
   for (const directory of made) rmSync(directory, { recursive: true });
 });
-
-async function run(...argv: string[]): Promise<{ status: number; text: string }> {
-  written = '';
-  process.exitCode = undefined;
-  const status = await runProgram(argv);
-  return { status, text: written };
-}
 
 function nodeSide(pins: string) {
   const directory = networkDirectory({
