@@ -263,7 +263,7 @@ describe('one signer', () => {
 
   it('is followed by its next process when its line is dead and nothing of it is heard', async () => {
     introduce(node, signer);
-    const link = await listen(cleanup, node);
+    const link = await listen(cleanup, node, { limits: { ...QUICK, silenceMs: 2_000 } });
     const line = await WireProxy.open(link.port);
     cleanup.add(() => line.close());
     const [own, next] = [new Echo(), new Echo()];
